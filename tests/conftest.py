@@ -1,0 +1,102 @@
+"""What every test may use, and what every run reports. Nothing here knows the farm.
+
+- `@pytest.mark.needs("ffmpeg")`: skipped where the program is missing; the run's last lines say how many, and of what.
+- `require_program("ffmpeg")`: the same, from inside a test or fixture; gives the program's path.
+- `@pytest.mark.full`: only with `--full`.
+- `free_port()`: a TCP port of 127.0.0.1 that nobody listened on a moment ago.
+- Environment: no MILLRACE_* variable, no AWS account, no proxy for loopback, whatever the shell has.
+- Hypothesis: no deadline per example (two busy cores); few examples, many with `--full`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+MISSING = "missing system program: "
+
+settings.register_profile("quick", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("full", deadline=None, max_examples=1000, suppress_health_check=[HealthCheck.too_slow])
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="run the long tests too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("full" if config.getoption("--full") else "quick")
+    leave_the_shell_behind()
+
+
+def leave_the_shell_behind() -> None:
+    """A test never talks to a real farm or AWS account that the shell happens to point at, nor to a proxy."""
+    for name in list(os.environ):
+        if name.startswith(("MILLRACE_", "AWS_")):
+            del os.environ[name]
+    os.environ.update(
+        AWS_ACCESS_KEY_ID="testing",
+        AWS_SECRET_ACCESS_KEY="testing",
+        AWS_DEFAULT_REGION="eu-west-1",
+        AWS_EC2_METADATA_DISABLED="true",
+        AWS_CONFIG_FILE=os.devnull,
+        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        NO_PROXY="127.0.0.1,localhost",
+        no_proxy="127.0.0.1,localhost",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--full"):
+        return
+    for item in items:
+        if item.get_closest_marker("full"):
+            item.add_marker(pytest.mark.skip(reason="long; runs with --full"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("needs"):
+        for program in mark.args:
+            path_of(program)
+
+
+def path_of(program: str) -> str:
+    path = shutil.which(program)
+    if path is None:
+        pytest.skip(MISSING + program)
+    return path
+
+
+@pytest.fixture(scope="session")
+def require_program() -> Callable[[str], str]:
+    return path_of
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    def find() -> int:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            return int(listener.getsockname()[1])
+
+    return find
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The loud part of skipping: one line per missing program, right above pytest's closing line."""
+    skipped = Counter(program_missed_by(report) for report in terminalreporter.stats.get("skipped", []))
+    del skipped[None]
+    for program, count in sorted(skipped.items(), key=str):
+        terminalreporter.write_line(
+            f"SKIPPED {count} test{'s' if count > 1 else ''}: {program} is not installed", red=True, bold=True
+        )
+
+
+def program_missed_by(report: pytest.TestReport) -> str | None:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+    return reason.partition(MISSING)[2] or None
