@@ -1,0 +1,247 @@
+"""What may be written: looked at in the caller's thread, before any engine does anything.
+
+Every engine passes its input through here, so that a value which only one of them would refuse (a float, an empty
+index key, one item twice in a transaction) is refused by all, with the same `ValueError`, and nothing is changed.
+Limits are DynamoDB's, and 64 bits for integers because that is what JSON and SQLite carry unharmed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from chalicelib.core.ports import (
+    Absent,
+    Add,
+    AtMost,
+    Change,
+    Check,
+    Condition,
+    Delete,
+    Equals,
+    Exists,
+    Include,
+    Item,
+    Key,
+    Missing,
+    OneOf,
+    Operation,
+    Put,
+    Remove,
+    Set,
+    Update,
+    Value,
+)
+
+Indexes = Mapping[str, tuple[str, ...]]
+"""Index name -> the fields an index read gives besides pk, sk and the index's own two keys."""
+
+MAX_ITEM_BYTES = 400 * 1024
+MAX_OPERATIONS = 100
+MAX_CHOICES = 100
+MAX_DEPTH = 30
+MAX_PARTITION_KEY_BYTES = 2048
+MAX_SORT_KEY_BYTES = 1024
+MAX_INTEGER = 2**63 - 1
+
+
+def check_transaction(operations: Sequence[Operation], indexes: Indexes) -> list[Operation]:
+    """The operations with plain values (tuples as lists, enum members as their text). ValueError if one is wrong."""
+    if len(operations) > MAX_OPERATIONS:
+        raise ValueError(f"a transaction holds at most {MAX_OPERATIONS} operations, not {len(operations)}")
+    cleaned = [check_operation(operation, indexes) for operation in operations]
+    if len(cleaned) > 1 and len({operation.key for operation in cleaned}) < len(cleaned):
+        raise ValueError("an item may appear only once in a transaction")
+    return cleaned
+
+
+def check_operation(operation: Operation, indexes: Indexes) -> Operation:
+    match operation:
+        case Put(item, when):
+            return Put(check_item(item, indexes), _conditions(when))
+        case Update():
+            return check_update(operation, indexes)
+        case Delete(key, when):
+            return Delete(check_key(key), _conditions(when))
+        case Check(key, when):
+            if not when:
+                raise ValueError("a check needs at least one condition")
+            return Check(check_key(key), _conditions(when))
+
+
+def check_update(update: Update, indexes: Indexes) -> Update:
+    fields = [change.field for change in update.changes]
+    if not fields:
+        raise ValueError("an update needs at least one change")
+    if len(set(fields)) < len(fields):
+        raise ValueError(f"an update names each field once, not {sorted(fields)}")
+    if "pk" in fields or "sk" in fields:
+        raise ValueError("the key of an item cannot be changed: put a new item and delete the old one")
+    changes = tuple(_change(change, indexes) for change in update.changes)
+    return Update(check_key(update.key), changes, _conditions(update.when))
+
+
+def check_item(item: Item, indexes: Indexes) -> Item:
+    """The item with plain values and without empty number sets."""
+    cleaned = {_field_name(field): clean(value, field, top=True) for field, value in item.items()}
+    whole = {field: value for field, value in cleaned.items() if value != frozenset()}
+    for field, limit in (("pk", MAX_PARTITION_KEY_BYTES), ("sk", MAX_SORT_KEY_BYTES)):
+        _key_text(field, whole.get(field), limit)
+    check_index_keys(whole, indexes)
+    check_size(whole)
+    return whole
+
+
+def check_index_keys(item: Item, indexes: Indexes) -> None:
+    """An item stands in an index with both of its keys or with none; one alone would silently be in no index."""
+    for name in indexes:
+        pk, sk = item.get(f"{name}_pk"), item.get(f"{name}_sk")
+        if pk is None and sk is None and f"{name}_pk" not in item and f"{name}_sk" not in item:
+            continue
+        _key_text(f"{name}_pk", pk, MAX_PARTITION_KEY_BYTES)
+        _key_text(f"{name}_sk", sk, MAX_SORT_KEY_BYTES)
+
+
+def check_key(key: Key) -> Key:
+    pk = _key_text("pk", clean(key.pk, "pk"), MAX_PARTITION_KEY_BYTES)
+    return Key(pk, _key_text("sk", clean(key.sk, "sk"), MAX_SORT_KEY_BYTES))
+
+
+def check_query(pk: str, index: str | None, limit: int, indexes: Indexes) -> None:
+    _key_text("pk" if index is None else f"{index}_pk", clean(pk, "pk"), MAX_PARTITION_KEY_BYTES)
+    if index is not None and index not in indexes:
+        raise ValueError(f"there is no index {index!r}, only {sorted(indexes)}")
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        raise ValueError(f"a page must have room for at least one item, not {limit!r}")
+
+
+def check_size(item: Item) -> None:
+    size = item_bytes(item)
+    if size > MAX_ITEM_BYTES:
+        raise ValueError(f"item {item['pk']!r} {item['sk']!r} has {size} bytes; at most {MAX_ITEM_BYTES} fit")
+
+
+def item_bytes(item: Item) -> int:
+    """The size DynamoDB bills and limits, to within a few bytes per number."""
+    return sum(len(field.encode()) + _value_bytes(value) for field, value in item.items())
+
+
+def _value_bytes(value: Value) -> int:
+    if isinstance(value, str):
+        return len(value.encode())
+    if value is None or isinstance(value, bool):
+        return 1
+    if isinstance(value, int):
+        return len(str(abs(value))) // 2 + 2
+    if isinstance(value, dict):
+        return 3 + sum(1 + len(name.encode()) + _value_bytes(inner) for name, inner in value.items())
+    return 3 + sum(1 + _value_bytes(inner) for inner in value)
+
+
+def clean(value: Value, field: str, *, depth: int = 0, top: bool = False) -> Value:
+    """A plain copy of the value: str, int, bool, None, list, dict, or (as a whole field) frozenset of int."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _text(value, field)
+    if isinstance(value, int):
+        return _integer(value, field)
+    if depth >= MAX_DEPTH:
+        raise ValueError(f"field {field!r} is nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, (list, tuple)):
+        return [clean(inner, field, depth=depth + 1) for inner in value]
+    if isinstance(value, Mapping):
+        return {_field_name(name): clean(inner, field, depth=depth + 1) for name, inner in value.items()}
+    if isinstance(value, (frozenset, set)) and top:
+        return _number_set(value, field)
+    raise ValueError(f"field {field!r} holds a {type(value).__name__}: {_ALLOWED}")
+
+
+_ALLOWED = "only str, int, bool, None, lists and dicts of these, and sets of int as a whole field can be stored"
+
+
+def _text(value: str, field: str) -> str:
+    plain = str.__str__(value)
+    if not plain.isascii():
+        try:
+            plain.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"field {field!r} holds text with half of a surrogate pair") from None
+    return plain
+
+
+def _integer(value: int, field: str) -> int:
+    if not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:
+        raise ValueError(f"field {field!r} holds {value}, which does not fit into 64 bits")
+    return int(value)
+
+
+def _number_set(members: frozenset[Value] | set[Value], field: str) -> frozenset[int]:
+    for member in members:
+        if not isinstance(member, int) or isinstance(member, bool):
+            raise ValueError(f"field {field!r} holds a set with a {type(member).__name__}: sets are of int only")
+    return frozenset(_integer(member, field) for member in members)
+
+
+def _field_name(name: Value) -> str:
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"a field name must be text and not empty, not {name!r}")
+    return _text(name, name)
+
+
+def _key_text(field: str, value: Value, limit: int) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"key field {field!r} must be text and not empty, not {value!r}")
+    if len(value) * 4 > limit and len(value.encode()) > limit:
+        raise ValueError(f"key field {field!r} has more than {limit} bytes")
+    return value
+
+
+def _change(change: Change, indexes: Indexes) -> Change:
+    _field_name(change.field)
+    match change:
+        case Set(field, value):
+            cleaned = clean(value, field, top=True)
+            if field[-3:] in ("_pk", "_sk") and field[:-3] in indexes:
+                _key_text(field, cleaned, MAX_PARTITION_KEY_BYTES if field.endswith("_pk") else MAX_SORT_KEY_BYTES)
+            return Set(field, cleaned) if cleaned != frozenset() else Remove(field)
+        case Add(field, amount):
+            if isinstance(amount, bool) or not isinstance(amount, int):
+                raise ValueError(f"field {field!r} can only grow by an int, not by {amount!r}")
+            return Add(field, _integer(amount, field))
+        case Include(field, members):
+            if not members:
+                raise ValueError(f"field {field!r} must gain at least one member")
+            return Include(field, _number_set(members, field))
+        case Remove():
+            return change
+
+
+def _conditions(when: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    return tuple(_condition(condition) for condition in when)
+
+
+def _condition(condition: Condition) -> Condition:
+    match condition:
+        case Exists() | Absent():
+            return condition
+        case Missing(field):
+            _field_name(field)
+            return condition
+        case OneOf(field, values):
+            if not 1 <= len(values) <= MAX_CHOICES:
+                raise ValueError(f"field {field!r} can be one of 1 to {MAX_CHOICES} values, not {len(values)}")
+            return OneOf(_field_name(field), tuple(_compared(value, field) for value in values))
+        case Equals(field, value):
+            return replace(condition, field=_field_name(field), value=_compared(value, field))
+        case AtMost(field, value):
+            if isinstance(value, bool) or not isinstance(value, (int, str)):
+                raise ValueError(f"field {field!r} can only be compared with an int or a text, not {value!r}")
+            return replace(condition, field=_field_name(field), value=_compared(value, field))
+
+
+def _compared(value: Value, field: str) -> Value:
+    cleaned = clean(value, field, top=True)
+    if cleaned == frozenset():
+        raise ValueError(f"field {field!r} can never be an empty set, which is not stored: use Missing")
+    return cleaned

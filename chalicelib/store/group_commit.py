@@ -1,0 +1,204 @@
+"""Many callers, one durable commit: the writing half of the SQLite engine.
+
+A commit costs an fsync, 0.2 ms on a good disk and 10 ms on a poor one, however much it holds. So callers put their work
+in a queue; the first becomes the leader, runs all that waits inside one BEGIN IMMEDIATE ... COMMIT, hands each caller
+its result after the commit, and passes the lead to whoever queued meanwhile. There is no writer thread to die.
+
+Processes that share the file take turns by a lock on `<file>.lock`, taken before BEGIN: SQLite's own busy wait polls
+with growing sleeps and has p99 of 130-320 ms where this has 15-26 ms.
+
+Dies half way: SQLite rolls the whole commit back at the next start, the lock goes with the process, and nobody of that
+commit had been told anything.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from chalicelib.core.ports import TableUnavailable
+
+try:
+    import fcntl
+except ImportError:  # Windows: SQLite's own busy wait is what is left; slower between processes, not less safe.
+    fcntl = None  # type: ignore[assignment]
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+"""Runs inside the write transaction. Raises before it writes, or inside a savepoint that it rolls back."""
+
+LARGEST_BATCH = 128
+
+
+class FileLock:
+    """At most one process (and one holder of this kind within it) between `with` and its end."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+
+    def __enter__(self) -> None:
+        if fcntl is not None:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if fcntl is not None:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+class _Ticket(Generic[T]):
+    """One caller's work and, later, its result. The lock is held until the caller is to wake up."""
+
+    def __init__(self, work: Work[T]) -> None:
+        self._work = work
+        self._result: list[T] = []
+        self.error: BaseException | None = None
+        self.finished = False
+        self.promoted = False
+        self._asleep = threading.Lock()
+        self._asleep.acquire()
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        try:
+            self._result.append(self._work(connection))
+        except sqlite3.Error:
+            raise
+        except Exception as error:
+            self.error = error
+
+    def wake(self) -> None:
+        self._asleep.release()
+
+    def sleep(self) -> None:
+        self._asleep.acquire()
+
+    def result(self) -> T:
+        if self.error is not None:
+            raise self.error
+        return self._result[0]
+
+
+class GroupCommit:
+    """Runs work of many threads in few commits.
+
+    `connect` opens the writing connection; `committed` is told, by the leader while it still leads, whether the commit
+    succeeded, and gives what is to be called when no lock is held any more.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        lock: FileLock,
+        committed: Callable[[bool], Callable[[], None]],
+    ) -> None:
+        self._connect = connect
+        self._lock = lock
+        self._committed = committed
+        self._connection: sqlite3.Connection | None = None
+        self._guard = threading.Lock()
+        self._queue: deque[_Ticket[Any]] = deque()
+        self._led = False
+
+    def submit(self, work: Work[T]) -> T:
+        """The work's result once it is durable, or what it raised. TableUnavailable if the disk failed."""
+        ticket = _Ticket(work)
+        with self._guard:
+            self._queue.append(ticket)
+            leads, self._led = not self._led, True
+        if not leads:
+            self._wait(ticket)
+        if not ticket.finished:
+            self._lead()
+        return ticket.result()
+
+    def close(self) -> None:
+        """Only when no caller is inside."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _wait(self, ticket: _Ticket[Any]) -> None:
+        """Until the ticket is finished or is to lead."""
+        try:
+            ticket.sleep()
+        except BaseException:
+            # Ctrl-C in the main thread: a ticket nobody stands behind must never get the lead.
+            self._leave(ticket)
+            raise
+
+    def _leave(self, ticket: _Ticket[Any]) -> None:
+        with self._guard:
+            if ticket not in self._queue:
+                return
+            self._queue.remove(ticket)
+        if ticket.promoted:
+            self._pass_lead()
+
+    def _lead(self) -> None:
+        with self._guard:
+            batch = [self._queue.popleft() for _ in range(min(len(self._queue), LARGEST_BATCH))]
+        announce: Callable[[], None] | None = None
+        try:
+            announce = self._commit(batch)
+        finally:
+            self._pass_lead()
+            for ticket in batch:
+                if announce is None and ticket.error is None:
+                    ticket.error = TableUnavailable("the commit was interrupted")
+                ticket.finished = True
+                ticket.wake()
+        announce()
+
+    def _pass_lead(self) -> None:
+        with self._guard:
+            if self._queue:
+                self._queue[0].promoted = True
+                self._queue[0].wake()
+            else:
+                self._led = False
+
+    def _commit(self, batch: list[_Ticket[Any]]) -> Callable[[], None]:
+        try:
+            with self._lock:
+                self._transact(batch)
+        except (sqlite3.Error, OSError) as error:
+            for ticket in batch:
+                ticket.error = TableUnavailable(f"the commit failed: {error}")
+            return self._committed(False)
+        except BaseException:
+            self._committed(False)
+            raise
+        return self._committed(True)
+
+    def _transact(self, batch: list[_Ticket[Any]]) -> None:
+        if self._connection is None:
+            self._connection = self._connect()
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for ticket in batch:
+                ticket.run(self._connection)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        """Back to a usable connection; one that cannot even roll back is given up and opened anew next time."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            connection.rollback()
+            self._connection = connection
+        except sqlite3.Error:
+            connection.close()

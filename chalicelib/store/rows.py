@@ -1,0 +1,125 @@
+"""Items as rows of the SQLite file: layout, body format and the statements that read and write one row.
+
+A row is the item's key, one pair of key columns per index (NULL when the item is not in it; the index is partial, so
+it holds only what stands in it) and the whole item as JSON. Number sets, which JSON has not, stand under the empty
+field name, which no item can have.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from chalicelib.core.ports import Item, Key
+from chalicelib.store.checks import MAX_ITEM_BYTES, check_size
+from chalicelib.store.cursors import Place, key_fields
+
+Row = tuple[str, str, str, bytes]
+"""Sort key of the index, pk, sk, body: sorts as the index does."""
+
+_SETS = ""
+_INDEX_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*\Z")
+
+
+def encode_body(item: Item) -> bytes:
+    sets = {field: sorted(value) for field, value in item.items() if isinstance(value, frozenset)}
+    if not sets:
+        return orjson.dumps(item)
+    plain = {field: value for field, value in item.items() if field not in sets}
+    return orjson.dumps({**plain, _SETS: sets})
+
+
+def decode_body(body: bytes) -> Item:
+    item: dict[str, Any] = orjson.loads(body)
+    for field, members in item.pop(_SETS, {}).items():
+        item[field] = frozenset(members)
+    return item
+
+
+class Rows:
+    """The statements for one set of indexes."""
+
+    def __init__(self, indexes: Iterable[str]) -> None:
+        self.names = tuple(indexes)
+        for name in self.names:
+            if not _INDEX_NAME.match(name):
+                raise ValueError(f"index name {name!r} must be letters and digits, starting with a letter")
+        self._columns = tuple(column for name in self.names for column in (f"{name}_pk", f"{name}_sk"))
+        every = ("pk", "sk", "body", *self._columns)
+        self._insert = f"INSERT INTO items ({', '.join(every)}) VALUES ({', '.join('?' * len(every))})"
+        self._move = f"UPDATE items SET {', '.join(f'{column} = ?' for column in every[2:])} WHERE pk = ? AND sk = ?"
+
+    def create(self, connection: sqlite3.Connection) -> None:
+        """Bring the file to this layout; an index that the file does not know yet is filled from the bodies."""
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS items (pk TEXT NOT NULL, sk TEXT NOT NULL, body BLOB NOT NULL, "
+            "PRIMARY KEY (pk, sk)) WITHOUT ROWID"
+        )
+        present = {row[1] for row in connection.execute("PRAGMA table_info(items)")}
+        for name in self.names:
+            for column in (f"{name}_pk", f"{name}_sk"):
+                if column not in present:
+                    connection.execute(f"ALTER TABLE items ADD COLUMN {column} TEXT")
+                    connection.execute(f"UPDATE items SET {column} = json_extract(CAST(body AS TEXT), '$.{column}')")
+            connection.execute(
+                f"CREATE INDEX IF NOT EXISTS items_by_{name} ON items ({name}_pk, {name}_sk, pk, sk) "
+                f"WHERE {name}_pk IS NOT NULL"
+            )
+
+    def read(self, connection: sqlite3.Connection, key: Key) -> Item | None:
+        row = connection.execute("SELECT body FROM items WHERE pk = ? AND sk = ?", key).fetchone()
+        return None if row is None else decode_body(row[0])
+
+    def store(self, connection: sqlite3.Connection, before: Item | None, after: Item | None) -> None:
+        """Make the row what `after` says; `before` is what it says now."""
+        if after is None:
+            if before is not None:
+                connection.execute("DELETE FROM items WHERE pk = ? AND sk = ?", (before["pk"], before["sk"]))
+            return
+        body = encode_body(after)
+        if len(body) * 2 > MAX_ITEM_BYTES:
+            check_size(after)
+        key, columns = (after["pk"], after["sk"]), self._index_keys(after)
+        if before is None:
+            connection.execute(self._insert, (*key, body, *columns))
+        elif columns == self._index_keys(before):
+            # Naming no indexed column spares SQLite the look at every index.
+            connection.execute("UPDATE items SET body = ? WHERE pk = ? AND sk = ?", (body, *key))
+        else:
+            connection.execute(self._move, (body, *columns, *key))
+
+    def _index_keys(self, item: Item) -> tuple[str | None, ...]:
+        return tuple(item.get(column) for column in self._columns)
+
+    def partition(
+        self,
+        connection: sqlite3.Connection,
+        index: str | None,
+        pk: str,
+        *,
+        first: str | None = None,
+        last: str | None = None,
+        after: Place | None = None,
+        descending: bool = False,
+        limit: int = -1,
+    ) -> sqlite3.Cursor:
+        """`Row`s of one partition in sort-key order, read as they are asked for."""
+        pk_field, *order = key_fields(index)
+        wanted, values = [f"{pk_field} = ?"], [pk]
+        for bound, operator in ((first, ">="), (last, "<=")):
+            if bound is not None:
+                wanted.append(f"{order[0]} {operator} ?")
+                values.append(bound)
+        if after is not None:
+            wanted.append(f"({', '.join(order)}) {'<' if descending else '>'} ({', '.join('?' * len(order))})")
+            values.extend(after[field] for field in order)
+        direction = " DESC" if descending else ""
+        statement = (
+            f"SELECT {order[0]}, pk, sk, body FROM items WHERE {' AND '.join(wanted)} "
+            f"ORDER BY {', '.join(field + direction for field in order)} LIMIT ?"
+        )
+        return connection.execute(statement, (*values, limit))

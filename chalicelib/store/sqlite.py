@@ -1,0 +1,292 @@
+"""The `Table` of one machine: a single SQLite file that several threads and processes share.
+
+Reads take any idle connection and never wait for writers (WAL). Writes queue for a group commit (`group_commit.py`)
+and are durable when the call returns. `take` looks and moves inside the writer, so it never loses a race.
+What changes its status is noted in a change log (`change_log.py`), which stands in for DynamoDB's stream.
+
+Dies half way: the file is as after the last commit; nothing acknowledged is missing. An instance must not be carried
+across `fork`: open one per process.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import sqlite3
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import overload
+
+from chalicelib.core.ports import (
+    ConditionFailed,
+    Item,
+    Key,
+    Operation,
+    Page,
+    Pick,
+    TableUnavailable,
+    Taken,
+    Update,
+)
+from chalicelib.store import change_log, cursors
+from chalicelib.store.change_log import ChangeLog, ChangeRecord, Listener
+from chalicelib.store.checks import Indexes, check_key, check_query, check_transaction, check_update
+from chalicelib.store.evaluate import all_hold, demand, outcome
+from chalicelib.store.group_commit import FileLock, GroupCommit
+from chalicelib.store.rows import Row, Rows, decode_body
+
+TAKE_PAGES = 10
+BUSY_SECONDS = 10.0
+
+
+class SqliteTable:
+    """`Table` on a file. `change_log=False` leaves the log out, for tables nobody listens to.
+
+    Raises TableUnavailable when the file cannot be opened or is not a database.
+    """
+
+    exact = True
+
+    def __init__(self, path: Path | str, indexes: Indexes, *, change_log: bool = True) -> None:
+        if str(path) == ":memory:":
+            raise ValueError("a table needs a file: connections of several threads cannot share memory")
+        self._path = Path(path)
+        self._indexes = dict(indexes)
+        self._rows = Rows(indexes)
+        self._log = ChangeLog()
+        self._keeps_log = change_log
+        self._idle: deque[sqlite3.Connection] = deque()
+        with _failures_named(f"cannot open the table {self._path}"):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self._path.with_name(self._path.name + ".lock"))
+            self._create()
+        self._commits = GroupCommit(self._connect, self._lock, self._log.settle)
+
+    # ---- reading -------------------------------------------------------------------------------------------------
+
+    def get(self, key: Key) -> Item | None:
+        key = check_key(key)
+        with self._reader() as connection:
+            return self._rows.read(connection, key)
+
+    def get_many(self, keys: Sequence[Key]) -> list[Item | None]:
+        keys = [check_key(key) for key in keys]
+        with self._reader() as connection:
+            return [self._rows.read(connection, key) for key in keys]
+
+    def query(
+        self,
+        pk: str,
+        *,
+        index: str | None = None,
+        first: str | None = None,
+        last: str | None = None,
+        descending: bool = False,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page:
+        check_query(pk, index, limit, self._indexes)
+        after = None if cursor is None else cursors.decode(cursor, index, pk)
+        with self._reader() as connection:
+            rows = list(
+                self._rows.partition(
+                    connection,
+                    index,
+                    pk,
+                    first=first,
+                    last=last,
+                    after=after,
+                    descending=descending,
+                    limit=limit + 1,
+                )
+            )
+        items = [decode_body(row[3]) for row in rows[:limit]]
+        more = len(rows) > limit
+        return Page(items, cursors.encode(items[-1], index) if more else None)
+
+    # ---- writing -------------------------------------------------------------------------------------------------
+
+    def write(self, *operations: Operation) -> None:
+        checked = check_transaction(operations, self._indexes)
+        if checked:
+            self._commits.submit(partial(self._transact, checked))
+
+    def update(self, update: Update) -> Item:
+        checked = check_update(update, self._indexes)
+        [after] = self._commits.submit(partial(self._transact, [checked]))
+        assert after is not None
+        return after
+
+    def write_many(self, transactions: Sequence[Sequence[Operation]]) -> list[ConditionFailed | None]:
+        checked = [check_transaction(operations, self._indexes) for operations in transactions]
+        return self._commits.submit(lambda connection: [self._attempt(one, connection) for one in checked])
+
+    def take(self, index: str, pks: Sequence[str], pick: Pick, *, page: int = 40) -> Taken:
+        for pk in pks:
+            check_query(pk, index, page, self._indexes)
+        return self._commits.submit(partial(self._take, index, tuple(dict.fromkeys(pks)), pick, page))
+
+    # ---- the change log ------------------------------------------------------------------------------------------
+
+    def changes_after(self, seq: int, limit: int) -> list[ChangeRecord]:
+        """Changes of status with a higher number than `seq`, oldest first, of all processes."""
+        with self._reader() as connection:
+            return change_log.read_after(connection, seq, limit)
+
+    def acknowledge(self, consumer: str, seq: int) -> None:
+        """The consumer has done everything up to and including `seq`."""
+        self._commits.submit(lambda connection: change_log.acknowledge(connection, consumer, seq))
+
+    def acknowledged(self, consumer: str) -> int:
+        """The highest number the consumer acknowledged, 0 if it never did."""
+        with self._reader() as connection:
+            return change_log.acknowledged(connection, consumer)
+
+    def prune_changes(self, before_seq: int) -> int:
+        """Forget the records with a lower number; gives how many went."""
+        return self._commits.submit(lambda connection: change_log.prune(connection, before_seq))
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call this after each commit *of this process* that changed a status, in the committing thread.
+
+        No lock is held, so the listener may read and write; but a caller waits for it, so it should be quick. Two
+        commits may be told in the wrong order: the numbers say which is which.
+        """
+        self._log.subscribe(listener)
+
+    def close(self) -> None:
+        """Only when no call is under way."""
+        while self._idle:
+            self._idle.pop().close()
+        self._commits.close()
+        self._lock.close()
+
+    # ---- inside the writer ---------------------------------------------------------------------------------------
+
+    def _transact(self, operations: Sequence[Operation], connection: sqlite3.Connection) -> list[Item | None]:
+        """All of it or, by an exception, nothing: everything is decided before the first row is written."""
+        befores = [self._rows.read(connection, operation.key) for operation in operations]
+        demand(operations, befores)
+        pairs = list(zip(operations, befores, strict=True))
+        afters = [outcome(operation, before, self._indexes) for operation, before in pairs]
+        changes = [(before, after) for before, after in zip(befores, afters, strict=True) if before is not after]
+        with _savepoint(connection):
+            for before, after in changes:
+                self._rows.store(connection, before, after)
+                if self._keeps_log:
+                    self._log.note(connection, before, after)
+        return afters
+
+    def _attempt(self, operations: Sequence[Operation], connection: sqlite3.Connection) -> ConditionFailed | None:
+        try:
+            self._transact(operations, connection)
+        except ConditionFailed as failure:
+            return failure
+        return None
+
+    def _take(self, index: str, pks: Sequence[str], pick: Pick, page: int, connection: sqlite3.Connection) -> Taken:
+        refused = False
+        with closing(self._candidates(index, pks, page, connection)) as pages:
+            for update in itertools.chain.from_iterable(map(pick, pages)):
+                checked = check_update(update, self._indexes)
+                if all_hold(checked.when, self._rows.read(connection, checked.key)):
+                    [after] = self._transact([checked], connection)
+                    return Taken(after, False)
+                refused = True
+        return Taken(None, refused)
+
+    def _candidates(
+        self, index: str, pks: Sequence[str], page: int, connection: sqlite3.Connection
+    ) -> Generator[_Candidates, None, None]:
+        """Pages of all partitions together, in one order by sort key."""
+        heads = [self._rows.partition(connection, index, pk, limit=page * TAKE_PAGES) for pk in pks]
+        merged = heads[0] if len(heads) == 1 else heapq.merge(*heads)
+        try:
+            for _ in range(TAKE_PAGES):
+                rows = list(itertools.islice(merged, page))
+                if not rows:
+                    return
+                yield _Candidates(rows)
+        finally:
+            # A statement left open would keep the writer's connection on an old state of the file.
+            for head in heads:
+                head.close()
+
+    # ---- connections ---------------------------------------------------------------------------------------------
+
+    def _create(self) -> None:
+        with self._lock:
+            connection = self._connect()
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("BEGIN IMMEDIATE")
+                self._rows.create(connection)
+                self._log.create(connection)
+                connection.execute("COMMIT")
+            finally:
+                connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        """An idle connection, or a new one: at most as many as there were readers at once."""
+        with _failures_named("the table cannot be read"):
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = self._connect()
+            yield connection
+            self._idle.append(connection)
+
+
+class _Candidates(Sequence[Item]):
+    """Rows of an index that become items when looked at: `pick` mostly wants the first."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows = rows
+        self._items: dict[int, Item] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, position: int) -> Item: ...
+
+    @overload
+    def __getitem__(self, position: slice) -> Sequence[Item]: ...
+
+    def __getitem__(self, position: int | slice) -> Item | Sequence[Item]:
+        if isinstance(position, slice):
+            return _Candidates(self._rows[position])
+        row = self._rows[position]
+        if position not in self._items:
+            self._items[position] = decode_body(row[3])
+        return self._items[position]
+
+
+@contextmanager
+def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
+    """Undoes the writes of one caller, and of no other in the same commit, should it fail between them."""
+    connection.execute("SAVEPOINT caller")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK TO caller")
+        raise
+    finally:
+        connection.execute("RELEASE caller")
+
+
+@contextmanager
+def _failures_named(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise TableUnavailable(f"{what}: {error}") from error
