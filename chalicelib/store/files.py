@@ -1,0 +1,223 @@
+"""The object store of one machine: a folder.
+
+`bootstrap` makes it for the embedded farm; the embedded server streams from and to it. A `put` that returned is on disk
+and survives a power cut: bytes go to a file in `.incoming`, which is synced, renamed into place, and its folder synced.
+A crash half way leaves a file in `.incoming` that nobody can name; those older than a day go at the next start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.ports import Clock, ObjectHead, SignedRequest
+from chalicelib.store.announced import check_arrived, check_not_longer, checked_announcement
+from chalicelib.store.folder import keys_in_order, relative_path
+from chalicelib.store.object_keys import checked_key, checked_range
+from chalicelib.store.signing import Grant, signed_url, verified_grant
+
+log = logging.getLogger(__name__)
+
+CHUNK_BYTES = 256 * 1024
+STALE_SECONDS = 24 * 3600
+
+
+class FileObjectStore:
+    """`ObjectStore` in one folder. `secret` signs URLs: keep it between starts, or signed URLs die with the process."""
+
+    def __init__(self, root: Path, secret: bytes, *, clock: Clock) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        self.root = Path(os.path.realpath(root))
+        self._secret = secret
+        self._clock = clock
+        self._incoming = self.root / ".incoming"
+        self._incoming.mkdir(exist_ok=True)
+        self._remove_stale_files()
+
+    # -- reading --
+
+    def head(self, key: str) -> ObjectHead | None:
+        file = self.open_file(key)
+        if file is None:
+            return None
+        with file:
+            return _head(key, os.fstat(file.fileno()))
+
+    def get(self, key: str) -> bytes | None:
+        file = self.open_file(key)
+        if file is None:
+            return None
+        with file:
+            return file.read()
+
+    def open(self, key: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes] | None:
+        checked_range(offset, length)
+        file = self.open_file(key)
+        return None if file is None else _chunks(file, offset, length)
+
+    def open_file(self, key: str) -> BinaryIO | None:
+        """The object as an open file (for sendfile), or None. Never through a symbolic link."""
+        path = self._path(key)
+        if not self._is_inside(path):
+            return None
+        try:
+            return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb", buffering=0)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            if path.is_symlink():
+                return None
+            raise Unavailable(f"object {key} cannot be read: {error.strerror}") from error
+
+    def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ObjectHead]:
+        heads = (_head_of_entry(key, entry) for key, entry in keys_in_order(self.root, prefix=prefix, after=after))
+        return list(islice((head for head in heads if head is not None), limit))
+
+    # -- writing --
+
+    def put(self, key: str, data: bytes) -> None:
+        path = self._path(key)
+        with self._temporary_file() as (file, temporary):
+            file.write(data)
+            _publish(file, temporary, self._prepared(path))
+
+    def put_stream(self, key: str, source: BinaryIO, *, size: int | None = None, sha256: str | None = None) -> int:
+        path = self._path(key)
+        with self._temporary_file() as (file, temporary):
+            digest, written = hashlib.sha256(), 0
+            while chunk := source.read(CHUNK_BYTES):
+                written += len(chunk)
+                check_not_longer(written, size)
+                digest.update(chunk)
+                file.write(chunk)
+            check_arrived(written, digest.hexdigest(), size=size, sha256=sha256)
+            _publish(file, temporary, self._prepared(path))
+        return written
+
+    def adopt(self, path: Path, key: str, *, size: int, sha256: str) -> None:
+        """Take over a file that was written elsewhere on this disk by renaming it, instead of copying its bytes.
+
+        `size` is verified; `sha256` must come from whoever wrote the file (the server computes it while spooling).
+        On another disk the bytes are copied and verified. Raises ObjectMismatch; then the file stays where it is.
+        """
+        target = self._path(key)
+        with open(path, "rb+") as file:
+            check_arrived(os.fstat(file.fileno()).st_size, sha256, size=size, sha256=sha256)
+            if os.fstat(file.fileno()).st_dev == self.root.stat().st_dev:
+                _publish(file, path, self._prepared(target))
+                return
+            self.put_stream(key, file, size=size, sha256=sha256)
+        path.unlink(missing_ok=True)
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        if self._is_inside(path):
+            path.unlink(missing_ok=True)
+
+    # -- signed requests --
+
+    def sign_upload(self, key: str, *, size: int, sha256: str, seconds: int) -> SignedRequest:
+        checked_announcement(size, sha256)
+        grant = Grant("PUT", checked_key(key), self._expiry(seconds), size=size, sha256=sha256)
+        return SignedRequest("PUT", signed_url(grant, self._secret), {"Content-Type": "application/octet-stream"})
+
+    def sign_download(self, key: str, *, seconds: int, content_type: str, filename: str | None = None) -> SignedRequest:
+        grant = Grant("GET", checked_key(key), self._expiry(seconds), content_type=content_type, filename=filename)
+        return SignedRequest("GET", signed_url(grant, self._secret), {})
+
+    def verify(self, method: str, key: str, query: Mapping[str, str], now: int) -> Grant:
+        """For the server: what a signed URL allows. Raises Forbidden, or ValueError for a key that cannot exist."""
+        return verified_grant(method, checked_key(key), query, self._secret, now)
+
+    def _expiry(self, seconds: int) -> int:
+        return self._clock.now() + seconds * 1000
+
+    # -- files and folders --
+
+    def _path(self, key: str) -> Path:
+        return self.root / relative_path(checked_key(key))
+
+    def _is_inside(self, path: Path) -> bool:
+        """False when a folder on the way is missing or is a symbolic link, wherever that leads."""
+        return os.path.realpath(path.parent) == str(path.parent)
+
+    def _prepared(self, path: Path) -> Path:
+        """The path, with its folders there and durable."""
+        _make_folders(path.parent)
+        if not self._is_inside(path) or path.is_symlink():
+            raise Unavailable("a symbolic link stands inside the object folder; remove it")
+        return path
+
+    @contextlib.contextmanager
+    def _temporary_file(self) -> Iterator[tuple[BinaryIO, Path]]:
+        path = self._incoming / secrets.token_hex(12)
+        try:
+            with open(path, "xb") as file:
+                yield file, path
+        except OSError as error:
+            raise Unavailable(f"the object folder cannot be written: {error.strerror}") from error
+        finally:
+            path.unlink(missing_ok=True)  # gone already when it was published
+
+    def _remove_stale_files(self) -> None:
+        oldest = time.time() - STALE_SECONDS
+        for entry in os.scandir(self._incoming):
+            if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime < oldest:
+                log.info("an upload that was never finished is removed", extra={"file": entry.name})
+                Path(entry.path).unlink(missing_ok=True)
+
+
+def _publish(file: BinaryIO, temporary: Path, path: Path) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+    os.replace(temporary, path)
+    _sync_folder(path.parent)
+
+
+def _make_folders(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    _make_folders(folder.parent)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _chunks(file: BinaryIO, offset: int, length: int | None) -> Iterator[bytes]:
+    with file:
+        file.seek(offset)
+        left = length
+        while left is None or left > 0:
+            chunk = file.read(CHUNK_BYTES if left is None else min(CHUNK_BYTES, left))
+            if not chunk:
+                return
+            left = None if left is None else left - len(chunk)
+            yield chunk
+
+
+def _head(key: str, status: os.stat_result) -> ObjectHead:
+    return ObjectHead(key=key, size=status.st_size, modified_at=status.st_mtime_ns // 1_000_000)
+
+
+def _head_of_entry(key: str, entry: os.DirEntry[str]) -> ObjectHead | None:
+    try:
+        return _head(key, entry.stat(follow_symlinks=False))
+    except FileNotFoundError:
+        return None  # deleted since its folder was read
