@@ -1,0 +1,119 @@
+"""`take` for tables that cannot look and move at once: read the head of an index, then try conditional updates.
+
+Used by the DynamoDB engine and by the simulated one. The index lags, so its head holds items that are gone already
+(about claims per second times the lag). Trying them in order livelocks; hence, from simulations of the queue:
+a loss makes it read on behind the page, three losses end the call, and what this process lost or took within the last
+seconds is passed over as long as the index still shows the same image of it.
+
+Keeps no state worth keeping: a process that dies has moved an item or has not.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from chalicelib.core.ports import ConditionFailed, Item, Key, Page, Pick, Taken, Update
+
+MAX_LOSSES = 3
+MAX_FURTHER_PAGES = 2
+MEMORY_SECONDS = 3.0
+
+
+class ReadPage(Protocol):
+    def __call__(self, pk: str, *, index: str, limit: int, cursor: str | None) -> Page: ...
+
+
+class RacingTake:
+    """Remembers recent losses, so one per process and table. `now` in seconds, any origin."""
+
+    def __init__(
+        self,
+        read_page: ReadPage,
+        update: Callable[[Update], Item],
+        *,
+        now: Callable[[], float] = time.monotonic,
+        chance: random.Random | None = None,
+    ) -> None:
+        self._read_page = read_page
+        self._update = update
+        self._now = now
+        self._chance = chance or random.Random()
+        self._spent: dict[Key, tuple[float, Item]] = {}
+        self._lost_at = float("-inf")
+        self._guard = threading.Lock()
+
+    def take(self, index: str, pks: Sequence[str], pick: Pick, page: int) -> Taken:
+        """The partitions in the order given; at most two pages beyond their heads and three lost races in all."""
+        losses = 0
+        for candidates, last_page in self._pages(index, pks, page):
+            seen = {_key(item): item for item in candidates}
+            for update in pick(candidates):
+                image = seen.get(update.key, {})
+                try:
+                    item = self._update(update)
+                except ConditionFailed:
+                    losses += 1
+                    self._remember(update.key, image, lost=True)
+                    if losses == MAX_LOSSES:
+                        return Taken(None, True)
+                    if not last_page:
+                        break
+                else:
+                    self._remember(update.key, image, lost=False)
+                    return Taken(item, False)
+        return Taken(None, losses > 0)
+
+    def _pages(self, index: str, pks: Sequence[str], size: int) -> Iterator[tuple[list[Item], bool]]:
+        """What may still be there, page by page, and whether the page is the last that will be read of its kind."""
+        further = MAX_FURTHER_PAGES
+        for pk in dict.fromkeys(pks):
+            cursor: str | None = None
+            while True:
+                page = self._read_page(pk, index=index, limit=size, cursor=cursor)
+                goes_on = page.cursor is not None and further > 0
+                yield self._arrange(page.items, f"{index}_sk"), not goes_on
+                if not goes_on:
+                    break
+                further -= 1
+                cursor = page.cursor
+
+    def _arrange(self, items: Sequence[Item], sort_field: str) -> list[Item]:
+        """Without what is known to be gone; shuffled among equals while there is competition."""
+        with self._guard:
+            fresh = [item for item in items if not self._is_spent(item)]
+            if self._now() - self._lost_at > MEMORY_SECONDS:
+                return fresh
+            groups = [list(group) for _, group in itertools.groupby(fresh, lambda item: _rank(item[sort_field]))]
+            for group in groups:
+                self._chance.shuffle(group)
+            return list(itertools.chain.from_iterable(groups))
+
+    def _is_spent(self, item: Item) -> bool:
+        # The same image: an item that was released since has another generation, and may be taken at once.
+        spent = self._spent.get(_key(item))
+        return spent is not None and self._now() - spent[0] <= MEMORY_SECONDS and spent[1] == item
+
+    def _remember(self, key: Key, image: Item, *, lost: bool) -> None:
+        with self._guard:
+            now = self._now()
+            if lost:
+                self._lost_at = now
+            self._spent.pop(key, None)
+            self._spent[key] = (now, image)
+            # Oldest first: only the front can have expired.
+            for old in list(itertools.takewhile(lambda k: now - self._spent[k][0] > MEMORY_SECONDS, self._spent)):
+                del self._spent[old]
+
+
+def _key(item: Item) -> Key:
+    return Key(item["pk"], item["sk"])
+
+
+def _rank(sort_key: str) -> str:
+    """What orders candidates that matter differently; among equals any will do."""
+    return sort_key.split("|", 1)[0]

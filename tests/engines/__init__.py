@@ -1,0 +1,1 @@
+"""Engines that exist for tests only."""
