@@ -39,8 +39,8 @@ class FileObjectStore:
         self.root = Path(os.path.realpath(root))
         self._secret = secret
         self._clock = clock
-        self._incoming = self.root / ".incoming"
-        self._incoming.mkdir(exist_ok=True)
+        self.incoming = self.root / ".incoming"
+        self.incoming.mkdir(exist_ok=True)
         self._remove_stale_files()
 
     # -- reading --
@@ -159,7 +159,7 @@ class FileObjectStore:
 
     @contextlib.contextmanager
     def _temporary_file(self) -> Iterator[tuple[BinaryIO, Path]]:
-        path = self._incoming / secrets.token_hex(12)
+        path = self.incoming / secrets.token_hex(12)
         try:
             with open(path, "xb") as file:
                 yield file, path
@@ -170,7 +170,7 @@ class FileObjectStore:
 
     def _remove_stale_files(self) -> None:
         oldest = time.time() - STALE_SECONDS
-        for entry in os.scandir(self._incoming):
+        for entry in os.scandir(self.incoming):
             if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime < oldest:
                 log.info("an upload that was never finished is removed", extra={"file": entry.name})
                 Path(entry.path).unlink(missing_ok=True)

@@ -3,8 +3,8 @@
 `bootstrap` makes it for Lambda with a low-level boto3 client (`client_config()` says how). Clients move bytes to and
 from the bucket by presigned requests, which S3 itself holds to the announced size and SHA-256.
 
-A large `put_stream` is a multipart upload that is completed only after size and digest were verified. If the process
-dies before, S3 keeps the parts, invisible but paid for: the bucket's lifecycle must abort incomplete uploads after a day.
+A large `put_stream` is a multipart upload, completed only after size and digest were verified. If the process dies
+before, S3 keeps the parts, invisible but paid for: the bucket's lifecycle must abort incomplete uploads after a day.
 """
 
 from __future__ import annotations

@@ -1,0 +1,65 @@
+"""What the embedded server answers: a status, headers and either bytes or a part of an open file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from chalicelib.embedded.http1 import Refused
+from chalicelib.embedded.ranges import NotSatisfiable, requested_range
+
+JSON_TYPE = ("Content-Type", "application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """`length` bytes of an open file from `offset`. Whoever sends the answer closes the file."""
+
+    file: BinaryIO
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    part: FilePart | None = None
+    close: bool = False
+    """End the connection after this answer."""
+
+    @property
+    def length(self) -> int:
+        return len(self.body) if self.part is None else self.part.length
+
+
+def json_answer(status: int, body: Mapping[str, Any], *, headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(status, (JSON_TYPE, *(headers or {}).items()), json.dumps(body).encode())
+
+
+def refusal(refused: Refused) -> Answer:
+    """The server's own errors look like those of the protocol at the root: code, status, message."""
+    body = {"code": refused.status, "status": "error", "message": refused.message}
+    answer = json_answer(refused.status, body, headers=refused.headers)
+    return Answer(answer.status, answer.headers, answer.body, close=refused.close)
+
+
+def file_answer(
+    file: BinaryIO, size: int, headers: tuple[tuple[str, str], ...], request_headers: Mapping[str, str]
+) -> Answer:
+    """The whole file (200), the single range that was asked for (206), or 416. Takes over the open file."""
+    headers = (*headers, ("Accept-Ranges", "bytes"))
+    try:
+        # Without validators we cannot tell whether If-Range holds, and then the whole is right.
+        wanted = None if "if-range" in request_headers else requested_range(request_headers.get("range"), size)
+    except NotSatisfiable:
+        file.close()
+        return refusal(Refused(416, f"the object has {size} bytes", headers={"Content-Range": f"bytes */{size}"}))
+    if wanted is None:
+        return Answer(200, headers, part=FilePart(file, 0, size))
+    offset, length = wanted
+    content_range = ("Content-Range", f"bytes {offset}-{offset + length - 1}/{size}")
+    return Answer(206, (*headers, content_range), part=FilePart(file, offset, length))

@@ -1,0 +1,75 @@
+"""The order in which a request meets the farm: guard, object door or route, body, app.
+
+Everything that can be refused is refused before the body is read.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from chalice.app import Chalice
+
+from chalicelib.core.ports import Clock
+from chalicelib.embedded.answers import Answer, json_answer, refusal
+from chalicelib.embedded.gateway import Gateway
+from chalicelib.embedded.http1 import Head, Refused
+from chalicelib.embedded.incoming import Body, CutOff
+from chalicelib.embedded.object_door import ObjectDoor
+from chalicelib.embedded.routing import Match, Routes
+from chalicelib.embedded.spool import received
+from chalicelib.store.files import FileObjectStore
+from chalicelib.store.signing import PREFIX
+
+logger = logging.getLogger(__name__)
+
+Guard = Callable[[str, str, Mapping[str, str], str], tuple[int, Mapping[str, Any]] | None]
+"""(method, path, headers in lower case, peer address) -> None, or the status and JSON body of a refusal."""
+
+
+class Service:
+    """Answers requests. Shared by all connections; keeps nothing between requests."""
+
+    def __init__(
+        self, app: Chalice, objects: FileObjectStore, *, clock: Clock, spool_folder: Path, guard: Guard | None
+    ) -> None:
+        self._methods = {pattern: frozenset(entries) for pattern, entries in app.routes.items()}
+        self._routes = Routes(self._methods)
+        self._gateway = Gateway(app, objects)
+        self._door = ObjectDoor(objects, clock)
+        self._spool_folder = spool_folder
+        self._guard = guard
+
+    def answer(self, head: Head, body: Body, peer: str) -> Answer:
+        """Always an answer; raises only CutOff, when there is nobody left to answer."""
+        try:
+            return self._answer(head, body, peer)
+        except Refused as refused:
+            return refusal(refused)
+        except CutOff:
+            raise
+        except Exception:
+            logger.exception("The server failed on a request", extra={"action": "request_failed", "path": head.path})
+            return refusal(Refused(502, "the farm failed on this request; its log says why", close=True))
+
+    def _answer(self, head: Head, body: Body, peer: str) -> Answer:
+        refused = self._guard(head.method, head.path, head.headers, peer) if self._guard is not None else None
+        if refused is not None:
+            return json_answer(*refused)
+        if head.path.startswith(PREFIX):
+            return self._door.answer(head, body)
+        match = self._matched(head)
+        with received(head, body, self._spool_folder) as payload:
+            return self._gateway.call(match, head, payload, peer)
+
+    def _matched(self, head: Head) -> Match:
+        match = self._routes.match(head.path)
+        if match is None:
+            raise Refused(404, "No interface defined for URL")
+        methods = self._methods[match.pattern]
+        if head.method not in methods:
+            allowed = ", ".join(sorted(methods))
+            raise Refused(405, f"this URL knows {allowed}, not {head.method[:20]}", headers={"Allow": allowed})
+        return match
