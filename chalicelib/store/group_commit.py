@@ -13,7 +13,6 @@ commit had been told anything.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections import deque
@@ -40,20 +39,20 @@ class FileLock:
     """At most one process (and one holder of this kind within it) between `with` and its end."""
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        self._file = open(path, "ab")  # noqa: SIM115  (open as long as the table)
 
     def __enter__(self) -> None:
         if fcntl is not None:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if fcntl is not None:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        self._file.close()
 
 
 class _Ticket(Generic[T]):
@@ -108,11 +107,14 @@ class GroupCommit:
         self._guard = threading.Lock()
         self._queue: deque[_Ticket[Any]] = deque()
         self._led = False
+        self._closed = False
 
     def submit(self, work: Work[T]) -> T:
         """The work's result once it is durable, or what it raised. TableUnavailable if the disk failed."""
         ticket = _Ticket(work)
         with self._guard:
+            if self._closed:
+                raise TableUnavailable("the table is closed")
             self._queue.append(ticket)
             leads, self._led = not self._led, True
         if not leads:
@@ -123,6 +125,7 @@ class GroupCommit:
 
     def close(self) -> None:
         """Only when no caller is inside."""
+        self._closed = True
         if self._connection is not None:
             self._connection.close()
             self._connection = None

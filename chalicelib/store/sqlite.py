@@ -59,10 +59,15 @@ class SqliteTable:
         self._log = ChangeLog()
         self._keeps_log = change_log
         self._idle: deque[sqlite3.Connection] = deque()
+        self._closed = False
         with _failures_named(f"cannot open the table {self._path}"):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self._path.with_name(self._path.name + ".lock"))
-            self._create()
+            try:
+                self._create()
+            except BaseException:
+                self._lock.close()
+                raise
         self._commits = GroupCommit(self._connect, self._lock, self._log.settle)
 
     # ---- reading -------------------------------------------------------------------------------------------------
@@ -158,7 +163,8 @@ class SqliteTable:
         self._log.subscribe(listener)
 
     def close(self) -> None:
-        """Only when no call is under way."""
+        """Only when no call is under way. Later calls raise TableUnavailable; closing twice is closing once."""
+        self._closed = True
         while self._idle:
             self._idle.pop().close()
         self._commits.close()
@@ -230,6 +236,8 @@ class SqliteTable:
                 connection.close()
 
     def _connect(self) -> sqlite3.Connection:
+        if self._closed:
+            raise sqlite3.ProgrammingError("it is closed")
         connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA synchronous = FULL")
         return connection
@@ -278,10 +286,12 @@ def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        connection.execute("ROLLBACK TO caller")
+        # A full disk makes SQLite roll back everything by itself, savepoints included.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK TO caller")
+            connection.execute("RELEASE caller")
         raise
-    finally:
-        connection.execute("RELEASE caller")
+    connection.execute("RELEASE caller")
 
 
 @contextmanager
