@@ -1,0 +1,250 @@
+"""A farm that keeps jobs in a dict and runs nothing: what the client library and the CLI are tested against.
+
+It answers the documented API over real HTTP. A test puts jobs into it, moves them, and may break its answers:
+`trouble` holds what the next requests get instead (a status, or "drop" for a connection that just ends).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+WORDS = ("waiting", "queued", "active", "paused", "completed", "failed", "canceled")
+NOW = "2026-01-02T03:04:05Z"
+
+
+class StubFarm:
+    """The state. `requests` lists "METHOD /path" of every call that was answered or broken."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.token: str | None = None
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.tasks: dict[str, dict[str, Any]] = {}
+        self.logs: dict[tuple[str, int], bytes] = {}
+        self.workers: list[dict[str, Any]] = []
+        self.blobs: dict[str, bytes] = {}
+        self.keys: dict[str, str] = {}
+        self.trouble: deque[int | str] = deque()
+        self.requests: list[str] = []
+        self.seen_headers: dict[str, dict[str, str]] = {}
+        self.after_request: Callable[[str], None] = lambda request: None
+
+    def add_job(self, **fields: Any) -> str:
+        job = str(1000 + len(self.jobs))
+        self.jobs[job] = {
+            "id": job, "name": "a job", "type": "sleep", "status": "queued", "priority": 50, "tags": [], "settings": {},
+            "counts": dict.fromkeys(WORDS, 0), "progress": 0, "outputs": [], "error": None, "created_at": NOW,
+            "started_at": None, "finished_at": None, **fields,
+        }  # fmt: skip
+        return job
+
+    def add_task(self, job: str, **fields: Any) -> str:
+        task = str(5000 + len(self.tasks))
+        self.tasks[task] = {
+            "id": task, "job": job, "name": f"task {len(self.tasks)}", "task_type": "sleep", "status": "queued",
+            "priority": 50, "worker": None, "progress": 0, "activity": None, "attempts": [], **fields,
+        }  # fmt: skip
+        return task
+
+    def add_attempt(self, task: str, outcome: str | None, log: bytes = b"") -> None:
+        attempts = self.tasks[task]["attempts"]
+        attempts.append({
+            "number": len(attempts) + 1, "worker": "77", "outcome": outcome, "exit_code": None, "error": None,
+            "started_at": NOW, "ended_at": NOW if outcome else None,
+        })  # fmt: skip
+        self.logs[(task, len(attempts))] = log
+
+    def add_output(self, job: str, name: str, content: bytes) -> None:
+        digest = hashlib.sha256(content).hexdigest()
+        self.blobs[digest] = content
+        output = {"name": name, "blob": digest, "size": len(content), "sha256": digest}
+        self.jobs[job]["outputs"].append(output)
+
+    def requested(self, pattern: str) -> int:
+        return sum(bool(re.fullmatch(pattern, request)) for request in self.requests)
+
+
+class Problem(Exception):
+    def __init__(self, status: int, detail: str, **members: Any) -> None:
+        self.document = {"type": "about:blank", "title": detail, "status": status, "detail": detail, **members}
+
+
+class Door(BaseHTTPRequestHandler):
+    """One request. The server carries the farm."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # headers and body in one packet; two would wait 40 ms for each other
+    farm: StubFarm
+
+    def log_message(self, *arguments: Any) -> None:
+        """Quiet."""
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        request = f"{self.command} {parts.path}"
+        self.farm.requests.append(request)
+        self.farm.seen_headers[request] = dict(self.headers)
+        if self.farm.trouble:
+            return self.disturb(self.farm.trouble.popleft())
+        try:
+            self.allow(parts.path)
+            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+            self.route(self.command, parts.path, query, body)
+        except Problem as problem:
+            self.answer(problem.document["status"], problem.document, kind="application/problem+json")
+        self.farm.after_request(request)
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+
+    def disturb(self, what: int | str) -> None:
+        if isinstance(what, int):
+            return self.answer(what, {"status": what, "detail": "trouble"}, kind="application/problem+json")
+        self.close_connection = True
+        self.connection.close()
+
+    def allow(self, path: str) -> None:
+        has_token = self.farm.token in (None, self.headers.get("Authorization", "").removeprefix("Bearer "))
+        if not has_token and not path.startswith("/upload/"):
+            raise Problem(401, "a token is needed")
+
+    def answer(self, status: int, data: Any, *, kind: str = "application/json", **headers: str) -> None:
+        body = data if isinstance(data, bytes) else json.dumps(data).encode()
+        self.send_response(status)
+        for name, value in {"Content-Type": kind, **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        if status != 204:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if status != 204:
+            self.wfile.write(body)
+
+    def route(self, method: str, path: str, query: dict[str, str], body: bytes) -> None:
+        for allowed, pattern, handler in ROUTES:
+            match = re.fullmatch(pattern, path)
+            if match and method == allowed:
+                return handler(self, query, body, *match.groups())
+        raise Problem(404, f"nothing at {path}")
+
+    # ---- the routes ----
+
+    def get_farm(self, query: dict[str, str], body: bytes) -> None:
+        self.answer(200, {"name": "stub", "version": "0", "auth": "open", "counts": {"jobs": len(self.farm.jobs)}})
+
+    def post_jobs(self, query: dict[str, str], body: bytes) -> None:
+        data = json.loads(body)
+        if data["type"] == "nonsense":
+            raise Problem(422, "no such job type; there are sleep and transcode", field="type")
+        key = self.headers["Idempotency-Key"]
+        if key not in self.farm.keys:
+            self.farm.keys[key] = self.farm.add_job(**data)
+        self.answer(201, self.farm.jobs[self.farm.keys[key]])
+
+    def get_jobs(self, query: dict[str, str], body: bytes) -> None:
+        jobs = [job for job in self.farm.jobs.values() if query.get("status") in (None, job["status"])]
+        self.page(jobs, query)
+
+    def get_job(self, query: dict[str, str], body: bytes, job: str) -> None:
+        self.answer(200, self.job(job))
+
+    def delete_job(self, query: dict[str, str], body: bytes, job: str) -> None:
+        self.job(job)
+        del self.farm.jobs[job]
+        self.answer(204, b"")
+
+    def patch_job(self, query: dict[str, str], body: bytes, job: str) -> None:
+        self.job(job).update(json.loads(body))
+        self.answer(200, self.job(job))
+
+    def act(self, query: dict[str, str], body: bytes, job: str, verb: str) -> None:
+        if self.job(job)["status"] in ("completed", "failed") and verb != "retry":
+            raise Problem(409, f"job {job} has ended; it cannot be changed by {verb}")
+        words = {"cancel": "canceled", "pause": "paused", "resume": "queued", "retry": "queued"}
+        self.job(job)["status"] = words[verb]
+        self.answer(200, self.job(job))
+
+    def get_tasks(self, query: dict[str, str], body: bytes, job: str) -> None:
+        self.job(job)
+        self.page([task for task in self.farm.tasks.values() if task["job"] == job], query)
+
+    def get_task(self, query: dict[str, str], body: bytes, task: str) -> None:
+        if task not in self.farm.tasks:
+            raise Problem(404, f"there is no task {task}")
+        self.answer(200, self.farm.tasks[task])
+
+    def get_log(self, query: dict[str, str], body: bytes, task: str) -> None:
+        number = int(query.get("attempt", len(self.farm.tasks[task]["attempts"])))
+        offset = int(query.get("offset", 0))
+        piece = self.farm.logs.get((task, number), b"")[offset : offset + 1000]
+        self.answer(200, piece, kind="text/plain; charset=utf-8", X_Next_Offset=str(offset + len(piece)))
+
+    def get_workers(self, query: dict[str, str], body: bytes) -> None:
+        self.page(self.farm.workers, query)
+
+    def post_blobs(self, query: dict[str, str], body: bytes) -> None:
+        sha256 = json.loads(body)["sha256"]
+        upload = {"method": "PUT", "url": f"/upload/{sha256}?signature=x", "headers": {"X-Checked": sha256}}
+        self.answer(201, {"id": sha256, "upload": None if sha256 in self.farm.blobs else upload})
+
+    def put_upload(self, query: dict[str, str], body: bytes, sha256: str) -> None:
+        if hashlib.sha256(body).hexdigest() != sha256:
+            raise Problem(400, "the content has another checksum")
+        self.farm.blobs[sha256] = body
+        self.answer(200, b"")
+
+    def get_content(self, query: dict[str, str], body: bytes, blob: str) -> None:
+        self.answer(200, self.farm.blobs[blob], kind="application/octet-stream")
+
+    def job(self, job: str) -> dict[str, Any]:
+        if job not in self.farm.jobs:
+            raise Problem(404, f"there is no job {job}")
+        return self.farm.jobs[job]
+
+    def page(self, items: list[dict[str, Any]], query: dict[str, str]) -> None:
+        """Pages of three, whatever limit is asked for, so that cursors are always followed."""
+        start = int(query.get("cursor", 0))
+        end = start + 3
+        self.answer(200, {"items": items[start:end], "next": str(end) if end < len(items) else None})
+
+
+API = "/api/v1"
+ROUTES: list[tuple[str, str, Callable[..., None]]] = [
+    ("GET", f"{API}/farm", Door.get_farm),
+    ("POST", f"{API}/jobs", Door.post_jobs),
+    ("GET", f"{API}/jobs", Door.get_jobs),
+    ("GET", f"{API}/jobs/([^/]+)", Door.get_job),
+    ("DELETE", f"{API}/jobs/([^/]+)", Door.delete_job),
+    ("PATCH", f"{API}/jobs/([^/]+)", Door.patch_job),
+    ("POST", f"{API}/jobs/([^/]+)/(cancel|pause|resume|retry)", Door.act),
+    ("GET", f"{API}/jobs/([^/]+)/tasks", Door.get_tasks),
+    ("GET", f"{API}/tasks/([^/]+)", Door.get_task),
+    ("GET", f"{API}/tasks/([^/]+)/log", Door.get_log),
+    ("GET", f"{API}/workers", Door.get_workers),
+    ("POST", f"{API}/blobs", Door.post_blobs),
+    ("PUT", "/upload/([^/]+)", Door.put_upload),
+    ("GET", f"{API}/blobs/([^/]+)/content", Door.get_content),
+]
+
+
+@contextmanager
+def running(farm: StubFarm) -> Iterator[StubFarm]:
+    door = type("BoundDoor", (Door,), {"farm": farm})
+    with ThreadingHTTPServer(("127.0.0.1", 0), door) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        farm.url = f"http://127.0.0.1:{server.server_address[1]}"
+        try:
+            yield farm
+        finally:
+            server.shutdown()
+            thread.join()

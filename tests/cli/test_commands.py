@@ -1,0 +1,277 @@
+"""The command line: what each command prints, and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from millrace.agent.run import DEFAULT_RUNTIMES, DEFAULT_TASK_TYPES
+from millrace.cli import fleet
+from millrace.cli.entry import millrace, run
+from tests.cli.conftest import Done
+from tests.cli.stub_farm import StubFarm
+
+Cli = Callable[..., Done]
+
+
+def test_submit_prints_the_id_and_nothing_else(stub: StubFarm, cli: Cli) -> None:
+    done = cli("submit", "sleep", "--set", "seconds=5")
+    assert done == Done(0, "1000\n", "")
+    assert stub.jobs["1000"]["settings"] == {"seconds": 5}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("5", 5), ("true", True), ("null", None), ("[1, 2]", [1, 2]), ('{"a": 1}', {"a": 1}), ("1-5:2-10", "1-5:2-10"),
+        ("", ""), ("a=b", "a=b"), ("NaN", "NaN"), ('"5"', "5"), ('"@home"', "@home"), ("00012", "00012"),
+    ],
+)  # fmt: skip
+def test_a_setting_is_json_where_it_reads_as_json(stub: StubFarm, cli: Cli, text: str, value: object) -> None:
+    assert cli("submit", "sleep", "--set", f"key={text}").code == 0
+    assert stub.jobs["1000"]["settings"] == {"key": value}
+
+
+def test_a_setting_with_an_at_uploads_the_file(stub: StubFarm, cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"frames")
+    assert cli("submit", "transcode", "--set", f"input=@{tmp_path}/clip.mp4").code == 0
+    assert stub.blobs[stub.jobs["1000"]["settings"]["input"]] == b"frames"
+
+
+def test_settings_come_from_a_file_and_options_add_to_it(stub: StubFarm, cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "s.json").write_text('{"seconds": 5, "other": 1}')
+    assert cli("submit", "sleep", "--file", f"{tmp_path}/s.json", "--set", "seconds=6").code == 0
+    assert stub.jobs["1000"]["settings"] == {"seconds": 6, "other": 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--set", "seconds"], "not KEY=VALUE"),
+        (["--set", "=5"], "not KEY=VALUE"),
+        (["--set", "input=@/no/such/file"], "/no/such/file"),
+        (["--file", "/no/such/file"], "/no/such/file"),
+        (["--priority", "101"], "101"),
+        (["--farm", "nowhere"], "nowhere"),
+        (["--unknown"], "--unknown"),
+    ],
+)
+def test_a_wrong_call_says_what_is_wrong_and_submits_nothing(
+    stub: StubFarm, cli: Cli, arguments: list[str], says: str
+) -> None:
+    done = cli("submit", "sleep", *arguments)
+    assert (done.code, done.out, stub.jobs) == (2, "", {})
+    assert says in done.err
+
+
+@pytest.mark.parametrize("content", ["[1]", "{", "5", ""])
+def test_a_settings_file_must_hold_an_object(stub: StubFarm, cli: Cli, tmp_path: Path, content: str) -> None:
+    (tmp_path / "s.json").write_text(content)
+    done = cli("submit", "sleep", "--file", f"{tmp_path}/s.json")
+    assert (done.code, stub.jobs) == (2, {})
+    assert "s.json" in done.err
+
+
+def test_a_problem_document_is_one_line_that_names_the_field(cli: Cli) -> None:
+    done = cli("submit", "nonsense")
+    assert done == Done(2, "", "millrace: type: no such job type; there are sleep and transcode\n")
+
+
+def test_submit_and_wait_tells_by_its_code_how_it_went(stub: StubFarm, cli: Cli) -> None:
+    def end(request: str) -> None:
+        for job in stub.jobs.values():
+            job.update(status="failed", error="the task lost its worker")
+
+    stub.after_request = end
+    done = cli("submit", "sleep", "--wait")
+    assert (done.code, done.out) == (1, "1000\n")
+    assert "the task lost its worker" in done.err
+
+
+@pytest.mark.parametrize(("status", "code"), [("completed", 0), ("failed", 1), ("canceled", 1)])
+def test_wait_ends_with_the_job(stub: StubFarm, cli: Cli, status: str, code: int) -> None:
+    assert cli("wait", stub.add_job(status=status)).code == code
+
+
+def test_waiting_for_several_jobs_is_as_good_as_the_worst(stub: StubFarm, cli: Cli) -> None:
+    assert cli("wait", stub.add_job(status="completed"), stub.add_job(status="failed")).code == 1
+
+
+def test_a_wait_that_runs_out_has_a_code_of_its_own(stub: StubFarm, cli: Cli) -> None:
+    assert cli("wait", stub.add_job(), "--timeout", "0.2").code == 4
+
+
+def test_unreachable_is_exit_code_3(cli: Cli, free_port: Callable[[], int]) -> None:
+    done = cli("jobs", "--farm", f"http://127.0.0.1:{free_port()}")
+    assert done.code == 3
+    assert done.err.count("\n") == 1
+
+
+def test_a_closed_farm_without_a_token_names_the_variable(stub: StubFarm, cli: Cli) -> None:
+    stub.token = "secret"
+    done = cli("jobs")
+    assert done.code == 1
+    assert "MILLRACE_TOKEN" in done.err
+
+
+def test_the_token_comes_from_the_environment(stub: StubFarm, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    stub.token = "secret"
+    monkeypatch.setenv("MILLRACE_TOKEN", "secret")
+    assert cli("jobs").code == 0
+
+
+def test_an_unknown_id_is_said_plainly(cli: Cli) -> None:
+    done = cli("show", "999")
+    assert done == Done(1, "", "millrace: there is no job and no task 999\n")
+
+
+def test_jobs_are_listed_up_to_a_limit(stub: StubFarm, cli: Cli) -> None:
+    for number in range(8):
+        stub.add_job(name=f"job number {number}", status="active", progress=12.5)
+    lines = cli("jobs", "--limit", "5").out.splitlines()
+    assert len(lines) == 6
+    assert "job number 4" in lines[5] and "active" in lines[5] and "12 %" in lines[5]
+
+
+def test_a_table_in_a_pipe_is_never_cut(stub: StubFarm, cli: Cli) -> None:
+    stub.add_job(name="n" * 300)
+    assert "n" * 300 in cli("jobs").out
+
+
+@pytest.mark.parametrize("arguments", [["--json", "jobs"], ["jobs", "--json"]])
+def test_json_may_stand_before_or_after_the_command(stub: StubFarm, cli: Cli, arguments: list[str]) -> None:
+    stub.add_job(name="one")
+    assert [job["name"] for job in json.loads(cli(*arguments).out)] == ["one"]
+
+
+def test_every_command_that_answers_answers_in_json(stub: StubFarm, cli: Cli, tmp_path: Path) -> None:
+    job = stub.add_job(status="active")
+    task = stub.add_task(job)
+    stub.add_attempt(task, "completed", b"hello\n")
+    stub.add_output(job, "a.txt", b"x")
+    calls = [["submit", "sleep"], ["show", job], ["show", task], ["logs", task], ["logs", job], ["workers"]]
+    calls += [
+        ["pause", job],
+        ["resume", job],
+        ["cancel", job],
+        ["retry", job],
+        ["download", job, "--to", str(tmp_path)],
+    ]
+    stub.jobs[job]["status"] = "active"
+    for call in calls:
+        json.loads(cli(*call, "--json").out)
+    stub.jobs[job]["status"] = "completed"
+    assert json.loads(cli("wait", job, "--json").out)["status"] == "completed"
+    assert json.loads(cli("delete", job, "--json").out)["id"] == job
+
+
+def test_show_tells_why_a_task_went_wrong(stub: StubFarm, cli: Cli) -> None:
+    job = stub.add_job(name="film", status="failed", error="a task failed for good", counts={"failed": 1})
+    task = stub.add_task(job, name="convert 1 of 9", status="failed")
+    stub.add_attempt(task, "failed")
+    stub.tasks[task]["attempts"][0].update(error="ffmpeg: no such codec\nmore", exit_code=1)
+    assert "ffmpeg: no such codec" in cli("show", job).out
+    assert "exit code 1" in cli("show", task).out
+
+
+def test_logs_of_a_job_name_the_task_of_each_line(stub: StubFarm, cli: Cli) -> None:
+    job = stub.add_job(status="completed")
+    for name in ("split", "join"):
+        stub.add_attempt(stub.add_task(job, name=name, status="completed"), "completed", b"one\ntwo\n")
+    assert cli("logs", job).out == "[split] one\n[split] two\n[join] one\n[join] two\n"
+
+
+def test_logs_follow_until_the_job_ends(stub: StubFarm, cli: Cli) -> None:
+    job = stub.add_job(status="active")
+    task = stub.add_task(job, name="t", status="active")
+    stub.add_attempt(task, None, b"one\n")
+
+    def go_on() -> None:
+        stub.logs[(task, 1)] += b"two\n"
+        stub.tasks[task]["status"] = stub.jobs[job]["status"] = "completed"
+
+    timer = threading.Timer(0.3, go_on)
+    timer.start()
+    assert cli("logs", "-f", job).out == "[t] one\n[t] two\n"
+    timer.join()
+
+
+def test_logs_of_one_attempt(stub: StubFarm, cli: Cli) -> None:
+    task = stub.add_task(stub.add_job(), status="completed")
+    stub.add_attempt(task, "failed", b"first\n")
+    stub.add_attempt(task, "completed", b"second\n" * 1000)
+    assert cli("logs", task, "--attempt", "1").out == "first\n"
+    assert cli("logs", task).out == "second\n" * 1000
+
+
+def test_jobs_are_steered_one_after_the_other(stub: StubFarm, cli: Cli) -> None:
+    first, second = stub.add_job(), stub.add_job()
+    assert cli("pause", first, second).out == f"{first} paused\n{second} paused\n"
+    assert cli("delete", first).code == 0
+    assert list(stub.jobs) == [second]
+
+
+def test_a_refused_change_is_exit_code_1(stub: StubFarm, cli: Cli) -> None:
+    done = cli("cancel", stub.add_job(status="completed"))
+    assert done.code == 1
+    assert "has ended" in done.err
+
+
+def test_downloads_are_listed_by_path(stub: StubFarm, cli: Cli, tmp_path: Path) -> None:
+    job = stub.add_job(status="completed")
+    stub.add_output(job, "movie.mp4", b"frames")
+    assert cli("download", job, "--to", str(tmp_path)).out == f"{tmp_path}/movie.mp4\n"
+
+
+def test_a_job_without_outputs_downloads_nothing_and_says_so(stub: StubFarm, cli: Cli, tmp_path: Path) -> None:
+    done = cli("download", stub.add_job(), "--to", str(tmp_path))
+    assert done.code == 1
+    assert "no outputs" in done.err
+
+
+def test_workers_are_listed_with_what_they_can_do(stub: StubFarm, cli: Cli) -> None:
+    stub.workers.append({
+        "id": "7", "uuid": "u", "name": "node7", "status": "awake", "status_requested": None, "task_types": ["sleep"],
+        "tags": [], "slots": 2, "tasks": ["5"], "last_contact_at": None,
+    })  # fmt: skip
+    out = cli("workers").out
+    assert "node7" in out and "1/2" in out and "sleep" in out
+
+
+def test_serve_without_a_checkout_says_where_the_manager_is(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MILLRACE_HOME", str(tmp_path))
+    done = cli("serve")
+    assert done.code == 1
+    assert "MILLRACE_HOME" in done.err and str(tmp_path) in done.err
+
+
+def test_a_reader_that_leaves_is_nothing_to_talk_about(stub: StubFarm) -> None:
+    task = stub.add_task(stub.add_job(), status="completed")
+    stub.add_attempt(task, "completed", b"line\n" * 100_000)
+    environment = os.environ | {"MILLRACE_URL": stub.url, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "millrace.cli", "logs", task]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        assert process.stdout and process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_every_command_explains_itself() -> None:
+    for name, command in millrace.commands.items():
+        assert command.help, name
+        assert run([name, "--help"]) == 0
+
+
+def test_the_worker_command_takes_what_the_agent_takes_by_default() -> None:
+    assert tuple(fleet.TASK_TYPES.split(",")) == DEFAULT_TASK_TYPES
+    assert tuple(fleet.RUNTIMES.split(",")) == DEFAULT_RUNTIMES

@@ -1,0 +1,249 @@
+"""The client library: what a call means, and when it is repeated."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from millrace import Farm
+from millrace.sdk.calls import Patience
+from millrace.sdk.errors import (
+    BadRequest,
+    Busy,
+    Conflict,
+    Damaged,
+    FarmFault,
+    NotAFarm,
+    NotAllowed,
+    NotEnded,
+    NotFound,
+    Unreachable,
+)
+from millrace.sdk.transfers import path_within
+from millrace.sdk.values import as_json
+from tests.cli.stub_farm import StubFarm
+
+
+def test_a_submitted_job_comes_back_with_what_was_asked_for(farm: Farm) -> None:
+    job = farm.submit("sleep", {"seconds": 5}, name="nap", priority=70, tags=["gpu"])
+    assert (job.name, job.type, job.priority, job.tags, job.settings) == ("nap", "sleep", 70, ("gpu",), {"seconds": 5})
+    assert farm.job(job.id) == job
+
+
+def test_two_submissions_with_one_key_are_one_job(farm: Farm) -> None:
+    first = farm.submit("sleep", idempotency_key="k")
+    assert farm.submit("sleep", idempotency_key="k").id == first.id
+    assert farm.submit("sleep").id != farm.submit("sleep").id
+
+
+def test_a_submission_whose_answer_was_lost_is_repeated_with_the_same_key(stub: StubFarm, farm: Farm) -> None:
+    stub.trouble.append("drop")
+    farm.submit("sleep")
+    assert stub.requested("POST /api/v1/jobs") == 2
+    assert len(stub.jobs) == 1
+
+
+def test_retrying_a_job_is_not_repeated_after_a_broken_connection(stub: StubFarm, farm: Farm) -> None:
+    job = stub.add_job(status="failed")
+    stub.trouble.append("drop")
+    with pytest.raises(Unreachable):
+        farm.retry(job)
+    assert stub.requested(f"POST /api/v1/jobs/{job}/retry") == 1
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_busy_farm_is_asked_again(stub: StubFarm, farm: Farm, status: int) -> None:
+    job = stub.add_job(status="paused")
+    stub.trouble.extend([status, status])
+    assert farm.resume(job).status == "queued"
+
+
+def test_a_farm_that_stays_busy_is_called_busy(stub: StubFarm) -> None:
+    stub.trouble.extend([503] * 100)
+    with pytest.raises(Busy):
+        Farm(stub.url, patience_seconds=0.5).info()
+
+
+def test_nobody_listening_is_unreachable(free_port: Callable[[], int]) -> None:
+    with pytest.raises(Unreachable, match="connection refused"):
+        Farm(f"http://127.0.0.1:{free_port()}", patience_seconds=0.2).info()
+
+
+def test_patience_never_waits_beyond_its_end() -> None:
+    assert Patience(0.0).wait() is False
+    assert Patience(10.0).wait(at_least=11.0) is False
+
+
+@pytest.mark.parametrize("url", ["", "farm", "ftp://farm", "http://", "http://farm:port", "http://[::1"])
+def test_what_is_no_url_is_refused_at_once(url: str) -> None:
+    with pytest.raises(NotAFarm):
+        Farm(url)
+
+
+def test_a_refusal_names_the_field(farm: Farm) -> None:
+    with pytest.raises(BadRequest, match="type: no such job type") as caught:
+        farm.submit("nonsense")
+    assert caught.value.field == "type"
+
+
+def test_an_unknown_job_is_not_found(farm: Farm) -> None:
+    with pytest.raises(NotFound, match="there is no job 999"):
+        farm.job("999")
+
+
+def test_an_id_cannot_lead_to_another_path(stub: StubFarm, farm: Farm) -> None:
+    with pytest.raises(NotFound):
+        farm.job("../farm")
+    assert "GET /api/v1/farm" not in stub.requests
+
+
+def test_a_job_that_has_ended_cannot_be_canceled(stub: StubFarm, farm: Farm) -> None:
+    with pytest.raises(Conflict):
+        farm.cancel(stub.add_job(status="completed"))
+
+
+def test_a_closed_farm_wants_its_token(stub: StubFarm) -> None:
+    stub.token = "secret"
+    with pytest.raises(NotAllowed):
+        Farm(stub.url).info()
+    assert Farm(stub.url, "secret").info().name == "stub"
+
+
+def test_a_farm_that_fails_is_told_from_one_that_refuses(stub: StubFarm, farm: Farm) -> None:
+    stub.trouble.append(500)
+    with pytest.raises(FarmFault):
+        farm.info()
+
+
+def test_an_answer_in_another_shape_is_no_farm(stub: StubFarm, farm: Farm) -> None:
+    job = stub.add_job()
+    del stub.jobs[job]["counts"]
+    with pytest.raises(NotAFarm, match="counts"):
+        farm.job(job)
+
+
+def test_jobs_are_listed_over_all_pages(stub: StubFarm, farm: Farm) -> None:
+    ids = [stub.add_job() for _ in range(8)]
+    assert [job.id for job in farm.jobs()] == ids
+    assert stub.requested("GET /api/v1/jobs") == 3
+
+
+def test_a_page_is_fetched_only_when_it_is_reached(stub: StubFarm, farm: Farm) -> None:
+    for _ in range(8):
+        stub.add_job()
+    next(farm.jobs())
+    assert stub.requested("GET /api/v1/jobs") == 1
+
+
+def test_waiting_ends_with_the_job_and_shows_each_change(stub: StubFarm, farm: Farm) -> None:
+    job, seen = stub.add_job(), []
+    script = iter([("active", 40), ("active", 40), ("completed", 100)])
+
+    def move(request: str) -> None:
+        stub.jobs[job]["status"], stub.jobs[job]["progress"] = next(script, ("completed", 100))
+
+    stub.after_request = move
+    ended = farm.wait(job, on_progress=lambda state: seen.append((state.status, state.progress)))
+    assert ended.status == "completed"
+    assert seen == [("queued", 0), ("active", 40), ("completed", 100)]
+
+
+def test_waiting_gives_up_in_time(stub: StubFarm, farm: Farm) -> None:
+    with pytest.raises(NotEnded, match="still queued"):
+        farm.wait(stub.add_job(), timeout=0.3)
+
+
+def test_an_upload_arrives_whole_and_without_the_token(stub: StubFarm, tmp_path: Path) -> None:
+    stub.token = "secret"
+    path, told = tmp_path / "clip.bin", []
+    path.write_bytes(b"abc" * 1_000_000)
+    blob = Farm(stub.url, "secret").upload(path, lambda done, size: told.append((done, size)))
+    assert stub.blobs[blob] == path.read_bytes()
+    assert told[-1] == (3_000_000, 3_000_000)
+    headers = stub.seen_headers[f"PUT /upload/{blob}"]
+    assert "Authorization" not in headers
+    assert (headers["Content-Length"], headers["X-Checked"]) == ("3000000", blob)
+
+
+def test_known_content_is_not_sent_again(stub: StubFarm, farm: Farm, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"same")
+    (tmp_path / "b").write_bytes(b"same")
+    assert farm.upload(tmp_path / "a") == farm.upload(tmp_path / "b")
+    assert stub.requested("PUT .*") == 1
+
+
+def test_an_empty_file_is_sent_with_its_length(stub: StubFarm, farm: Farm, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    blob = farm.upload(tmp_path / "empty")
+    assert stub.blobs[blob] == b""
+    assert stub.seen_headers[f"PUT /upload/{blob}"]["Content-Length"] == "0"
+
+
+def test_an_upload_that_breaks_off_is_announced_and_sent_again(stub: StubFarm, farm: Farm, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"content")
+
+    def break_the_first_upload(request: str) -> None:
+        if request == "POST /api/v1/blobs" and stub.requested("PUT .*") == 0:
+            stub.trouble.append("drop")
+
+    stub.after_request = break_the_first_upload
+    assert stub.blobs[farm.upload(tmp_path / "a")] == b"content"
+    assert stub.requested("POST /api/v1/blobs") == 2
+
+
+def test_outputs_are_downloaded_into_their_folders(stub: StubFarm, farm: Farm, tmp_path: Path) -> None:
+    job = stub.add_job(status="completed")
+    stub.add_output(job, "movie.mp4", b"frames" * 300_000)
+    stub.add_output(job, "logs/joined.txt", b"fine")
+    paths = farm.download(job, tmp_path / "new")
+    assert [path.relative_to(tmp_path).as_posix() for path in paths] == ["new/movie.mp4", "new/logs/joined.txt"]
+    assert paths[0].read_bytes() == b"frames" * 300_000
+
+
+def test_a_damaged_download_leaves_nothing(stub: StubFarm, farm: Farm, tmp_path: Path) -> None:
+    job = stub.add_job(status="completed")
+    stub.add_output(job, "movie.mp4", b"right")
+    stub.blobs[stub.jobs[job]["outputs"][0]["blob"]] = b"wrong"
+    with pytest.raises(Damaged):
+        farm.download(job, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../up", "a/../../up", "", ".", "C:\\x", "..\\up"])
+def test_an_output_cannot_leave_the_folder(name: str, tmp_path: Path) -> None:
+    with pytest.raises(Damaged):
+        path_within(tmp_path, name)
+
+
+def test_a_log_is_read_from_an_offset(stub: StubFarm, farm: Farm) -> None:
+    task = stub.add_task(stub.add_job())
+    stub.add_attempt(task, "completed", "één\n".encode())
+    assert farm.log(task, 1, offset=0).text == "één\n"
+    assert farm.log(task, 1, offset=2).next_offset == 6
+
+
+def test_following_goes_through_later_attempts_to_the_end_of_the_task(stub: StubFarm, farm: Farm) -> None:
+    task = stub.add_task(stub.add_job(), status="active")
+    stub.add_attempt(task, None, b"first " * 300)
+
+    def try_again() -> None:
+        stub.tasks[task]["attempts"][0]["outcome"] = "failed"
+        stub.add_attempt(task, "completed", b"second")
+        stub.tasks[task]["status"] = "completed"
+
+    timer = threading.Timer(0.1, try_again)
+    timer.start()
+    assert "".join(farm.follow_log(task, poll_seconds=0.01)) == "first " * 300 + "second"
+    timer.join()
+
+
+def test_values_go_back_to_the_json_they_came_from(stub: StubFarm, farm: Farm) -> None:
+    job = stub.add_job(started_at="2026-01-02T03:04:05.250000Z")
+    stub.add_output(job, "a", b"x")
+    assert as_json(farm.job(job)) == stub.jobs[job]
+    task = stub.add_task(job)
+    stub.add_attempt(task, "failed")
+    assert as_json(farm.task(task)) == stub.tasks[task]

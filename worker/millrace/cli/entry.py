@@ -1,0 +1,70 @@
+"""The group of all commands, and the one place where errors become a line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from millrace import __version__
+from millrace.cli.fleet import worker, workers
+from millrace.cli.options import FarmGroup
+from millrace.cli.reading import download, logs
+from millrace.cli.serving import serve
+from millrace.cli.steering import cancel, delete, pause, resume, retry
+from millrace.cli.submitting import submit
+from millrace.cli.watching import jobs, show, wait
+from millrace.demo.command import demo
+from millrace.sdk.errors import BadRequest, FarmError, NotAllowed, NotEnded, Unreachable
+
+DONE, FAILED, USAGE, UNREACHABLE, NOT_ENDED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+
+@click.group(cls=FarmGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, package_name="millrace")
+def millrace() -> None:
+    """A compute farm: submit jobs, watch them, run workers, serve a farm on this machine."""
+
+
+for _command in (demo, serve, worker, submit, jobs, show, wait, logs, download):
+    millrace.add_command(_command)
+for _command in (cancel, pause, resume, retry, delete, workers):
+    millrace.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (that of the process by default); the exit code."""
+    try:
+        code = millrace.main(args=arguments, prog_name="millrace", standalone_mode=False)
+        return code if isinstance(code, int) else DONE
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except FarmError as error:
+        return complain(error)
+    except OSError as error:
+        click.echo(f"millrace: {error.filename or 'this machine'}: {error.strerror or error}", err=True)
+        return FAILED
+
+
+def complain(error: FarmError) -> int:
+    click.echo(f"millrace: {error.message}", err=True)
+    if isinstance(error, NotAllowed) and error.status == 401:
+        click.echo("  Set MILLRACE_TOKEN to a token of this farm.", err=True)
+    return exit_code(error)
+
+
+def exit_code(error: FarmError) -> int:
+    if isinstance(error, Unreachable):
+        return UNREACHABLE
+    if isinstance(error, NotEnded):
+        return NOT_ENDED
+    return USAGE if isinstance(error, BadRequest) else FAILED

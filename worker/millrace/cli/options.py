@@ -1,0 +1,96 @@
+"""The options that every command takes, before or after its name: `--farm`, `--json`.
+
+A command asks for its `Invocation`, which holds them and makes the `Farm`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from millrace.farm import Farm
+from millrace.sdk.calls import is_farm_url
+from millrace.sdk.values import Value, as_json
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+@dataclass
+class Invocation:
+    """What was said on the command line about where to go and how to answer."""
+
+    url: str = DEFAULT_URL
+    as_json: bool = False
+
+    @property
+    def token(self) -> str | None:
+        """From the environment only: a command line is seen by every user of the machine."""
+        return os.environ.get("MILLRACE_TOKEN") or None
+
+    def farm(self, *, patience_seconds: float = 3.0) -> Farm:
+        return Farm(self.url, self.token, patience_seconds=patience_seconds)
+
+    def answer(self, value: Value, text: str) -> None:
+        """The command's result on stdout: JSON if asked for, else the text."""
+        click.echo(json_text(as_json(value)) if self.as_json else text)
+
+    def answer_list(self, values: Iterable[Value]) -> None:
+        click.echo(json_text([as_json(value) for value in values]))
+
+
+def json_text(data: Any) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False)
+
+
+class FarmCommand(click.Command):
+    """A command with the options of all commands."""
+
+    def __init__(self, *args: Any, **parts: Any) -> None:
+        super().__init__(*args, **parts)
+        # No variable here: it would win over a --farm that stands before the command's name.
+        self.params += [_farm_option(None), _json_option()]
+
+
+class FarmGroup(click.Group):
+    """The group with the options of all commands."""
+
+    command_class = FarmCommand
+
+    def __init__(self, *args: Any, **parts: Any) -> None:
+        super().__init__(*args, **parts)
+        self.params += [_farm_option("MILLRACE_URL"), _json_option()]
+
+
+def command(name: str) -> Callable[[Callable[..., Any]], FarmCommand]:
+    return click.command(name, cls=FarmCommand)
+
+
+pass_invocation = click.make_pass_decorator(Invocation, ensure=True)
+
+
+def _farm_option(variable: str | None) -> click.Option:
+    text = f"The farm's URL. [MILLRACE_URL; default {DEFAULT_URL}]"
+    return click.Option(["--farm"], metavar="URL", envvar=variable, help=text, expose_value=False, callback=_keep_url)
+
+
+def _json_option() -> click.Option:
+    return click.Option(
+        ["--json"], is_flag=True, help="Answer with JSON on stdout.", expose_value=False, callback=_keep_json
+    )
+
+
+def _keep_url(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value and not is_farm_url(value):
+        raise click.BadParameter(f"{value!r} is not a farm's URL, such as {DEFAULT_URL}")
+    if value:
+        context.ensure_object(Invocation).url = value
+
+
+def _keep_json(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.ensure_object(Invocation).as_json = True

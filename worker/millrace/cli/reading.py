@@ -1,0 +1,114 @@
+"""`millrace logs`, `download`: what tasks wrote."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from millrace.cli.options import Invocation, command, json_text, pass_invocation
+from millrace.cli.watching import WAIT_PATIENCE_SECONDS, job_or_task
+from millrace.farm import Farm
+from millrace.sdk.values import Job, Task
+
+
+@command("logs")
+@click.argument("id")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the task or job has ended.")
+@click.option("--attempt", type=click.IntRange(min=1), help="Of a task: which run. [default: the newest]")
+@pass_invocation
+def logs(invocation: Invocation, id: str, follow: bool, attempt: int | None) -> None:
+    """Print the log of a task, or of all tasks of a job (each line after its task's name)."""
+    farm = invocation.farm(patience_seconds=WAIT_PATIENCE_SECONDS if follow else 3.0)
+    thing = job_or_task(farm, id)
+    if isinstance(thing, Job) and attempt is not None:
+        raise click.UsageError("--attempt goes with a task; each task of a job has its own attempts")
+    if invocation.as_json and follow:
+        raise click.UsageError("--json gives the whole log at once; it does not go with --follow")
+    if invocation.as_json:
+        print_as_json(farm, thing, attempt)
+    elif isinstance(thing, Job):
+        print_job(farm, thing, follow)
+    elif follow:
+        for text in farm.follow_log(thing, attempt):
+            click.echo(text, nl=False)
+    else:
+        for text in log_so_far(farm, thing, attempt):
+            click.echo(text, nl=False)
+
+
+def log_so_far(farm: Farm, task: Task, attempt: int | None) -> Iterator[str]:
+    """The pieces there are now; none if nothing has run."""
+    number, offset = attempt or len(task.attempts), 0
+    while number:
+        piece = farm.log(task, number, offset)
+        if not piece.text:
+            return
+        yield piece.text
+        offset = piece.next_offset
+
+
+def print_as_json(farm: Farm, thing: Job | Task, attempt: int | None) -> None:
+    tasks = farm.tasks(thing) if isinstance(thing, Job) else [thing]
+    click.echo(
+        json_text(
+            [{"task": task.id, "name": task.name, "log": "".join(log_so_far(farm, task, attempt))} for task in tasks]
+        )
+    )
+
+
+def print_job(farm: Farm, job: Job, follow: bool) -> None:
+    """Only what has run, and of that only what may have more to say, is asked again."""
+    readers: dict[str, TaskLog] = {}
+    while True:
+        # The job's state is read first: what was written before its end is then in the logs that are read.
+        ended = farm.job(job).has_ended
+        for task in farm.tasks(job):
+            if task.attempts:
+                readers.setdefault(task.id, TaskLog()).print_new(farm, task)
+        if ended or not follow:
+            return
+        time.sleep(1.0)
+
+
+class TaskLog:
+    """How far the log of a task has been printed."""
+
+    def __init__(self) -> None:
+        self.attempt = 1
+        self.offset = 0
+        self.is_complete = False
+
+    def print_new(self, farm: Farm, task: Task) -> None:
+        while not self.is_complete:
+            piece = farm.log(task, self.attempt, self.offset)
+            for line in piece.text.splitlines():
+                click.echo(f"[{task.name}] {line}")
+            if piece.text:
+                self.offset = piece.next_offset
+            elif self.attempt < len(task.attempts):
+                self.attempt, self.offset = self.attempt + 1, 0
+            else:
+                self.is_complete = task.has_ended
+                return
+
+
+@command("download")
+@click.argument("job")
+@click.option(
+    "--to", "folder", type=click.Path(file_okay=False, path_type=Path), default=".", help="Where. [default: here]"
+)
+@pass_invocation
+def download(invocation: Invocation, job: str, folder: Path) -> int:
+    """Write the outputs of a job into a folder, and print their paths."""
+    farm = invocation.farm()
+    paths = farm.download(job, folder)
+    if invocation.as_json:
+        click.echo(json_text([str(path) for path in paths]))
+    else:
+        click.echo("".join(f"{path}\n" for path in paths), nl=False)
+    if not paths:
+        click.echo(f"millrace: job {job} has no outputs (it is {farm.job(job).status})", err=True)
+    return 0 if paths else 1

@@ -1,0 +1,99 @@
+"""`millrace jobs`, `show`, `wait`: what the farm is doing."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import click
+
+from millrace.cli.options import Invocation, command, pass_invocation
+from millrace.cli.rendering import JobProgress, job_lines, table, task_lines, when
+from millrace.farm import Farm
+from millrace.sdk.errors import NotFound
+from millrace.sdk.values import Job, Task
+
+JOB_WORDS = ("compiling", "queued", "active", "paused", "completed", "failed", "canceled")
+
+# While a job is waited for, a farm that restarts is no reason to give up.
+WAIT_PATIENCE_SECONDS = 120.0
+
+
+@command("jobs")
+@click.option("--status", type=click.Choice(JOB_WORDS), help="Only these.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many.")
+@pass_invocation
+def jobs(invocation: Invocation, status: str | None, limit: int) -> None:
+    """List jobs, newest first."""
+    found = list(islice(invocation.farm().jobs(status), limit))
+    if invocation.as_json:
+        return invocation.answer_list(found)
+    rows = [[job.id, job.name, job.type, job.status, f"{job.progress:.0f} %", when(job.created_at)] for job in found]
+    table(["ID", "NAME", "TYPE", "STATUS", "DONE", "CREATED"], rows)
+
+
+@command("show")
+@click.argument("id")
+@pass_invocation
+def show(invocation: Invocation, id: str) -> None:
+    """Show a job and its tasks, or a task and its attempts."""
+    farm = invocation.farm()
+    thing = job_or_task(farm, id)
+    if isinstance(thing, Task):
+        return invocation.answer(thing, task_lines(thing))
+    invocation.answer(thing, job_lines(thing))
+    if not invocation.as_json:
+        show_tasks(farm, thing)
+
+
+def show_tasks(farm: Farm, job: Job, limit: int = 100) -> None:
+    tasks = list(islice(farm.tasks(job), limit))
+    rows = [
+        [task.id, task.name, task.status, f"{task.progress:.0f} %", task.worker or "", last_word(task)]
+        for task in tasks
+    ]
+    table(["TASK", "NAME", "STATUS", "DONE", "WORKER", "SAYS"], rows)
+    if job.tasks > len(tasks):
+        click.echo(f"... and {job.tasks - len(tasks)} more tasks")
+
+
+def last_word(task: Task) -> str:
+    """What is worth knowing about a task: what it does, or why it last went wrong."""
+    errors = [attempt.error for attempt in task.attempts if attempt.error]
+    return task.activity or (errors[-1].splitlines()[0] if errors and task.status != "completed" else "")
+
+
+@command("wait")
+@click.argument("jobs", nargs=-1, required=True, metavar="JOB...")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up then, with exit code 4.")
+@pass_invocation
+def wait(invocation: Invocation, jobs: tuple[str, ...], timeout: float | None) -> int:
+    """Wait until jobs have ended. Exit code 0: all completed; 1: some failed or were canceled."""
+    return max(result_of(wait_and_show(invocation, job, timeout)) for job in jobs)
+
+
+def wait_and_show(invocation: Invocation, job: str, timeout: float | None = None) -> Job:
+    """Progress goes to stderr, so that stdout holds the result alone."""
+    farm = invocation.farm(patience_seconds=WAIT_PATIENCE_SECONDS)
+    with JobProgress(quiet=invocation.as_json) as progress:
+        ended = farm.wait(job, timeout, progress.update)
+    if invocation.as_json:
+        invocation.answer(ended, "")
+    elif ended.status != "completed":
+        click.echo(f"millrace: job {ended.id} {ended.status}{': ' + ended.error if ended.error else ''}", err=True)
+    return ended
+
+
+def result_of(job: Job) -> int:
+    return 0 if job.status == "completed" else 1
+
+
+def job_or_task(farm: Farm, id: str) -> Job | Task:
+    """Ids are unique over all nouns of a farm, so one argument can name either."""
+    try:
+        return farm.job(id)
+    except NotFound:
+        pass
+    try:
+        return farm.task(id)
+    except NotFound:
+        raise NotFound({"status": 404, "detail": f"there is no job and no task {id}"}) from None

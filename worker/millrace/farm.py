@@ -1,0 +1,215 @@
+"""A farm, from Python: `Farm("http://127.0.0.1:8000").submit("transcode", {...})`. CLI and demo use nothing else.
+
+Every call may raise what `millrace.sdk.errors` describes. Calls that are safe to repeat are repeated for
+`patience_seconds` while the farm is away or busy. One `Farm` per thread.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from millrace.sdk import transfers
+from millrace.sdk.calls import Calls
+from millrace.sdk.errors import NotEnded
+from millrace.sdk.transfers import OnBytes
+from millrace.sdk.values import (
+    FarmInfo,
+    Job,
+    LogPiece,
+    Task,
+    WorkerInfo,
+    read_info,
+    read_job,
+    read_task,
+    read_worker,
+)
+
+PAGE = 100
+
+
+class Farm:
+    """The farm at a URL. `token` is needed where the farm is closed."""
+
+    def __init__(self, url: str, token: str | None = None, *, patience_seconds: float = 5.0) -> None:
+        self._calls = Calls(url, token, patience_seconds)
+
+    @property
+    def url(self) -> str:
+        return self._calls.url
+
+    def info(self) -> FarmInfo:
+        """Answers once the farm is ready for work."""
+        return read_info(self._get("/farm"))
+
+    # ---- jobs ----
+
+    def submit(
+        self,
+        type: str,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        priority: int = 50,
+        tags: Sequence[str] = (),
+        max_retries: int | None = None,
+        on_failure: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Submit a job. Priority goes from 0 to 100, higher first; `on_failure` is `continue` or `stop`.
+
+        Two submissions with one idempotency key are one job; without a key, each call makes its own.
+        """
+        body: dict[str, Any] = {
+            "name": name or type,
+            "type": type,
+            "settings": dict(settings or {}),
+            "priority": priority,
+        }
+        body |= {"tags": list(tags)} if tags else {}
+        body |= {"max_retries": max_retries} if max_retries is not None else {}
+        body |= {"on_failure": on_failure} if on_failure else {}
+        key = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
+        return read_job(self._calls.json("POST", "/jobs", repeatable=True, json=body, headers=key))
+
+    def job(self, job: str | Job) -> Job:
+        """The job as it is now."""
+        return read_job(self._get(f"/jobs/{_id(job)}"))
+
+    def jobs(self, status: str | None = None) -> Iterator[Job]:
+        """All jobs, newest first, fetched page by page as they are asked for."""
+        return map(read_job, self._pages("/jobs", status))
+
+    def update(self, job: str | Job, *, name: str | None = None, priority: int | None = None) -> Job:
+        body = {key: value for key, value in (("name", name), ("priority", priority)) if value is not None}
+        return read_job(self._calls.json("PATCH", f"/jobs/{_id(job)}", repeatable=True, json=body))
+
+    def cancel(self, job: str | Job) -> Job:
+        """Stop the job; tasks that run are stopped by their workers soon after."""
+        return self._act(job, "cancel")
+
+    def pause(self, job: str | Job) -> Job:
+        """Hold the job; tasks that run may finish."""
+        return self._act(job, "pause")
+
+    def resume(self, job: str | Job) -> Job:
+        return self._act(job, "resume")
+
+    def retry(self, job: str | Job) -> Job:
+        """Run again what failed or was canceled."""
+        return self._act(job, "retry")
+
+    def delete(self, job: str | Job) -> None:
+        """Forget the job, its tasks and logs."""
+        self._calls.send("DELETE", f"/jobs/{_id(job)}", repeatable=False)
+
+    def wait(
+        self, job: str | Job, timeout: float | None = None, on_progress: Callable[[Job], None] | None = None
+    ) -> Job:
+        """The job once it is completed, failed or canceled; `on_progress` sees it at each change before, and then.
+
+        Raises NotEnded after `timeout` seconds.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause, seen = 0.1, None
+        while True:
+            current = self.job(job)
+            if current != seen and on_progress:
+                on_progress(current)
+            if current.has_ended:
+                return current
+            # A job that moves is looked at often; one that stands, every two seconds.
+            pause = 0.2 if current != seen else min(pause * 1.5, 2.0)
+            seen = current
+            if deadline is not None and time.monotonic() + pause > deadline:
+                raise NotEnded(f"job {current.id} is still {current.status} ({current.progress:.0f} %)")
+            time.sleep(pause)
+
+    def download(self, job: str | Job, folder: str | Path, on_bytes: OnBytes | None = None) -> list[Path]:
+        """Write the job's outputs below the folder, each checked; their paths, in the job's order."""
+        return [transfers.download(self._calls, output, Path(folder), on_bytes) for output in self.job(job).outputs]
+
+    # ---- tasks and logs ----
+
+    def tasks(self, job: str | Job, status: str | None = None) -> Iterator[Task]:
+        return map(read_task, self._pages(f"/jobs/{_id(job)}/tasks", status))
+
+    def task(self, task: str | Task) -> Task:
+        return read_task(self._get(f"/tasks/{_id(task)}"))
+
+    def log(self, task: str | Task, attempt: int | None = None, offset: int = 0) -> LogPiece:
+        """What an attempt (the newest, if none is named) wrote, from a byte on; empty text at the end."""
+        params = {"offset": offset} | ({"attempt": attempt} if attempt is not None else {})
+        response = self._calls.send("GET", f"/tasks/{_id(task)}/log", repeatable=True, params=params)
+        next_offset = int(response.headers.get("X-Next-Offset", offset + len(response.content)))
+        return LogPiece(response.content.decode("utf-8", "replace"), next_offset)
+
+    def follow_log(self, task: str | Task, attempt: int | None = None, poll_seconds: float = 1.0) -> Iterator[str]:
+        """Pieces of an attempt's log as they come, until the attempt has ended.
+
+        Without an attempt: from the newest on, through those that follow, until the task has ended.
+        """
+        number, offset = attempt, 0
+        while True:
+            # The state is read before the log: what was written before the end is then in the log that is read.
+            current = self.task(task)
+            number = number or len(current.attempts) or None
+            piece = self.log(task, number, offset) if number else LogPiece("", 0)
+            if piece.text:
+                yield piece.text
+                offset = piece.next_offset
+            elif attempt is None and number and number < len(current.attempts):
+                number, offset = number + 1, 0
+            elif _is_over(current, attempt):
+                return
+            else:
+                time.sleep(poll_seconds)
+
+    # ---- workers and blobs ----
+
+    def workers(self) -> Iterator[WorkerInfo]:
+        return map(read_worker, self._pages("/workers", None))
+
+    def worker(self, worker: str | WorkerInfo) -> WorkerInfo:
+        return read_worker(self._get(f"/workers/{_id(worker)}"))
+
+    def set_worker_status(self, worker: str | WorkerInfo, status: str, *, lazy: bool = False) -> WorkerInfo:
+        """Ask a worker to become `awake`, `asleep` or `offline`; lazily: after the tasks it has."""
+        body = {"status": status, "lazy": lazy}
+        return read_worker(self._calls.json("POST", f"/workers/{_id(worker)}/status", repeatable=True, json=body))
+
+    def upload(self, path: str | Path, on_bytes: OnBytes | None = None) -> str:
+        """Store a file as a blob, unless its content is known; the blob's id."""
+        return transfers.upload(self._calls, Path(path), on_bytes)
+
+    # ---- within ----
+
+    def _get(self, path: str, **params: Any) -> dict[str, Any]:
+        return self._calls.json("GET", path, repeatable=True, params=params)
+
+    def _act(self, job: str | Job, verb: str) -> Job:
+        # Not repeated after a broken connection: the job may have moved on since, and been moved by somebody else.
+        return read_job(self._calls.json("POST", f"/jobs/{_id(job)}/{verb}", repeatable=False, json={}))
+
+    def _pages(self, path: str, status: str | None) -> Iterator[dict[str, Any]]:
+        params: dict[str, Any] = {"limit": PAGE} | ({"status": status} if status else {})
+        while True:
+            page = self._get(path, **params)
+            yield from page.get("items", ())
+            if not page.get("next"):
+                return
+            params["cursor"] = page["next"]
+
+
+def _id(thing: str | Job | Task | WorkerInfo) -> str:
+    return quote(thing if isinstance(thing, str) else thing.id, safe="")
+
+
+def _is_over(task: Task, attempt: int | None) -> bool:
+    if attempt is None or task.has_ended:
+        return task.has_ended
+    return any(run.number == attempt and run.outcome is not None for run in task.attempts)

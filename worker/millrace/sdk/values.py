@@ -1,0 +1,235 @@
+"""What the farm's API answers, as frozen values. Unknown fields are ignored: a newer farm may say more.
+
+Ids are decimal strings; times are aware datetimes in UTC; statuses are the farm's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from millrace.sdk.errors import NotAFarm
+
+Json = Mapping[str, Any]
+
+ENDED = frozenset({"completed", "failed", "canceled"})
+
+
+@dataclass(frozen=True)
+class FarmInfo:
+    """`counts` says how many of what the farm knows, such as jobs, tasks, workers. `auth` is `open` or `token`."""
+
+    name: str
+    version: str
+    auth: str
+    counts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file that a job made. `size` in bytes, `sha256` as 64 hex digits."""
+
+    name: str
+    blob: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One submission. `counts` has a number of tasks for each task status, `progress` goes from 0 to 100."""
+
+    id: str
+    name: str
+    type: str
+    status: str
+    priority: int
+    tags: tuple[str, ...]
+    settings: Json
+    counts: Mapping[str, int]
+    progress: float
+    outputs: tuple[Output, ...]
+    error: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in ENDED
+
+    @property
+    def tasks(self) -> int:
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One run of a task. `outcome` is None while it runs."""
+
+    number: int
+    worker: str | None
+    outcome: str | None
+    exit_code: int | None
+    error: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one worker does at a time. `worker` is who holds it now; `activity` is what that says it is doing."""
+
+    id: str
+    job: str
+    name: str
+    task_type: str
+    status: str
+    priority: int
+    worker: str | None
+    progress: float
+    activity: str | None
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in ENDED
+
+
+@dataclass(frozen=True)
+class WorkerInfo:
+    """A machine, or a slot of one. `tasks` are the ids of what it holds."""
+
+    id: str
+    uuid: str
+    name: str
+    status: str
+    status_requested: str | None
+    task_types: tuple[str, ...]
+    tags: tuple[str, ...]
+    slots: int
+    tasks: tuple[str, ...]
+    last_contact_at: datetime | None
+
+
+@dataclass(frozen=True)
+class LogPiece:
+    """A part of an attempt's log; the next one starts at `next_offset` (bytes)."""
+
+    text: str
+    next_offset: int
+
+
+Value = FarmInfo | Job | Task | WorkerInfo | Output | Attempt
+
+
+# ---- from JSON: a missing or misshapen field means that no farm of our version is speaking --------------------------
+
+
+def read_info(data: Json) -> FarmInfo:
+    with _Reading("farm"):
+        return FarmInfo(str(data["name"]), str(data["version"]), str(data["auth"]), dict(data["counts"]))
+
+
+def read_output(data: Json) -> Output:
+    return Output(str(data["name"]), str(data["blob"]), int(data["size"]), str(data["sha256"]))
+
+
+def read_job(data: Json) -> Job:
+    with _Reading("job"):
+        return Job(
+            id=str(data["id"]),
+            name=str(data["name"]),
+            type=str(data["type"]),
+            status=str(data["status"]),
+            priority=int(data["priority"]),
+            tags=tuple(data.get("tags") or ()),
+            settings=dict(data.get("settings") or {}),
+            counts={status: int(number) for status, number in data["counts"].items()},
+            progress=float(data["progress"] or 0),
+            outputs=tuple(read_output(output) for output in data.get("outputs") or ()),
+            error=data.get("error"),
+            created_at=datetime.fromisoformat(data["created_at"]),
+            started_at=_time(data.get("started_at")),
+            finished_at=_time(data.get("finished_at")),
+        )
+
+
+def read_attempt(data: Json) -> Attempt:
+    return Attempt(
+        number=int(data["number"]),
+        worker=data.get("worker"),
+        outcome=data.get("outcome"),
+        exit_code=data.get("exit_code"),
+        error=data.get("error"),
+        started_at=_time(data.get("started_at")),
+        ended_at=_time(data.get("ended_at")),
+    )
+
+
+def read_task(data: Json) -> Task:
+    with _Reading("task"):
+        return Task(
+            id=str(data["id"]),
+            job=str(data["job"]),
+            name=str(data["name"]),
+            task_type=str(data["task_type"]),
+            status=str(data["status"]),
+            priority=int(data["priority"]),
+            worker=data.get("worker"),
+            progress=float(data.get("progress") or 0),
+            activity=data.get("activity"),
+            attempts=tuple(read_attempt(attempt) for attempt in data.get("attempts") or ()),
+        )
+
+
+def read_worker(data: Json) -> WorkerInfo:
+    with _Reading("worker"):
+        return WorkerInfo(
+            id=str(data["id"]),
+            uuid=str(data["uuid"]),
+            name=str(data["name"]),
+            status=str(data["status"]),
+            status_requested=data.get("status_requested"),
+            task_types=tuple(data.get("task_types") or ()),
+            tags=tuple(data.get("tags") or ()),
+            slots=int(data["slots"]),
+            tasks=tuple(map(str, data.get("tasks") or ())),
+            last_contact_at=_time(data.get("last_contact_at")),
+        )
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+class _Reading:
+    """Turns what goes wrong inside into NotAFarm, with the noun that could not be read."""
+
+    def __init__(self, noun: str) -> None:
+        self.noun = noun
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (KeyError, TypeError, ValueError, AttributeError)):
+            raise NotAFarm(f"the farm's answer is not a {self.noun} as this version knows it ({error!r})") from error
+
+
+# ---- to JSON: the same shapes as the API's --------------------------------------------------------------------------
+
+
+def as_json(value: Value) -> dict[str, Any]:
+    return {name: _plain(field) for name, field in asdict(value).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, dict):
+        return {name: _plain(field) for name, field in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(field) for field in value]
+    return value
