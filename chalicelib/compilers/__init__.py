@@ -1,0 +1,12 @@
+"""Job types: pure functions from settings to steps and tasks, one file each. This is their list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..core.plans import JobType
+from .commands import Commands
+from .function import Function
+from .transcode import Transcode
+
+JOB_TYPES: Mapping[str, JobType] = {kind.name: kind for kind in (Commands(), Function(), Transcode())}

@@ -1,0 +1,89 @@
+"""Bring a job's tasks in line with what a person decided about the job: pause, resume, cancel, priority.
+
+The decision is one write on the job and bumps its epoch; here it reaches the tasks, in transactions that each check
+that no newer decision was made. So a stale pass can never undo a newer one, and when a pass is through, no task stands
+in a lane that its job does not want there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from . import dependents
+from .farm import Farm
+from .lifecycle import ENDED_JOBS, ENDED_TASKS, RUNNABLE_JOBS, JobStatus, StepStatus, TaskStatus
+from .model import Job, Step, Task
+from .ports import Set, Update
+from .records import task_writes
+from .records.keys import WINDOW
+from .windows import Window, marks_of
+
+
+def align(farm: Farm, job: Job, steps: Sequence[Step]) -> None:
+    """One pass over the open windows; when it finds nothing to move, the job is in line with its epoch."""
+    moved = 0
+    for step in steps:
+        if step.status is not StepStatus.OPEN:
+            continue
+        for window in farm.jobs.open_windows(job.id, step.number):
+            updates = [u for task in window_tasks(farm, step, window) if (u := _alignment(farm, job, task))]
+            moved += len(updates)
+            if updates and not _move(farm, job, step, window, updates):
+                return
+    if not moved:
+        farm.registry.unhalt(job.id, job.epoch)
+        farm.jobs.change(job, Set("aligned_epoch", job.epoch))
+
+
+def _move(farm: Farm, job: Job, step: Step, window: Window, updates: Sequence[Update]) -> bool:
+    if job.status in RUNNABLE_JOBS:
+        for task in window_tasks(farm, step, window):
+            farm.registry.will_queue(task.requirement, job.priority)
+    if not farm.tasks.move(updates, farm.jobs.still(job)):
+        return False
+    audit_window(farm, job, step, window)
+    return True
+
+
+def _alignment(farm: Farm, job: Job, task: Task) -> Update | None:
+    """What this job's status asks of this task, if anything."""
+    priced = replace(task, priority=job.priority)
+    if task.status in ENDED_TASKS:
+        return None
+    if job.status in ENDED_JOBS:
+        reason = f"job {job.status.value}"
+        if task.status is not TaskStatus.ACTIVE:
+            return task_writes.canceled(task, reason, farm.clock.now())
+        return task_writes.asked_to_stop(task, reason) if task.cancel_reason is None else None
+    if job.status is JobStatus.PAUSED and task.status is TaskStatus.QUEUED:
+        return task_writes.paused(task)
+    if job.status in RUNNABLE_JOBS and task.status is TaskStatus.PAUSED:
+        return task_writes.resumed(priced)
+    return task_writes.reprioritised(priced) if task.priority != job.priority else None
+
+
+def audit(farm: Farm, job: Job, step: Step) -> None:
+    """Look into every task of a step's open windows."""
+    if step.status is StepStatus.OPEN:
+        for window in farm.jobs.open_windows(job.id, step.number):
+            audit_window(farm, job, step, window)
+
+
+def audit_window(farm: Farm, job: Job, step: Step, window: Window) -> None:
+    """Give a window the marks that its tasks prove, release children whose parents are done, shut it if it is full."""
+    tasks = list(window_tasks(farm, step, window))
+    for task in tasks:
+        if task.status is TaskStatus.WAITING and job.status not in ENDED_JOBS:
+            dependents.release_if_ready(farm, task)
+    proven = frozenset[int]().union(*(marks_of(task) for task in tasks))
+    known: Window | None = window
+    if not proven <= window.marks:
+        known = farm.jobs.mark(job.id, step.number, window.number, proven)
+    if known is not None and known.full:
+        farm.jobs.shut(known)
+
+
+def window_tasks(farm: Farm, step: Step, window: Window) -> list[Task]:
+    first = step.base + window.number * WINDOW
+    return list(farm.tasks.range(first, first + window.size - 1))

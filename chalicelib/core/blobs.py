@@ -1,0 +1,94 @@
+"""Blobs: immutable bytes with an id. Content is kept once per SHA-256; an id is a name for it, and names are cheap.
+
+Large content goes around this process: `announce` gives a signed request that stores exactly the announced bytes.
+A blob is stored when its object is there: that is asked of the object store, never remembered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import BinaryIO
+
+from .errors import BadInput, NotFound, ObjectMissing
+from .farm import Farm
+from .model import Blob, BlobId, Output
+from .ports import SignedRequest
+
+LARGEST_BYTES = 5 * 1024**4
+UPLOAD_SECONDS = 3600
+DOWNLOAD_SECONDS = 3600
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def announce(farm: Farm, size: int, sha256: str) -> tuple[Blob, SignedRequest | None]:
+    """A new blob and the request that uploads its content; None when the content is known already."""
+    if not _SHA256.fullmatch(sha256):
+        raise BadInput("sha256 must be 64 lower-case hex digits", field="sha256")
+    if not 0 <= size <= LARGEST_BYTES:
+        raise BadInput(f"size must be 0 to {LARGEST_BYTES} bytes, not {size}", field="size")
+    blob = _new(farm, size, sha256)
+    head = farm.objects.head(blob.object_key)
+    if head is not None and head.size != size:
+        raise BadInput(f"the content with this sha256 has {head.size} bytes, not {size}", field="size")
+    farm.blobs.add(blob)
+    if head is not None:
+        return blob, None
+    return blob, farm.objects.sign_upload(blob.object_key, size=size, sha256=sha256, seconds=UPLOAD_SECONDS)
+
+
+def store(farm: Farm, source: BinaryIO, size: int, sha256: str) -> Blob:
+    """A new blob with content that has come in already."""
+    blob = _new(farm, size, sha256)
+    if farm.objects.head(blob.object_key) is None:
+        farm.objects.put_stream(blob.object_key, source, size=size, sha256=sha256)
+    farm.blobs.add(blob)
+    return blob
+
+
+def store_bytes(farm: Farm, data: bytes) -> Blob:
+    blob = _new(farm, len(data), hashlib.sha256(data).hexdigest())
+    farm.objects.put(blob.object_key, data)
+    farm.blobs.add(blob)
+    return blob
+
+
+def _new(farm: Farm, size: int, sha256: str) -> Blob:
+    return Blob(farm.ids.one(), size, sha256, farm.clock.now())
+
+
+def get(farm: Farm, blob_id: BlobId) -> Blob:
+    blob = farm.blobs.get(blob_id)
+    if blob is None:
+        raise NotFound(f"no such blob: {blob_id}")
+    return blob
+
+
+def require_content(farm: Farm, blob: Blob) -> Blob:
+    """The blob, if its content is there."""
+    if farm.objects.head(blob.object_key) is None:
+        raise ObjectMissing(f"blob {blob.id} was announced, but its {blob.size} bytes were never uploaded")
+    return blob
+
+
+def require_stored(farm: Farm, wanted: Mapping[str, BlobId]) -> None:
+    """Every named blob exists and has its content; raises BadInput that names the first field with what is missing."""
+    known = farm.blobs.get_many(list(wanted.values()))
+    for field, blob_id in wanted.items():
+        blob = known.get(blob_id)
+        if blob is None:
+            raise BadInput(f"{field}: no such blob: {blob_id}", field=field)
+        try:
+            require_content(farm, blob)
+        except ObjectMissing as missing:
+            raise BadInput(f"{field}: {missing.message}", field=field) from None
+
+
+def as_outputs(farm: Farm, named: Mapping[str, BlobId]) -> tuple[Output, ...]:
+    """What a worker says it produced, verified: raises ObjectMissing that names what is not there."""
+    known = farm.blobs.get_many(list(named.values()))
+    for name, blob_id in named.items():
+        if blob_id not in known or farm.objects.head(known[blob_id].object_key) is None:
+            raise ObjectMissing(f"output missing: {name!r} (blob {blob_id}) is not stored")
+    return tuple(Output(name, b, known[b].size, known[b].sha256) for name, b in named.items())

@@ -1,0 +1,148 @@
+"""Claims: a worker asks for work and gets a lease on the best task it may run.
+
+Cost of a claim: one read of the lanes' heads and one conditional write, plus the caller's read of the worker; the
+registry is cached. With nothing queued: one read per lane tried. A process that dies after the write has given a lease
+to a worker that never heard of it: the worker repeats the request and gets the same task, or lists what it holds
+without it and the task is released (`reconcile`), or the lease runs out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from . import leases
+from .farm import Farm
+from .lifecycle import Outcome, WorkerStatus
+from .model import Assignment, Lease, Requirement, Task, TaskId, Worker
+from .records import keys
+from .records.lanes import Lane, Registry
+from .registry import NEW_LANE
+from .scheduling import Picker, fits, lanes_for, topics
+from .workers import liveness
+
+LANES_PER_CLAIM = 3
+"""Where no index is exact, each lane is a read of its own: the rest have their turn with the next call."""
+SETTLING_MS = 30_000
+"""A claim younger than this may still be on its way to the worker: it is not called forgotten."""
+
+
+@dataclass(frozen=True)
+class Claimed:
+    assignments: tuple[Assignment, ...]
+    contended: bool
+    """There was work, but others were faster: ask again soon."""
+
+
+def claim(farm: Farm, worker: Worker, request_id: str, *, slots: int = 1, repeat: bool = False) -> Claimed:
+    """Up to `slots` tasks under new leases; the same ones again for a repeated request id."""
+    if slots < 1 or worker.status_requested in (WorkerStatus.ASLEEP, WorkerStatus.OFFLINE):
+        return Claimed((), False)
+    if repeat and (before := _given_before(farm, worker, request_id)):
+        return Claimed(before, False)
+    given: list[Assignment] = []
+    contended = False
+    while len(given) < slots:
+        task, contended = _take(farm, worker, request_id)
+        if task is None:
+            break
+        given.append(_assignment(farm, task))
+    return Claimed(tuple(given), contended)
+
+
+def claim_or_wait(farm: Farm, worker: Worker, request_id: str, *, seconds: float, slots: int = 1) -> Claimed:
+    """As `claim`, but waits for work. Registers before each look, so that no wake between look and wait is lost."""
+    end_at = farm.clock.now() + int(min(seconds, farm.limits.wait_seconds) * 1000)
+    while True:
+        lanes = lanes_for(worker, farm.registry.read())
+        with farm.bell.waiter([NEW_LANE, f"worker/{worker.id}", *topics(lanes)]) as waiter:
+            claimed = claim(farm, worker, request_id, slots=slots)
+            left = (end_at - farm.clock.now()) / 1000
+            if claimed.assignments or left <= 0:
+                waiter.used()
+                return claimed
+            pause = min(left, farm.limits.poll_busy_seconds) if claimed.contended else left
+            if waiter.wait(pause):
+                waiter.used()
+        worker = farm.workers.get(worker.id) or worker  # asked to sleep meanwhile?
+
+
+def _take(farm: Farm, worker: Worker, request_id: str) -> tuple[Task | None, bool]:
+    registry = farm.registry.read()
+    lanes = lanes_for(worker, registry)
+    if not farm.table.exact:
+        lanes = lanes[:LANES_PER_CLAIM]
+    if not lanes:
+        return None, False
+    picker = _picker(farm, worker, request_id, registry)
+    task, contended = farm.tasks.take([lane.requirement for lane in lanes], picker)
+    if task is None and picker.passed_over:
+        return _take_excluded(farm, worker, picker, lanes)
+    if task is not None and not farm.table.exact:
+        _note_head(farm, lanes, task)
+    return task, contended
+
+
+def _take_excluded(farm: Farm, worker: Worker, picker: Picker, lanes: Sequence[Lane]) -> tuple[Task | None, bool]:
+    """Only tasks that failed on this worker are left: it gets those that no other living worker could take."""
+    others = [other for other in farm.workers.all() if other.id != worker.id and _may_come(farm, other)]
+    by_partition = {keys.ready_pk(lane.requirement): lane.requirement for lane in lanes}
+    picker.allowed = frozenset(
+        candidate["id"]
+        for candidate in picker.passed_over
+        if not _somebody_else(by_partition[candidate["ready_pk"]], candidate["excluded"], others)
+    )
+    return farm.tasks.take([lane.requirement for lane in lanes], picker) if picker.allowed else (None, False)
+
+
+def _somebody_else(requirement: Requirement, excluded: Iterable[int], others: Sequence[Worker]) -> bool:
+    return any(fits(requirement, other) and other.id not in excluded for other in others)
+
+
+def _may_come(farm: Farm, worker: Worker) -> bool:
+    return liveness(farm, worker) in (WorkerStatus.STARTING, WorkerStatus.AWAKE)
+
+
+def _picker(farm: Farm, worker: Worker, request_id: str, registry: Registry) -> Picker:
+    lease = Lease(worker.id, 0, request_id, farm.clock.now(), farm.limits.lease_seconds, 0)
+    grace_ms = int(farm.limits.grace_seconds * 1000)
+    return Picker(worker.id, worker.tags, registry.halted, lease, grace_ms)
+
+
+def _note_head(farm: Farm, lanes: Sequence[Lane], task: Task) -> None:
+    """The registry's `top` follows the lane's head down; a minute's patience leaves producers in peace."""
+    lane = next(lane for lane in lanes if lane.requirement == task.requirement)
+    if task.priority < lane.top and farm.clock.now() - lane.touched_at > 60_000:
+        farm.lanes.lower(lane, task.priority)
+        farm.registry.forget()
+
+
+def _given_before(farm: Farm, worker: Worker, request_id: str) -> tuple[Assignment, ...]:
+    held = [entry for entry in farm.tasks.held_by(worker.id) if entry.request_id == request_id]
+    tasks = farm.tasks.get_many([entry.task for entry in held])
+    return tuple(
+        _assignment(farm, task)
+        for task in tasks
+        if task is not None and task.lease is not None and task.lease.request_id == request_id
+    )
+
+
+def _assignment(farm: Farm, task: Task) -> Assignment:
+    assert task.lease is not None  # just claimed, or checked by the caller
+    passed = (farm.clock.now() - task.lease.granted_at) / 1000
+    return Assignment(task, task.lease, max(0.0, task.lease.seconds - max(0.0, passed)))
+
+
+def reconcile(farm: Farm, worker: Worker, held: Iterable[tuple[TaskId, int]], *, at_start: bool = False) -> None:
+    """Release what the table says this worker holds and the worker does not know of.
+
+    At sign-on everything unknown goes at once (the process that held it is gone: `interrupted`); later only what was
+    given long enough ago for the answer to have arrived.
+    """
+    known = set(held)
+    horizon = farm.clock.now() - (0 if at_start else SETTLING_MS)
+    for entry in farm.tasks.held_by(worker.id):
+        if (entry.task, entry.generation) in known or entry.granted_at > horizon:
+            continue
+        outcome = Outcome.INTERRUPTED if at_start else Outcome.RELEASED
+        leases.give_back(farm, entry.task, entry.generation, outcome, "the worker does not know of it")

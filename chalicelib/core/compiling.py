@@ -1,0 +1,79 @@
+"""From settings to plans: validation at the door, and the plan of a job whenever somebody needs it again.
+
+A plan is a pure function of the job's settings, so it is kept only in memory, for the jobs used last.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from .errors import BadInput, ObjectMissing
+from .model import Job
+from .plans import JobType, StepPlan
+from .ports import ObjectStore
+
+KEPT_PLANS = 64
+
+
+def settings_key(job_id: int) -> str:
+    """Where large settings are kept."""
+    return f"jobs/{job_id}/settings.json"
+
+
+def job_type(types: Mapping[str, JobType], name: str) -> JobType:
+    if name not in types:
+        raise BadInput(f"unknown job type {name[:60]!r}; this farm knows {', '.join(sorted(types))}", field="type")
+    return types[name]
+
+
+def checked(kind: JobType, settings: Any) -> tuple[BaseModel, Sequence[StepPlan]]:
+    """The settings as the type's model, and their plan. Raises BadInput that names the field."""
+    try:
+        model = kind.settings.model_validate(settings)
+    except ValidationError as invalid:
+        raise _bad_input(invalid) from None
+    return model, kind.plan(model)
+
+
+def _bad_input(invalid: ValidationError) -> BadInput:
+    first = invalid.errors(include_url=False, include_input=False)[0]
+    field = ".".join(["settings", *(str(part) for part in first["loc"])])
+    return BadInput(f"{field}: {first['msg']}", field=field)
+
+
+class PlanCache:
+    """The plans of the jobs used last, one per process."""
+
+    def __init__(self, types: Mapping[str, JobType], objects: ObjectStore) -> None:
+        self._types = types
+        self._objects = objects
+        self._lock = threading.Lock()
+        self._plans: OrderedDict[int, Sequence[StepPlan]] = OrderedDict()
+
+    def of(self, job: Job) -> Sequence[StepPlan]:
+        """Raises BadInput if this version of the farm no longer accepts what it once accepted."""
+        with self._lock:
+            if job.id in self._plans:
+                self._plans.move_to_end(job.id)
+                return self._plans[job.id]
+        _, plan = checked(job_type(self._types, job.type), self.settings(job))
+        with self._lock:
+            self._plans[job.id] = plan
+            while len(self._plans) > KEPT_PLANS:
+                self._plans.popitem(last=False)
+        return plan
+
+    def settings(self, job: Job) -> Any:
+        """The settings as submitted, from the item or from the object that holds them."""
+        if job.settings_key is None:
+            return job.settings
+        data = self._objects.get(job.settings_key)
+        if data is None:
+            raise ObjectMissing(f"the settings of job {job.id} are gone ({job.settings_key})")
+        return json.loads(data)

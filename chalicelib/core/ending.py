@@ -1,0 +1,45 @@
+"""The end of a job: its last status, its outputs, its counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from . import expanding
+from .counting import count_tasks
+from .farm import Farm
+from .lifecycle import ENDED_JOBS
+from .model import Job, Output, Step
+from .ports import Change, Remove, Set
+from .records.items import outputs_json
+
+
+def end(farm: Farm, job: Job, steps: Sequence[Step]) -> None:
+    """Every step is done or skipped: write what became of the job, once."""
+    now = farm.clock.now()
+    changes: list[Change] = [
+        Set("counts", count_tasks(farm, job, steps)),
+        Set("outputs", outputs_json(_outputs(farm, job, steps))),
+        Remove("unsettled_pk"),
+        Remove("unsettled_sk"),
+    ]
+    if job.started_at is None and any(step.completed + step.failed for step in steps):
+        changes.append(Set("started_at", now))
+    if job.status in ENDED_JOBS:
+        farm.jobs.change(job, *changes)
+    else:
+        unfit = _what_failed(steps)
+        changes += [Set("finished_at", now)] + ([Set("error", unfit)] if unfit else [])
+        farm.jobs.transition(job, "fail" if unfit else "complete", *changes)
+    farm.bell.ring(f"job/{job.id}", times=None)
+
+
+def _what_failed(steps: Sequence[Step]) -> str | None:
+    failed = [f"{step.failed} of {step.count} tasks of step {step.name!r} failed" for step in steps if step.failed]
+    canceled = [f"{step.canceled} of step {step.name!r} were canceled" for step in steps if step.canceled]
+    return "; ".join(failed + canceled) or None
+
+
+def _outputs(farm: Farm, job: Job, steps: Sequence[Step]) -> tuple[Output, ...]:
+    plans = farm.plans.of(job) if steps else ()
+    publishing = [step for step in steps if plans[step.number].publishes]
+    return tuple(output for step in publishing for task in expanding.tasks_of(farm, step) for output in task.outputs)

@@ -1,0 +1,84 @@
+"""The farm: everything the core's functions need, in one frozen bundle. `bootstrap.py` makes it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .compiling import PlanCache
+from .ids import IdSource
+from .plans import JobType
+from .ports import Bell, Clock, ObjectStore, Table
+from .records.blobs import BlobRecords, FunctionRecords
+from .records.jobs import JobRecords
+from .records.lanes import LaneRecords
+from .records.tasks import TaskRecords
+from .records.workers import WorkerRecords
+from .registry import RegistryCache
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Durations and sizes of this farm. Pairs are checked when it is made."""
+
+    lease_seconds: float = 120.0
+    """How long a worker may hold a task without renewing."""
+    grace_seconds: float = 90.0
+    """How much later than the worker the manager lets a lease end: 60 s of clock skew and a margin."""
+    lost_after_seconds: float = 90.0
+    """A worker without contact for so long is shown as lost."""
+    contact_every_seconds: float = 20.0
+    """`last_contact_at` is written no more often."""
+    poll_busy_seconds: float = 0.5
+    """What a worker is told to wait when there was something, but others were faster."""
+    poll_idle_seconds: float = 5.0
+    wait_seconds: float = 25.0
+    """The longest long poll."""
+    registry_seconds: float = 2.0
+    """How old a process's picture of the lanes may be."""
+    inline_bytes: int = 100_000
+    """Settings above this are kept as an object: items end at 400 KB."""
+    log_chunk_bytes: int = 262_144
+
+    def __post_init__(self) -> None:
+        if self.contact_every_seconds >= self.lost_after_seconds:
+            raise ValueError("contact_every_seconds must be below lost_after_seconds, or live workers show as lost")
+        if min(self.lease_seconds, self.lost_after_seconds, self.poll_idle_seconds) <= 0 or self.grace_seconds < 0:
+            raise ValueError("durations must be positive")
+
+
+@dataclass(frozen=True)
+class Farm:
+    table: Table
+    objects: ObjectStore
+    clock: Clock
+    bell: Bell
+    job_types: Mapping[str, JobType]
+    limits: Limits = field(default_factory=Limits)
+    random: random.Random = field(default_factory=random.Random)
+    ids: IdSource = field(init=False)
+    jobs: JobRecords = field(init=False)
+    tasks: TaskRecords = field(init=False)
+    workers: WorkerRecords = field(init=False)
+    blobs: BlobRecords = field(init=False)
+    functions: FunctionRecords = field(init=False)
+    lanes: LaneRecords = field(init=False)
+    registry: RegistryCache = field(init=False)
+    plans: PlanCache = field(init=False)
+
+    def __post_init__(self) -> None:
+        lanes = LaneRecords(self.table)
+        made = {
+            "ids": IdSource(self.table, self.clock),
+            "jobs": JobRecords(self.table),
+            "tasks": TaskRecords(self.table),
+            "workers": WorkerRecords(self.table),
+            "blobs": BlobRecords(self.table),
+            "functions": FunctionRecords(self.table),
+            "lanes": lanes,
+            "plans": PlanCache(self.job_types, self.objects),
+            "registry": RegistryCache(lanes, self.clock, self.bell, self.limits.registry_seconds),
+        }
+        for name, value in made.items():
+            object.__setattr__(self, name, value)

@@ -1,0 +1,216 @@
+"""What people do with jobs: submit, look, pause, resume, cancel, retry, change priority, delete.
+
+Each decision is one conditional write on the job (status and epoch), followed by `settle`, which carries it out and
+may be repeated by anybody. A process that dies between the two has decided, and the sweep carries it out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from . import blobs, compiling, counting
+from .errors import BadInput, Conflict, NotFound
+from .farm import Farm
+from .lifecycle import ENDED_JOBS, JOB, JobStatus, next_status
+from .model import Job, JobId, Json, Step
+from .ports import ConditionFailed, Set
+from .settle import end_early, settle
+
+TRIES = 5
+"""Decisions about one job made at the same moment; more than two people are not expected."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A job as somebody wants it. Defaults are the API's."""
+
+    name: str
+    type: str
+    settings: Json = field(default_factory=dict)
+    priority: int = 50
+    tags: tuple[str, ...] = ()
+    max_retries: int = 3
+    on_failure: str = "continue"
+    lease_seconds: float | None = None
+    annotations: Mapping[str, Json] = field(default_factory=dict)
+
+
+def submit(farm: Farm, wanted: Submission, *, once: str | None = None, check_blobs: bool = True) -> Job:
+    """Accept a job and start it. With `once` (an idempotency key) a repetition gives the first call's job.
+
+    Raises BadInput (names the field), ObjectMissing (names the blobs), Conflict (the key was used for something else).
+    """
+    _check(wanted)
+    kind = compiling.job_type(farm.job_types, wanted.type)
+    settings, _ = compiling.checked(kind, wanted.settings)
+    if check_blobs:
+        blobs.require_stored(farm, kind.blobs(settings))
+    job = _new_job(farm, wanted)
+    try:
+        farm.jobs.create(job, ("submit", once, _digest(wanted)) if once else None)
+    except ConditionFailed as taken:
+        return _first(farm, taken, wanted)
+    return settle(farm, job.id) or job
+
+
+def _new_job(farm: Farm, wanted: Submission) -> Job:
+    job_id = farm.ids.block(2)  # the second is for the only task of a one-task first step
+    text = json.dumps(wanted.settings, ensure_ascii=False).encode()
+    large = len(text) > farm.limits.inline_bytes
+    if large:
+        farm.objects.put(compiling.settings_key(job_id), text)
+    return Job(
+        id=job_id,
+        name=wanted.name,
+        type=wanted.type,
+        status=JobStatus.COMPILING,
+        priority=wanted.priority,
+        tags=wanted.tags,
+        max_retries=wanted.max_retries,
+        on_failure=wanted.on_failure,
+        settings=None if large else wanted.settings,
+        settings_key=compiling.settings_key(job_id) if large else None,
+        epoch=1,
+        aligned_epoch=1,
+        restart_epoch=None,
+        lease_seconds=wanted.lease_seconds,
+        counts={},
+        outputs=(),
+        error=None,
+        created_at=farm.clock.now(),
+        started_at=None,
+        finished_at=None,
+        annotations=wanted.annotations,
+    )
+
+
+def _check(wanted: Submission) -> None:
+    if not wanted.name or len(wanted.name) > 200 or not wanted.name.isprintable():
+        raise BadInput("name must be 1 to 200 printable characters", field="name")
+    check_priority(wanted.priority)
+    if not 0 <= wanted.max_retries <= 100:
+        raise BadInput(f"max_retries must be 0 to 100, not {wanted.max_retries}", field="max_retries")
+    if wanted.on_failure not in ("continue", "stop"):
+        raise BadInput(f"on_failure must be continue or stop, not {wanted.on_failure!r}", field="on_failure")
+    for tag in wanted.tags:
+        if not tag.strip("+-~") or len(tag) > 100 or not tag.isprintable():
+            raise BadInput(f"a tag must be 1 to 100 printable characters, not {tag[:40]!r}", field="tags")
+
+
+def check_priority(priority: int) -> None:
+    if not 0 <= priority <= 100:
+        raise BadInput(f"priority must be 0 to 100 (higher first), not {priority}", field="priority")
+
+
+def _digest(wanted: Submission) -> str:
+    shown = json.dumps(wanted.__dict__, sort_keys=True, default=list)
+    return hashlib.sha256(shown.encode()).hexdigest()
+
+
+def _first(farm: Farm, taken: ConditionFailed, wanted: Submission) -> Job:
+    record = taken.item
+    if record is None or record.get("digest") != _digest(wanted):
+        raise Conflict("this Idempotency-Key was used for another submission; use a new key for a new job") from None
+    job_id = int(record["job"])
+    return settle(farm, job_id) or get(farm, job_id)
+
+
+# ---- looking -------------------------------------------------------------------------------------------------------
+
+
+def get(farm: Farm, job_id: JobId) -> Job:
+    job = farm.jobs.get(job_id)
+    if job is None:
+        raise NotFound(f"no such job: {job_id}")
+    return job
+
+
+@dataclass(frozen=True)
+class Progress:
+    counts: Mapping[str, int]
+    percent: int
+    steps: Sequence[Step]
+
+
+def progress(farm: Farm, job: Job) -> Progress:
+    """Fresh counts of one job: two or three reads, and one more per hundred open windows."""
+    steps = farm.jobs.steps(job.id)
+    counts = counting.count_tasks(farm, job, steps)
+    return Progress(counts, counting.progress(job, steps, counts), steps)
+
+
+# ---- deciding ------------------------------------------------------------------------------------------------------
+
+
+def cancel(farm: Farm, job_id: JobId) -> Job:
+    """Stop the job: nothing of it is given away from here on, running tasks are told to stop."""
+    return _decide(farm, job_id, lambda job: end_early(farm, job, "cancel", "canceled on request"))
+
+
+def pause(farm: Farm, job_id: JobId) -> Job:
+    """No new claims; running tasks may finish."""
+
+    def decide(job: Job) -> Job | None:
+        next_status(JOB, job.status, "pause")
+        farm.registry.halt(job.id, job.epoch + 1)
+        return farm.jobs.transition(job, "pause", Set("epoch", job.epoch + 1))
+
+    return _decide(farm, job_id, decide)
+
+
+def resume(farm: Farm, job_id: JobId) -> Job:
+    return _decide(farm, job_id, lambda job: farm.jobs.transition(job, "resume", Set("epoch", job.epoch + 1)))
+
+
+def retry(farm: Farm, job_id: JobId) -> Job:
+    """Run again what failed or was canceled; what completed stays."""
+
+    def decide(job: Job) -> Job | None:
+        next_status(JOB, job.status, "retry")
+        if not job.settled:
+            raise Conflict("its last tasks are still ending; try again in a moment")
+        return farm.jobs.revive(job)
+
+    return _decide(farm, job_id, decide)
+
+
+def change(farm: Farm, job_id: JobId, *, name: str | None = None, priority: int | None = None) -> Job:
+    """Rename or re-prioritise. A new priority reaches queued tasks at once."""
+    if priority is not None:
+        check_priority(priority)
+
+    def decide(job: Job) -> Job | None:
+        changes = [Set("name", name)] if name is not None else []
+        if priority is not None and priority != job.priority:
+            changes += [Set("priority", priority), Set("epoch", job.epoch + 1)]
+        return farm.jobs.change(job, *changes) if changes else job
+
+    return _decide(farm, job_id, decide)
+
+
+def _decide(farm: Farm, job_id: JobId, decide: Callable[[Job], Job | None]) -> Job:
+    for _ in range(TRIES):
+        if decide(get(farm, job_id)) is not None:
+            settle(farm, job_id)
+            farm.bell.ring(f"job/{job_id}", times=None)
+            return get(farm, job_id)
+    raise Conflict("the job keeps changing; try again")
+
+
+def delete(farm: Farm, job_id: JobId) -> None:
+    """Remove a job that has ended, its tasks and its logs. A living job is to be canceled first."""
+    job = get(farm, job_id)
+    if job.status not in ENDED_JOBS:
+        raise Conflict(f"the job is {job.status.value}; cancel it first")
+    if not job.settled:
+        raise Conflict("its last tasks are still ending; try again in a moment")
+    steps = farm.jobs.steps(job_id)
+    for step in steps:
+        if step.count:
+            farm.tasks.delete(step.base, step.base + step.count - 1)
+    if job.settings_key:
+        farm.objects.delete(job.settings_key)
+    farm.jobs.delete(job, steps)

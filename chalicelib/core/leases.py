@@ -1,0 +1,182 @@
+"""What a worker says about a task it holds: renew, report an outcome, give back; and what the manager does when it
+hears nothing. Every write is conditional on the generation that the worker presents; who is late gets LeaseLost.
+
+Cost: a renewal is one read and one write; a completion one read, one write and one mark in its window. A process that
+dies between the write and the mark leaves the mark to the event feed and the sweep (`settle.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from . import settle
+from .errors import LeaseLost, NotFound
+from .farm import Farm
+from .lifecycle import ENDED_TASKS, RUNNABLE_JOBS, JobStatus, Outcome, TaskStatus
+from .model import Attempt, Json, Lease, Output, Task, TaskId, WorkerId
+from .ports import ConditionFailed, Update
+from .records import task_writes
+
+RENEW_BELOW = 0.9
+"""A call renews the lease once less than this part of it is left: reports of progress do not move the lease index."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """How an attempt ended, in the worker's words."""
+
+    outcome: Outcome
+    exit_code: int | None = None
+    error: str | None = None
+    outputs: tuple[Output, ...] = ()
+    result: Json = None
+
+
+def renew(
+    farm: Farm, worker_id: WorkerId, task_id: TaskId, generation: int, progress: int | None, activity: str | None
+) -> Task:
+    """Extend the lease and note the progress. Raises LeaseLost. `cancel_reason` of the answer says: stop."""
+    task = _held(farm, task_id, worker_id, generation)
+    assert task.lease is not None
+    now = farm.clock.now()
+    rule = task.lease_rule_seconds or farm.limits.lease_seconds
+    if seconds_left(farm, task) > rule * RENEW_BELOW:
+        return task if (progress, activity) == (None, None) else _note(farm, task, progress, activity)
+    # The length is counted from when the lease was granted; what the worker is told is what is left of it.
+    seconds = (now - task.lease.granted_at) / 1000 + rule
+    lease = replace(task.lease, seconds=seconds, due_at=now + round((rule + farm.limits.grace_seconds) * 1000))
+    try:
+        return farm.tasks.update(task_writes.renewed(task, lease, progress, activity))
+    except ConditionFailed:
+        raise LeaseLost(f"task {task_id} is no longer held at generation {generation}") from None
+
+
+def _note(farm: Farm, task: Task, progress: int | None, activity: str | None) -> Task:
+    try:
+        return farm.tasks.update(task_writes.reported(task, progress, activity))
+    except ConditionFailed:
+        raise LeaseLost(f"task {task.id} is no longer held at generation {task.generation}") from None
+
+
+def seconds_left(farm: Farm, task: Task) -> float:
+    """What is left of an active task's lease."""
+    if task.lease is None:
+        return 0.0
+    return max(0.0, task.lease.seconds - (farm.clock.now() - task.lease.granted_at) / 1000)
+
+
+def report(farm: Farm, worker_id: WorkerId | None, task_id: TaskId, generation: int, said: Report) -> Task:
+    """End the attempt. The same report again changes nothing and succeeds; a late one raises LeaseLost.
+
+    `worker_id` None: the protocol does not say who reports.
+    """
+    task = get(farm, task_id)
+    repeated = next((a for a in task.attempts if a.generation == generation), None)
+    if repeated is not None and repeated.outcome is said.outcome and worker_id in (None, repeated.worker):
+        return task
+    task = _held(farm, task_id, worker_id, generation, task)
+    try:
+        return _end(farm, task, said)
+    except ConditionFailed:
+        raise LeaseLost(f"task {task_id} is no longer held at generation {generation}") from None
+
+
+def give_back(farm: Farm, task_id: TaskId, generation: int, outcome: Outcome, why: str) -> None:
+    """End an attempt from the manager's side, if it still runs at that generation."""
+    task = farm.tasks.get(task_id)
+    if task is None or task.status is not TaskStatus.ACTIVE or task.generation != generation:
+        return
+    try:
+        _end(farm, task, Report(outcome, error=why))
+    except ConditionFailed:
+        return
+
+
+def expire(farm: Farm, task_id: TaskId, generation: int) -> bool:
+    """Call an attempt lost whose lease ran out. Looks at the task itself: the index may not know of a renewal."""
+    task = farm.tasks.get(task_id)
+    if task is None or task.lease is None or task.generation != generation or task.lease.due_at > farm.clock.now():
+        return False
+    try:
+        _end(farm, task, Report(Outcome.LOST, error="the worker fell silent"), lease=task.lease)
+    except ConditionFailed:
+        return False
+    return True
+
+
+def get(farm: Farm, task_id: TaskId) -> Task:
+    task = farm.tasks.get(task_id)
+    if task is None:
+        raise NotFound(f"no such task: {task_id}")
+    return task
+
+
+def _held(farm: Farm, task_id: TaskId, worker_id: WorkerId | None, generation: int, task: Task | None = None) -> Task:
+    task = task or get(farm, task_id)
+    if task.lease is None or task.generation != generation or worker_id not in (None, task.lease.worker):
+        held = f"it is {task.status.value} at generation {task.generation}"
+        raise LeaseLost(f"task {task_id} is not held at generation {generation}: {held}")
+    return task
+
+
+def _end(farm: Farm, task: Task, said: Report, lease: Lease | None = None) -> Task:
+    attempt = _attempt(farm, task, said)
+    event = _event(task, said.outcome)
+    if event == "return":
+        return _return(farm, task, attempt, lease)
+    done = farm.tasks.update(_fenced(task_writes.ended(task, event, attempt, said.outputs, said.result), lease))
+    settle.task_ended(farm, done)
+    return done
+
+
+def _event(task: Task, outcome: Outcome) -> str:
+    """Decide first, act second: what this outcome means for the task."""
+    if outcome is Outcome.COMPLETED:
+        return "complete"
+    if outcome is Outcome.CANCELED or task.cancel_reason is not None:
+        return "cancel"  # whatever came of it, nobody wants it run again
+    if outcome in (Outcome.FAILED, Outcome.LOST) and task.failures >= task.max_retries:
+        return "fail"
+    return "return"
+
+
+def _return(farm: Farm, task: Task, attempt: Attempt, lease: Lease | None) -> Task:
+    """Back into the lane, paused if the job is, canceled if the job has ended: decided and written in one transaction
+    with the job's status, so that no task is queued behind the back of a cancel."""
+    farm.registry.will_queue(task.requirement, task.priority)
+    queued = _fenced(task_writes.returned(task, attempt, paused=False), lease)
+    paused = _fenced(task_writes.returned(task, attempt, paused=True), lease)
+    canceled = _fenced(task_writes.ended(task, "cancel", attempt), lease)
+    for statuses, update in ((RUNNABLE_JOBS, queued), ((JobStatus.PAUSED,), paused), (None, canceled)):
+        try:
+            guard = () if statuses is None else (farm.jobs.runnable(task.job, statuses),)
+            farm.tasks.write(*guard, update)
+            break
+        except ConditionFailed as failed:
+            if statuses is None or failed.position == 1:
+                raise
+    written = get(farm, task.id)
+    if written.status in ENDED_TASKS:
+        settle.task_ended(farm, written)
+    return written
+
+
+def _fenced(update: Update, lease: Lease | None) -> Update:
+    """For an expiry: only if nobody renewed since it was read."""
+    if lease is None:
+        return update
+    return replace(update, when=(*update.when, task_writes.unrenewed(lease)))
+
+
+def _attempt(farm: Farm, task: Task, said: Report) -> Attempt:
+    assert task.lease is not None
+    return Attempt(
+        number=task.attempts[-1].number + 1 if task.attempts else 1,
+        generation=task.generation,
+        worker=task.lease.worker,
+        outcome=said.outcome,
+        exit_code=said.exit_code,
+        error=said.error,
+        started_at=task.lease.granted_at,
+        ended_at=farm.clock.now(),
+    )

@@ -1,0 +1,74 @@
+"""What a job type (`chalicelib/compilers`) gives to the core: steps, each a count and a function from index to task.
+
+A plan is a pure function of the settings, so it is never stored: whoever needs a task's definition asks the plan
+again. A step that depends on what earlier ones produced (how many segments there are) says so in `expand`, which is
+called once, when all its parents are completed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import BaseModel
+
+from .model import BlobId, Json, Output, Requirement
+
+
+@dataclass(frozen=True)
+class TaskPlan:
+    """One task's definition."""
+
+    name: str
+    requirement: Requirement
+    commands: tuple[Mapping[str, Json], ...]
+    inputs: tuple[tuple[str, BlobId], ...] = ()
+    """(file name in the work folder, blob)"""
+    outputs: tuple[str, ...] = ()
+    parents: tuple[int, ...] = ()
+    """Indices of tasks of the same step that must complete first."""
+    own_priority: int = 50
+    max_seconds: int | None = None
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """What a completed task left behind."""
+
+    outputs: tuple[Output, ...]
+    result: Json
+
+
+@dataclass(frozen=True)
+class Expansion:
+    count: int
+    """At least 1."""
+    task: Callable[[int], TaskPlan]
+
+
+Results = Mapping[str, Sequence[TaskResult]]
+"""Step name -> its tasks' results by index, for the completed parents."""
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    name: str
+    expand: Callable[[Results], Expansion]
+    after: tuple[str, ...] = ()
+    """Names of earlier steps of which every task must complete first."""
+    publishes: bool = False
+    """Its tasks' outputs are the job's outputs."""
+
+
+class JobType(Protocol):
+    """A kind of job that can be submitted."""
+
+    name: str
+    settings: type[BaseModel]
+
+    def plan(self, settings: BaseModel) -> Sequence[StepPlan]: ...
+
+    def blobs(self, settings: BaseModel) -> Mapping[str, BlobId]:
+        """Which blobs must be stored before the job may start, by the settings' field that names them."""
+        ...

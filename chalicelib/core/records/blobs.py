@@ -1,0 +1,37 @@
+"""Access patterns of blobs and functions: written once, read by id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..model import Blob, BlobId, Function, FunctionId
+from ..ports import Absent, Put, Table
+from . import items, keys
+
+
+class BlobRecords:
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def get(self, blob_id: BlobId) -> Blob | None:
+        item = self._table.get(keys.blob(blob_id))
+        return None if item is None else items.blob_from(item)
+
+    def get_many(self, blob_ids: Sequence[BlobId]) -> dict[BlobId, Blob]:
+        found = self._table.get_many([keys.blob(blob_id) for blob_id in blob_ids])
+        return {item["id"]: items.blob_from(item) for item in found if item is not None}
+
+    def add(self, blob: Blob) -> None:
+        self._table.write(Put(items.blob_item(blob), (Absent(),)))
+
+
+class FunctionRecords:
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def get(self, function_id: FunctionId) -> Function | None:
+        item = self._table.get(keys.function(function_id))
+        return None if item is None else items.function_from(item)
+
+    def add(self, function: Function) -> None:
+        self._table.write(Put(items.function_item(function), (Absent(),)))

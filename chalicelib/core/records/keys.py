@@ -1,0 +1,178 @@
+"""Every key of the table, on one page.
+
+| access pattern             | asked by                  | where       | partition key            | sort key, order              |
+|----------------------------|---------------------------|-------------|--------------------------|------------------------------|
+| job by id                  | everybody                 | base        | JOB#job                  | JOB                          |
+| steps of a job             | settle, api               | base        | JOB#job                  | STEP#number                  |
+| open / shut windows        | settle, counts            | base        | WINDOWS#job#step         | OPEN#window, SHUT#window     |
+| task by id, tasks of a range | reports, lists          | base        | TASKS#(id / 100)         | id                           |
+| worker by id               | every worker call         | base        | WORKER#worker            | -                            |
+| blob, function by id       | dialects, settle          | base        | BLOB#id, FUNCTION#id     | -                            |
+| next id of a second        | ids                       | base        | IDS#second               | -                            |
+| lanes in use, halted jobs  | claims (cached)           | base        | LANES                    | LANE#class, HALT#job         |
+| idempotency keys           | submit                    | base        | ONCE#scope#key           | -                            |
+| access tokens              | the doors                 | base        | TOKEN#hash               | -                            |
+| the farm itself            | bootstrap                 | base        | FARM                     | -                            |
+| first runnable task        | claim                     | `ready`     | READY#class hash#shard   | priority|id: best first      |
+| leases that ran out        | sweep                     | `due`       | DUE#shard                | time: oldest first           |
+| tasks a worker holds       | sign-on, renew, api       | `held`      | HELD#worker              | task id                      |
+| jobs, workers, blobs       | lists                     | `listing`   | LIST#noun                | id                           |
+| jobs by status             | lists                     | `status`    | STATUS#status            | id                           |
+| jobs that need settling    | sweep                     | `unsettled` | UNSETTLED                | job id                       |
+
+All indexes are sparse: an item is in one only while it has its two fields. Index reads may lag (DynamoDB).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from ..model import JobId, Requirement, TaskId, WorkerId
+from ..ports import Key
+
+INDEXES: Mapping[str, tuple[str, ...]] = {
+    "ready": ("id", "job", "generation", "excluded", "wishes", "lease_rule_ms"),
+    "due": ("id", "generation", "worker", "lease_due_at"),
+    "held": ("id", "generation", "request_id", "lease_granted_at"),
+    "listing": (),
+    "status": (),
+    "unsettled": (),
+}
+"""Index name -> the fields its entries carry besides the keys. Small, so that a page of 40 costs one read unit."""
+
+WINDOW = 100
+"""Tasks per window."""
+BUCKET = 100
+"""Consecutive task ids per partition: few enough for DynamoDB's limit per partition, enough to list by the page."""
+DUE_SHARDS = 8
+"""Renewals move index entries: 10,000 workers must not meet in one partition."""
+
+ALONE = "-"
+
+
+def digits(number: int) -> str:
+    """Fixed width, so that text order is number order."""
+    return f"{number:016d}"
+
+
+def job(job_id: JobId) -> Key:
+    return Key(f"JOB#{job_id}", "JOB")
+
+
+def step(job_id: JobId, number: int) -> Key:
+    return Key(f"JOB#{job_id}", f"STEP#{number:04d}")
+
+
+STEP_PREFIX = ("STEP#", "STEP#~")
+
+
+def windows(job_id: JobId, number: int) -> str:
+    return f"WINDOWS#{job_id}#{number}"
+
+
+def open_window(job_id: JobId, number: int, window: int) -> Key:
+    return Key(windows(job_id, number), f"OPEN#{window:08d}")
+
+
+def shut_window(job_id: JobId, number: int, window: int) -> Key:
+    return Key(windows(job_id, number), f"SHUT#{window:08d}")
+
+
+OPEN_RANGE = ("OPEN#", "OPEN#~")
+SHUT_RANGE = ("SHUT#", "SHUT#~")
+
+
+def task(task_id: TaskId) -> Key:
+    return Key(f"TASKS#{task_id // BUCKET}", digits(task_id))
+
+
+def worker(worker_id: WorkerId) -> Key:
+    return Key(f"WORKER#{worker_id}", ALONE)
+
+
+def blob(blob_id: int) -> Key:
+    return Key(f"BLOB#{blob_id}", ALONE)
+
+
+def function(function_id: int) -> Key:
+    return Key(f"FUNCTION#{function_id}", ALONE)
+
+
+def id_counter(second: int) -> Key:
+    return Key(f"IDS#{second}", ALONE)
+
+
+LANES = "LANES"
+
+
+def lane(requirement: Requirement) -> Key:
+    return Key(LANES, f"LANE#{lane_class(requirement)}")
+
+
+def halt(job_id: JobId) -> Key:
+    return Key(LANES, f"HALT#{job_id}")
+
+
+def once(scope: str, key: str) -> Key:
+    return Key(f"ONCE#{scope}#{key}", ALONE)
+
+
+def token(token_hash: str) -> Key:
+    return Key(f"TOKEN#{token_hash}", ALONE)
+
+
+def farm() -> Key:
+    return Key("FARM", ALONE)
+
+
+# ---- index keys ----------------------------------------------------------------------------------------------------
+
+
+def lane_class(requirement: Requirement) -> str:
+    """The requirement as text: equal requirements give equal text."""
+    parts = [requirement.task_type, sorted(requirement.require), sorted(requirement.forbid), requirement.worker]
+    return json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
+
+
+def ready_pk(requirement: Requirement, shard: int = 0) -> str:
+    digest = hashlib.blake2b(lane_class(requirement).encode(), digest_size=9).hexdigest()
+    return f"READY#{digest}#{shard}"
+
+
+def ready_sk(priority: int, own_priority: int, task_id: TaskId) -> str:
+    """Best first: the job's priority, then the task's own, then age."""
+    return f"{100 - priority:03d}.{100 - own_priority:03d}|{digits(task_id)}"
+
+
+def ready_priority(sk: str) -> int:
+    """The job priority in a ready key."""
+    return 100 - int(sk[:3])
+
+
+def due_pk(shard: int) -> str:
+    return f"DUE#{shard}"
+
+
+def due_sk(at: int, task_id: TaskId) -> str:
+    return f"{digits(at)}|{task_id}"
+
+
+def due_shard(task_id: TaskId) -> int:
+    return task_id % DUE_SHARDS
+
+
+def held_pk(worker_id: WorkerId) -> str:
+    return f"HELD#{worker_id}"
+
+
+def listing_pk(noun: str) -> str:
+    return f"LIST#{noun}"
+
+
+def status_pk(status: str) -> str:
+    return f"STATUS#{status}"
+
+
+UNSETTLED = "UNSETTLED"

@@ -1,0 +1,94 @@
+"""Access patterns of the lane registry: which requirement classes have had work, and which jobs are halted.
+
+One partition, read as a whole and cached for at most two seconds per process. A row is written before the lane's first
+task and lives for a day after it was last touched, so a registry row can only be superfluous, never missing: a
+producer that knows the row as fresh does not write it again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..model import JobId, Requirement
+from ..ports import AtMost, ConditionFailed, Delete, Equals, Item, Put, Table
+from . import items, keys
+from .paging import pages
+
+
+@dataclass(frozen=True)
+class Lane:
+    requirement: Requirement
+    top: int
+    """The highest job priority put into it lately: the order in which lanes are tried where no index is exact."""
+    touched_at: int
+
+
+@dataclass(frozen=True)
+class Registry:
+    lanes: tuple[Lane, ...]
+    halted: frozenset[JobId]
+    """Jobs whose queued tasks must not be given away, although some may still stand in their lanes."""
+
+
+class LaneRecords:
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def read(self) -> Registry:
+        lanes: list[Lane] = []
+        halted: set[JobId] = set()
+        for item in pages(self._table, keys.LANES):
+            if item["sk"].startswith("HALT#"):
+                halted.add(item["job"])
+            else:
+                lanes.append(_lane_from(item))
+        return Registry(tuple(lanes), frozenset(halted))
+
+    def touch(self, lane: Lane) -> None:
+        """Write the row; called before a task is put into the lane."""
+        self._table.write(Put(_lane_item(lane)))
+
+    def lower(self, lane: Lane, top: int) -> None:
+        """The head of the lane has a lower priority than the row says. Loses against any producer's `touch`."""
+        item = _lane_item(Lane(lane.requirement, top, lane.touched_at))
+        self._write_if_untouched(lane, Put(item, (Equals("touched_at", lane.touched_at), Equals("top", lane.top))))
+
+    def forget(self, lane: Lane) -> None:
+        key = keys.lane(lane.requirement)
+        self._write_if_untouched(lane, Delete(key, (Equals("touched_at", lane.touched_at),)))
+
+    def _write_if_untouched(self, lane: Lane, operation: Put | Delete) -> None:
+        try:
+            self._table.write(operation)
+        except ConditionFailed:
+            return
+
+    def halt(self, job_id: JobId, epoch: int) -> None:
+        key = keys.halt(job_id)
+        self._table.write(Put({"pk": key.pk, "sk": key.sk, "job": job_id, "epoch": epoch}))
+
+    def unhalt(self, job_id: JobId, epoch: int) -> None:
+        try:
+            self._table.write(Delete(keys.halt(job_id), (AtMost("epoch", epoch),)))
+        except ConditionFailed:
+            return
+
+
+def _lane_item(lane: Lane) -> Item:
+    key = keys.lane(lane.requirement)
+    requirement = lane.requirement
+    return {
+        "pk": key.pk,
+        "sk": key.sk,
+        "requirement": items.to_json(
+            [requirement.task_type, sorted(requirement.require), sorted(requirement.forbid), requirement.worker]
+        ),
+        "top": lane.top,
+        "touched_at": lane.touched_at,
+    }
+
+
+def _lane_from(item: Item) -> Lane:
+    task_type, require, forbid, worker = items.from_json(item["requirement"])
+    requirement = Requirement(task_type, frozenset(require), frozenset(forbid), worker)
+    return Lane(requirement, item["top"], item["touched_at"])

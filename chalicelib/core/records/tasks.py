@@ -1,0 +1,106 @@
+"""Access patterns of tasks. What is written is built in `task_writes.py`, one function per transition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..model import Requirement, Task, TaskId, WorkerId
+from ..ports import Absent, Check, ConditionFailed, Delete, Operation, Pick, Put, Table, Update
+from . import items, keys
+from .paging import pages
+
+CHUNK = 99
+"""Tasks per transaction: a hundred operations, one of which checks the job."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """An entry of the `held` index: may lag."""
+
+    task: TaskId
+    generation: int
+    request_id: str
+    granted_at: int
+
+
+@dataclass(frozen=True)
+class Due:
+    """An entry of the `due` index: may lag."""
+
+    task: TaskId
+    generation: int
+    due_at: int
+
+
+class TaskRecords:
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def get(self, task_id: TaskId) -> Task | None:
+        item = self._table.get(keys.task(task_id))
+        return None if item is None else items.task_from(item)
+
+    def get_many(self, task_ids: Sequence[TaskId]) -> list[Task | None]:
+        found = self._table.get_many([keys.task(task_id) for task_id in task_ids])
+        return [None if item is None else items.task_from(item) for item in found]
+
+    def range(self, first: TaskId, last: TaskId) -> Iterator[Task]:
+        """Tasks with ids in [first, last], in order, by partition."""
+        for bucket in range(first // keys.BUCKET, last // keys.BUCKET + 1):
+            pk = keys.task(bucket * keys.BUCKET).pk
+            for item in pages(self._table, pk, first=keys.digits(first), last=keys.digits(last)):
+                yield items.task_from(item)
+
+    def add(self, tasks: Sequence[Task], guard: Check) -> bool:
+        """Put-if-absent each, while the guard holds; False when it does not (some may have been written).
+
+        Never a batch write: it has no conditions, and would put a fresh task over one that runs.
+        """
+        for start in range(0, len(tasks), CHUNK):
+            puts = [Put(items.task_item(task), (Absent(),)) for task in tasks[start : start + CHUNK]]
+            if not self._write_guarded(guard, puts):
+                return False
+        return True
+
+    def move(self, updates: Sequence[Update], guard: Check) -> bool:
+        """Apply what still fits, while the guard holds; False when it does not (some may have been applied)."""
+        return all(self._write_guarded(guard, updates[i : i + CHUNK]) for i in range(0, len(updates), CHUNK))
+
+    def _write_guarded(self, guard: Check, operations: Sequence[Operation]) -> bool:
+        try:
+            self._table.write(guard, *operations)
+            return True
+        except ConditionFailed as failed:
+            if failed.position == 0:
+                return False
+        results = self._table.write_many([[guard, operation] for operation in operations])
+        return not any(failed is not None and failed.position == 0 for failed in results)
+
+    def write(self, *operations: Operation) -> None:
+        self._table.write(*operations)
+
+    def update(self, update: Update) -> Task:
+        return items.task_from(self._table.update(update))
+
+    def write_each(self, updates: Sequence[Update]) -> list[ConditionFailed | None]:
+        return self._table.write_many([[update] for update in updates])
+
+    def take(self, lanes: Sequence[Requirement], pick: Pick) -> tuple[Task | None, bool]:
+        """Claim the best task of these lanes; the flag says that others were faster, so ask again."""
+        taken = self._table.take("ready", [keys.ready_pk(lane) for lane in lanes], pick)
+        return (None if taken.item is None else items.task_from(taken.item)), taken.contended
+
+    def held_by(self, worker_id: WorkerId) -> list[Held]:
+        found = pages(self._table, keys.held_pk(worker_id), index="held")
+        return [Held(i["id"], i["generation"], i["request_id"], i["lease_granted_at"]) for i in found]
+
+    def due(self, now: int) -> Iterator[Due]:
+        """Leases that ran out by `now`, as far as the index has heard."""
+        for shard in range(keys.DUE_SHARDS):
+            for item in pages(self._table, keys.due_pk(shard), index="due", last=keys.digits(now) + "|~"):
+                yield Due(item["id"], item["generation"], item["lease_due_at"])
+
+    def delete(self, first: TaskId, last: TaskId) -> None:
+        ids = [task.id for task in self.range(first, last)]
+        self._table.write_many([[Delete(keys.task(task_id))] for task_id in ids])

@@ -1,0 +1,78 @@
+"""Each process's picture of the lane registry: at most two seconds old, and never older than its own writes."""
+
+from __future__ import annotations
+
+import threading
+
+from .model import JobId, Requirement
+from .ports import Bell, Clock
+from .records.lanes import Lane, LaneRecords, Registry
+
+TOUCH_EVERY_MS = 10 * 60 * 1000
+"""A producer writes a row again when its knowledge of it is older than this; rows die after a day untouched."""
+FORGET_AFTER_MS = 24 * 3600 * 1000
+NEW_LANE = "lanes"
+"""Rings when a lane is seen for the first time."""
+
+
+class RegistryCache:
+    def __init__(self, records: LaneRecords, clock: Clock, bell: Bell, fresh_seconds: float) -> None:
+        self._records = records
+        self._clock = clock
+        self._bell = bell
+        self._fresh_ms = int(fresh_seconds * 1000)
+        self._lock = threading.Lock()
+        self._registry: Registry | None = None
+        self._read_at = 0
+
+    def read(self) -> Registry:
+        with self._lock:
+            registry, read_at = self._registry, self._read_at
+        if registry is not None and 0 <= self._clock.now() - read_at < self._fresh_ms:
+            return registry
+        return self.refresh()
+
+    def refresh(self) -> Registry:
+        read_at = self._clock.now()
+        registry = self._records.read()
+        with self._lock:
+            self._registry, self._read_at = registry, read_at
+        return registry
+
+    def forget(self) -> None:
+        """The next read asks the table: this process has just changed something."""
+        with self._lock:
+            self._registry = None
+
+    def will_queue(self, requirement: Requirement, priority: int) -> None:
+        """Make sure the lane is known, with at least this priority, before a task is put into it."""
+        now = self._clock.now()
+        lane = self._lane(requirement)
+        if lane is not None and lane.top >= priority and now - lane.touched_at < TOUCH_EVERY_MS:
+            return
+        top = max(priority, lane.top if lane is not None else 0)
+        self._records.touch(Lane(requirement, top, now))
+        self.forget()
+        if lane is None:  # nobody waits for a lane that did not exist: let all look again, and wait for this one too
+            self._bell.ring(NEW_LANE, times=None)
+
+    def _lane(self, requirement: Requirement) -> Lane | None:
+        return next((lane for lane in self.read().lanes if lane.requirement == requirement), None)
+
+    def halt(self, job_id: JobId, epoch: int) -> None:
+        """No claim in this process gives away a task of the job from here on; others follow within two seconds."""
+        self._records.halt(job_id, epoch)
+        self.forget()
+
+    def unhalt(self, job_id: JobId, epoch: int) -> None:
+        """The job's tasks are in line with this epoch; a halt for a later one stays."""
+        self._records.unhalt(job_id, epoch)
+        self.forget()
+
+    def prune(self) -> None:
+        """Forget lanes untouched for a day. Producers refresh what they use far more often."""
+        now = self._clock.now()
+        for lane in self.refresh().lanes:
+            if now - lane.touched_at > FORGET_AFTER_MS:
+                self._records.forget(lane)
+        self.forget()

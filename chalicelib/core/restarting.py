@@ -1,0 +1,58 @@
+"""A retry by a person: what failed or was canceled runs again, with all its retries.
+
+Window by window: a closed one is opened again (its sums are taken back, its step is open again), then each such task
+is voided in its window, and only then queued on a new generation, so that no window can close over a task that is to
+run. All of it happens while `restart_epoch` stands on the job; a process that dies leaves that, and settle goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from .aligning import audit_window, window_tasks
+from .farm import Farm
+from .lifecycle import StepStatus, TaskStatus
+from .model import Job, Step, Task
+from .ports import Remove
+from .records import task_writes
+from .windows import Window, void_mark
+
+AGAIN = (TaskStatus.FAILED, TaskStatus.CANCELED)
+
+
+def restart(farm: Farm, job: Job, steps: Sequence[Step]) -> None:
+    """One pass; when it finds nothing left to run again, the mark on the job goes."""
+    found = 0
+    for step in steps:
+        if step.status is StepStatus.SKIPPED:
+            farm.jobs.change_step(step, "revive")
+            continue
+        for window in farm.jobs.shut_windows(job.id, step.number):
+            if any(state in AGAIN for state in window.states()) and _left(farm, job, step, window):
+                found += 1
+                farm.jobs.reopen(window)
+        for window in farm.jobs.open_windows(job.id, step.number):
+            if again := _left(farm, job, step, window):
+                found += 1
+                _requeue(farm, job, step, window, again)
+    if not found:
+        farm.jobs.change(job, Remove("restart_epoch"))
+
+
+def _left(farm: Farm, job: Job, step: Step, window: Window) -> list[Task]:
+    """The tasks that this retry has not queued yet. One that fails again after it was queued is not among them."""
+    assert job.restart_epoch is not None
+    tasks = window_tasks(farm, step, window)
+    return [task for task in tasks if task.status in AGAIN and task.requeued_epoch < job.restart_epoch]
+
+
+def _requeue(farm: Farm, job: Job, step: Step, window: Window, again: Sequence[Task]) -> None:
+    if not farm.jobs.void(job.id, step.number, window.number, frozenset(void_mark(task) for task in again)):
+        return  # it closed again meanwhile
+    for requirement in {task.requirement for task in again}:
+        farm.registry.will_queue(requirement, job.priority)
+    priced = [replace(task, priority=job.priority) for task in again]
+    updates = [task_writes.requeued(task, job.restart_epoch or 0, waiting=bool(task.parents)) for task in priced]
+    if farm.tasks.move(updates, farm.jobs.still(job)):
+        audit_window(farm, job, step, window)

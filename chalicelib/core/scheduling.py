@@ -1,0 +1,84 @@
+"""Which task a worker gets next: pure decisions over the lane registry and a page of candidates.
+
+A lane holds the queued tasks of one requirement class, best first (job priority, own priority, age). A worker looks
+only into lanes it may serve, so what it may not take never stands in its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from .model import JobId, Lease, Requirement, TaskId, Worker, WorkerId
+from .ports import Item, Update
+from .records import keys, task_writes
+from .records.lanes import Lane, Registry
+
+
+def fits(requirement: Requirement, worker: Worker) -> bool:
+    """Whether this worker may run what asks for this."""
+    return (
+        requirement.task_type in worker.abilities
+        and requirement.require <= worker.tags
+        and not requirement.forbid & worker.tags
+        and requirement.worker in (None, worker.id)
+    )
+
+
+def lanes_for(worker: Worker, registry: Registry) -> list[Lane]:
+    """The lanes this worker may serve, highest priority first."""
+    return sorted((lane for lane in registry.lanes if fits(lane.requirement, worker)), key=lambda lane: -lane.top)
+
+
+@dataclass
+class Picker:
+    """Chooses among candidates of one claim and remembers why it passed some over.
+
+    Runs inside the table's writer on exact engines: no table calls, no blocking.
+    """
+
+    worker: WorkerId
+    tags: frozenset[str]
+    halted: frozenset[JobId]
+    lease: Lease
+    """A pattern: generation and, for tasks with a rule of their own, the length are filled in per candidate."""
+    grace_ms: int
+    allowed: frozenset[TaskId] = frozenset()
+    """Tasks that failed on this worker, but that nobody else can take."""
+    passed_over: list[Item] = field(default_factory=list)
+    """Candidates refused only because they failed on this worker before."""
+
+    def __call__(self, candidates: Sequence[Item]) -> Iterator[Update]:
+        open_to_it = [c for c in candidates if c["job"] not in self.halted and self._not_excluded(c)]
+        for candidate in sorted(open_to_it, key=self._rank):  # stable: equal ranks keep their age
+            yield self._grant(candidate)
+
+    def _not_excluded(self, candidate: Item) -> bool:
+        if self.worker not in (candidate.get("excluded") or ()) or candidate["id"] in self.allowed:
+            return True
+        self.passed_over.append(candidate)
+        return False
+
+    def _rank(self, candidate: Item) -> tuple[str, int]:
+        """Priority first; among equals the one that wishes for most of this worker's tags."""
+        priorities = candidate["ready_sk"].partition("|")[0]
+        return priorities, -len(self.tags.intersection(candidate.get("wishes") or ()))
+
+    def _grant(self, candidate: Item) -> Update:
+        generation = candidate["generation"]
+        rule_ms = candidate.get("lease_rule_ms")
+        seconds = self.lease.seconds if rule_ms is None else rule_ms / 1000
+        lease = Lease(
+            worker=self.worker,
+            generation=generation + 1,
+            request_id=self.lease.request_id,
+            granted_at=self.lease.granted_at,
+            seconds=seconds,
+            due_at=self.lease.granted_at + round(seconds * 1000) + self.grace_ms,
+        )
+        return task_writes.claimed(candidate["id"], generation, lease)
+
+
+def topics(lanes: Sequence[Lane]) -> list[str]:
+    """What to listen to while waiting for work in these lanes."""
+    return [keys.ready_pk(lane.requirement) for lane in lanes]

@@ -1,0 +1,133 @@
+"""Follow-up work, level-triggered: `settle(job)` looks at what is true now and does what is missing.
+
+It is called on the request path (at once), by the event feed (reliably) and by the sweep (at last), any number of
+times and by several processes at once, with the same result. Each round reads the job and its steps, does the first
+thing that is missing, and looks again; every write is conditional on what was read, so the loser of a race just looks
+again. What it costs: two reads a round, and at most a few rounds for each thing that ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from . import aligning, dependents, ending, expanding, restarting
+from .errors import FarmError
+from .farm import Farm
+from .lifecycle import ENDED_JOBS, RUNNABLE_JOBS, JobStatus, StepStatus, TaskStatus
+from .model import Job, JobId, Step, Task
+from .ports import Set
+from .records.keys import WINDOW
+from .windows import marks_of
+
+ROUNDS = 1000
+"""Far more than any job needs; what is left then is the sweep's."""
+
+
+def task_ended(farm: Farm, task: Task) -> None:
+    """A task has just ended: mark it, look after its children, and settle the job if a window is full."""
+    if task.children:
+        dependents.resolve(farm, task)
+    window = farm.jobs.mark(task.job, task.step, task.index // WINDOW, marks_of(task))
+    stopped = task.status is TaskStatus.FAILED and _stops(farm, task)
+    shut = window is not None and window.full and farm.jobs.shut(window)
+    if stopped or shut:
+        settle(farm, task.job)
+
+
+def _stops(farm: Farm, task: Task) -> bool:
+    """With `on_failure` = stop, one task that failed for good ends the job."""
+    job = farm.jobs.get(task.job)
+    if job is None or job.on_failure != "stop" or job.status in ENDED_JOBS:
+        return False
+    return end_early(farm, job, "fail", f"task {task.name!r} failed: {task.error or 'no reason given'}") is not None
+
+
+def end_early(farm: Farm, job: Job, event: str, reason: str | None) -> Job | None:
+    """Fail or cancel a job before its tasks have ended; `settle` ends them. None if the job has moved on meanwhile."""
+    farm.registry.halt(job.id, job.epoch + 1)
+    changes = [Set("epoch", job.epoch + 1), Set("finished_at", farm.clock.now())]
+    if reason is not None:
+        changes.append(Set("error", reason))
+    return farm.jobs.transition(job, event, *changes)
+
+
+def settle(farm: Farm, job_id: JobId, *, thorough: bool = False) -> Job | None:
+    """Do what is missing for this job. `thorough`: also look into every task of its open windows, for marks and
+    releases that a crash has swallowed."""
+    for _ in range(ROUNDS):
+        job = farm.jobs.get(job_id)
+        if job is None or job.settled:
+            return job
+        steps = farm.jobs.steps(job_id)
+        if thorough:
+            thorough = False
+            for step in steps:
+                aligning.audit(farm, job, step)
+            continue
+        if not _advance(farm, job, steps):
+            return job
+    return farm.jobs.get(job_id)
+
+
+def _advance(farm: Farm, job: Job, steps: Sequence[Step]) -> bool:
+    """Do the first missing thing. True: something was done, or somebody else was faster; look again."""
+    if job.status is JobStatus.COMPILING:
+        return _compile(farm, job, steps)
+    if job.restart_epoch is not None:
+        restarting.restart(farm, job, steps)
+        return True
+    if job.epoch != job.aligned_epoch:
+        aligning.align(farm, job, steps)
+        return True
+    try:
+        if any(_advance_step(farm, job, steps, step) for step in steps):
+            return True
+    except FarmError as error:  # the plan cannot go on with what the steps before it produced
+        end_early(farm, job, "fail", error.message)
+        return True
+    if not steps or all(step.status in (StepStatus.DONE, StepStatus.SKIPPED) for step in steps):
+        ending.end(farm, job, steps)
+    return False
+
+
+def _compile(farm: Farm, job: Job, steps: Sequence[Step]) -> bool:
+    try:
+        planned = expanding.plan_steps(job, farm.plans.of(job))
+    except FarmError as error:
+        end_early(farm, job, "fail", error.message)
+        return True
+    if len(steps) < len(planned):
+        farm.jobs.add_steps(planned)
+    farm.jobs.transition(job, "compile")
+    return True
+
+
+def _advance_step(farm: Farm, job: Job, steps: Sequence[Step], step: Step) -> bool:
+    """True if something was done for this step."""
+    if step.status is StepStatus.WAITING:
+        return _open_or_skip(farm, job, steps, step)
+    if step.status is not StepStatus.OPEN:
+        return False
+    if not step.written:
+        expanding.write_tasks(farm, job, steps, step)
+        return True
+    if farm.jobs.any_open(job.id, step.number):
+        return False
+    farm.jobs.change_step(step, "finish")
+    return True
+
+
+def _open_or_skip(farm: Farm, job: Job, steps: Sequence[Step], step: Step) -> bool:
+    parents = [steps[number] for number in step.parents]
+    if job.status in ENDED_JOBS or any(not _may_complete(parent) for parent in parents):
+        farm.jobs.change_step(step, "skip")
+        return True
+    if job.status in RUNNABLE_JOBS and all(parent.status is StepStatus.DONE for parent in parents):
+        expanding.open_step(farm, job, steps, step)
+        return True
+    return False
+
+
+def _may_complete(step: Step) -> bool:
+    unfit = step.failed + step.canceled > 0
+    return step.status is not StepStatus.SKIPPED and not (step.status is StepStatus.DONE and unfit)

@@ -1,0 +1,44 @@
+"""The periodic pass: ends leases that ran out, and settles whatever was left half done. The last resort for all that
+the request path and the event feed dropped; safe at any time, by several processes at once."""
+
+from __future__ import annotations
+
+import logging
+from typing import NamedTuple
+
+from .errors import FarmError
+from .farm import Farm
+from .leases import expire
+from .model import JobId
+from .ports import TableUnavailable
+from .settle import settle
+
+log = logging.getLogger(__name__)
+
+
+class Swept(NamedTuple):
+    expired: int
+    settled: int
+    failed: int
+    """Jobs that could not be settled; the log says why, the next sweep tries again."""
+
+
+def sweep(farm: Farm, *, thorough: bool = False) -> Swept:
+    """One pass. `thorough` looks into every task of every open window: now and then, or after a crash."""
+    expired = sum(expire(farm, due.task, due.generation) for due in farm.tasks.due(farm.clock.now()))
+    settled = failed = 0
+    for job_id in farm.jobs.unsettled():
+        done = _settle(farm, job_id, thorough)
+        settled, failed = settled + done, failed + (not done)
+    farm.registry.prune()
+    return Swept(expired, settled, failed)
+
+
+def _settle(farm: Farm, job_id: JobId, thorough: bool) -> bool:
+    """One job that cannot be settled must not keep the others from it."""
+    try:
+        settle(farm, job_id, thorough=thorough)
+        return True
+    except (FarmError, TableUnavailable):
+        log.exception("job %s could not be settled", job_id, extra={"action": "settle_failed", "job": str(job_id)})
+        return False

@@ -1,0 +1,115 @@
+"""What is done: windows of a hundred task indices, each with one grow-only set of marks.
+
+A mark is (generation, kind, slot) in one number. A slot's state is its *greatest* mark, by generation and then by
+kind. Marks are only ever added, and adding one twice, late or out of order changes nothing: so the request path, the
+event feed and the sweep may all add the marks of what they see (`marks_of`), and crash anywhere, without counting
+anything twice or losing it. Variants that remove members close windows too early; see docs/architecture.md.
+
+A requeue adds `VOID` at the task's generation before the task itself moves on to the next generation. `version` rises
+with each void, and closing a window is conditional on it: a window never closes over a slot that is to run again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from .lifecycle import ENDED_TASKS, TaskStatus
+from .model import JobId, Task
+from .records.keys import WINDOW
+
+
+class Mark(IntEnum):
+    """Kinds, in the order in which one generation can see them."""
+
+    RELEASED = 0
+    """Its parents are done; it stands in its lane."""
+    STARTED = 1
+    RETURNED = 2
+    """The attempt ended without ending the task."""
+    COMPLETED = 3
+    FAILED = 4
+    CANCELED = 5
+    VOID = 6
+    """Whatever ended at this generation does not count: the task is to run again."""
+
+
+_END_MARK = {
+    TaskStatus.COMPLETED: Mark.COMPLETED,
+    TaskStatus.FAILED: Mark.FAILED,
+    TaskStatus.CANCELED: Mark.CANCELED,
+}
+_STATE_OF = {
+    Mark.RELEASED: TaskStatus.QUEUED,
+    Mark.STARTED: TaskStatus.ACTIVE,
+    Mark.RETURNED: TaskStatus.QUEUED,
+    Mark.COMPLETED: TaskStatus.COMPLETED,
+    Mark.FAILED: TaskStatus.FAILED,
+    Mark.CANCELED: TaskStatus.CANCELED,
+}
+
+
+def member(generation: int, mark: Mark, slot: int) -> int:
+    return (generation * 8 + mark) * 128 + slot
+
+
+def marks_of(task: Task) -> frozenset[int]:
+    """The marks that are true of this task as it stands."""
+    slot = task.index % WINDOW
+    if task.status in ENDED_TASKS:
+        kinds = [_END_MARK[task.status]]
+    elif task.status is TaskStatus.ACTIVE:
+        kinds = [Mark.STARTED]
+    elif task.status is TaskStatus.WAITING:
+        kinds = []
+    else:
+        kinds = [Mark.RELEASED] + ([Mark.RETURNED] if task.attempts else [])
+    return frozenset(member(task.generation, kind, slot) for kind in kinds)
+
+
+def void_mark(task: Task) -> int:
+    return member(task.generation, Mark.VOID, task.index % WINDOW)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A hundred indices (or what is left of the count) of one step."""
+
+    job: JobId
+    step: int
+    number: int
+    size: int
+    version: int
+    waits: frozenset[int]
+    """Slots whose task starts as waiting for parents."""
+    marks: frozenset[int]
+    shut: bool
+
+    def states(self) -> list[TaskStatus]:
+        """Each slot's status, as far as the marks tell. Paused shows as queued: that is the job's to say."""
+        greatest = [-1] * self.size
+        for mark in self.marks:
+            slot = mark % 128
+            greatest[slot] = max(greatest[slot], mark // 128)
+        return [self._state(slot, rank) for slot, rank in enumerate(greatest)]
+
+    def _state(self, slot: int, rank: int) -> TaskStatus:
+        if rank < 0 or rank % 8 == Mark.VOID:
+            return TaskStatus.WAITING if slot in self.waits else TaskStatus.QUEUED
+        return _STATE_OF[Mark(rank % 8)]
+
+    def counts(self) -> Counter[TaskStatus]:
+        return Counter(self.states())
+
+    @property
+    def full(self) -> bool:
+        """Every task of it has ended."""
+        return all(state in ENDED_TASKS for state in self.states())
+
+
+def window_sizes(count: int) -> Iterable[tuple[int, int]]:
+    """(window number, size) for a step of this many tasks."""
+    for number in range((count + WINDOW - 1) // WINDOW):
+        yield number, min(WINDOW, count - number * WINDOW)

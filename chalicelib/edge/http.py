@@ -1,0 +1,136 @@
+"""Requests and replies as values, and `mount`, which hangs a view into a Chalice blueprint.
+
+A view is a function `(farm, request, *path variables) -> Reply`. What it raises is translated by its room's `on_error`
+into the room's own envelope. Chalice is touched nowhere else: no `json_body`, no content-type matching, no CORS.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from chalice import Blueprint, Response
+
+from ..core.farm import Farm
+from . import current
+
+NO_HEADERS: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Spool:
+    """A body that the embedded server has written to a temporary file, too large to be passed around."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Request:
+    method: str
+    path: str
+    """As sent, without query and stage."""
+    headers: Mapping[str, str]
+    """Lower-case names."""
+    query: Mapping[str, str]
+    """Of repeated names the last."""
+    body: bytes
+    spool: Spool | None
+    peer: str
+    """The address of the connection (or what our own front door vouches for), never a header of the client's."""
+
+    @property
+    def base_url(self) -> str:
+        """Scheme and host as the client knows them, for completing path-absolute URLs."""
+        scheme = self.headers.get("x-forwarded-proto", "http")
+        return f"{scheme}://{self.headers.get('host', 'localhost')}"
+
+    def absolute(self, url: str) -> str:
+        return self.base_url + url if url.startswith("/") else url
+
+    def basic(self) -> tuple[str, str] | None:
+        """User and password of HTTP Basic, if there are any that can be read."""
+        scheme, _, value = self.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "basic":
+            return None
+        try:
+            user, colon, password = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+        except ValueError:
+            return None
+        return (user, password) if colon else None
+
+    def bearer(self) -> str | None:
+        scheme, _, value = self.headers.get("authorization", "").partition(" ")
+        return value.strip() if scheme.lower() == "bearer" and value.strip() else None
+
+    def open_body(self) -> BinaryIO:
+        """The body as a stream, from memory or from the spool file."""
+        if self.spool is not None:
+            return open(self.spool.path, "rb")
+        return io.BytesIO(self.body)
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int = 200
+    body: bytes = b""
+    content_type: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def json_reply(value: Any, status: int = 200, headers: Mapping[str, str] = NO_HEADERS) -> Reply:
+    """Exactly `application/json`: there are clients that compare the header as a whole."""
+    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return Reply(status, body, "application/json", headers)
+
+
+def stored_object(key: str, content_type: str, headers: Mapping[str, str] = NO_HEADERS) -> Reply:
+    """The embedded server streams this object's file in place of a body."""
+    return Reply(200, b"", content_type, {**headers, "X-Millrace-Object": key})
+
+
+View = Callable[..., Reply]
+OnError = Callable[[Request, Exception], Reply]
+
+
+def mount(blueprint: Blueprint, methods: list[str], path: str, view: View, on_error: OnError) -> None:
+    """Register the view. Path variables are passed by position, percent-decoding is the view's business."""
+
+    def handler(**variables: str) -> Response:
+        request = _request(blueprint.current_request)
+        try:
+            reply = view(current.farm(), request, *variables.values())
+        except Exception as error:
+            reply = on_error(request, error)
+        return _response(reply)
+
+    name = "_".join([view.__module__.replace(".", "_"), view.__name__, *methods, path.strip("/").replace("/", "_")])
+    handler.__name__ = "".join(c if c.isalnum() else "_" for c in name)
+    blueprint.route(path, methods=methods, content_types=["*/*"])(handler)
+
+
+def _request(raw: Any) -> Request:
+    context = raw.context
+    spool = context.get("spool")
+    multi = raw.query_params or {}
+    return Request(
+        method=raw.method,
+        path=context.get("path") or raw.path,
+        headers={name.lower(): value for name, value in raw.headers.items()},
+        query={name: multi[name] for name in multi},
+        body=raw.raw_body or b"",
+        spool=Spool(**spool) if spool else None,
+        peer=context.get("identity", {}).get("sourceIp", ""),
+    )
+
+
+def _response(reply: Reply) -> Response:
+    headers = dict(reply.headers)
+    if reply.content_type is not None:
+        headers["Content-Type"] = reply.content_type
+    return Response(body=reply.body, status_code=reply.status, headers=headers)
