@@ -1,0 +1,137 @@
+"""One attempt while this worker holds it: its lease, what it is doing, and how it is told to stop.
+
+The attempt's own thread runs it (`execution`); the contract, renew and watch threads extend its lease and stop it.
+Stopping is a word (`StopReason`) plus an end to the command that runs at that moment; a command about to start sees
+the word.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+from dataclasses import dataclass
+
+from millrace.agent.errors import Stopped
+from millrace.agent.lease import Lease
+from millrace.agent.processes import ProcessTree
+from millrace.agent.protocol import Assignment, JsonObject, LeaseId
+
+NOTIFY_SECONDS = 5.0
+"""How long a task that is asked to end may take before it is killed."""
+
+
+class StopReason(enum.IntEnum):
+    """Why an attempt must end. A later, higher reason replaces a lower one; nothing leads back."""
+
+    INTERRUPTED = 1
+    """The worker is draining or asked to sleep: notify, wait, kill, report `interrupted` (costs the task no retry)."""
+    CANCELED = 2
+    """The farm asked: notify, wait, kill, report `canceled`."""
+    OVERTIME = 3
+    """The attempt ran longer than its `max_seconds`: notify, wait, kill, report `failed`."""
+    EXPIRED = 4
+    """The lease could not be renewed and is about to end: kill at once, report `interrupted`; too late is refused,
+    and fine.
+    """
+    LOST = 5
+    """The farm said the lease is lost, somebody else may have it: kill at once, upload nothing, report nothing."""
+
+    @property
+    def at_once(self) -> bool:
+        return self >= StopReason.EXPIRED
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an attempt is: per cent or None, and what it is doing."""
+
+    percent: float | None = None
+    activity: str | None = None
+
+
+class Attempt:
+    """An assignment under way. All methods may be called from any thread."""
+
+    def __init__(self, assignment: Assignment, lease: Lease) -> None:
+        self.assignment = assignment
+        self.taken_at = lease.counted_from
+        self.stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._lease = lease
+        self._reason: StopReason | None = None
+        self._process: ProcessTree | None = None
+        self._progress = Progress()
+        self._told = Progress()
+        self._told_at = lease.counted_from
+
+    @property
+    def id(self) -> LeaseId:
+        return self.assignment.lease
+
+    @property
+    def lease(self) -> Lease:
+        return self._lease
+
+    @property
+    def reason(self) -> StopReason | None:
+        return self._reason
+
+    def renewed(self, lease: Lease) -> None:
+        """Answers may overtake each other: a lease is only ever extended."""
+        with self._lock:
+            if lease.abandon_at > self._lease.abandon_at:
+                self._lease = lease
+
+    def stop(self, reason: StopReason) -> None:
+        """End the attempt for `reason`; returns at once, the ending itself runs on a thread of its own."""
+        with self._lock:
+            if self._reason is not None and reason <= self._reason:
+                return
+            self._reason = reason
+            process = self._process
+        self.stopping.set()
+        if process is not None:
+            threading.Thread(target=process.end, args=(self._grace_seconds(),), name=f"end {self.id}").start()
+
+    def check(self) -> None:
+        """Raises `Stopped` when the attempt must not go on."""
+        if self.stopping.is_set():
+            raise Stopped(f"the attempt was stopped: {self._reason.name.lower() if self._reason else 'ended'}")
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but not longer than the attempt lives: raises `Stopped`."""
+        self.stopping.wait(seconds) if seconds > 0 else None
+        self.check()
+
+    def started(self, process: ProcessTree) -> None:
+        """This command runs now. If the attempt was stopped a moment ago, it ends at once."""
+        with self._lock:
+            self._process = process
+            reason = self._reason
+        if reason is not None:
+            process.end(self._grace_seconds())
+
+    def ended(self) -> None:
+        """No command runs now; what the last one left behind is ended."""
+        with self._lock:
+            process, self._process = self._process, None
+        if process is not None:
+            process.end(min(1.0, self._grace_seconds()))
+
+    def progressed(self, progress: Progress) -> None:
+        with self._lock:
+            self._progress = progress
+
+    def renewal(self, now: float, every_seconds: float) -> JsonObject | None:
+        """What to send if a renewal is due: a third of the lease has passed, or there is news older than
+        `every_seconds`.
+        """
+        with self._lock:
+            news = self._progress != self._told and now - self._told_at >= every_seconds
+            if now < self._lease.renew_at and not news:
+                return None
+            self._told, self._told_at = self._progress, now
+            return {**self.id.to_wire(), "progress": self._progress.percent, "activity": self._progress.activity}
+
+    def _grace_seconds(self) -> float:
+        return 0.0 if self._reason is not None and self._reason.at_once else NOTIFY_SECONDS

@@ -1,0 +1,102 @@
+"""Blobs on this machine, by checksum: downloaded once, laid into work folders as hard links, evicted least recently
+used.
+
+    cache/<sha256>        a whole, verified blob
+    cache/<sha256>.part   a download under way; a later one goes on where it stopped
+
+A task that writes into a linked input would change the cached blob too. Cached files are therefore read-only and
+carry one fixed modification time: a file whose time or size is not as left is thrown away, not trusted.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+DEFAULT_LIMIT_BYTES = 20 * 1024**3
+_UNTOUCHED_NS = 1_000_000_000
+"""The modification time of every cached file: one second after 1970. The access time says when it was last used."""
+
+
+class BlobCache:
+    """The blobs in `folder`, at most `limit_bytes` of them. Safe to call from several threads."""
+
+    def __init__(self, folder: Path, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
+        self._folder = folder
+        self._limit_bytes = limit_bytes
+        self._lock = threading.Lock()
+        self._busy: dict[str, threading.Lock] = {}
+
+    @contextmanager
+    def only_one(self, sha256: str) -> Iterator[None]:
+        """Two attempts that want the same blob fetch it once: the second waits and finds it here."""
+        with self._lock:
+            lock = self._busy.setdefault(sha256, threading.Lock())
+        with lock:
+            yield
+
+    def find(self, sha256: str, size: int) -> Path | None:
+        """The cached file, marked as just used; None if it is not here or was touched."""
+        path = self._folder / sha256
+        try:
+            found = path.stat()
+        except OSError:
+            return None
+        if found.st_size != size or found.st_mtime_ns != _UNTOUCHED_NS:
+            path.unlink(missing_ok=True)
+            return None
+        os.utime(path, ns=(time.time_ns(), _UNTOUCHED_NS))
+        return path
+
+    def part(self, sha256: str) -> Path:
+        """Where a download of this blob gathers."""
+        return self._folder / f"{sha256}.part"
+
+    def adopt(self, file: Path, sha256: str) -> Path:
+        """Take a verified file in (it is moved) and make room for it."""
+        os.chmod(file, 0o444)
+        os.utime(file, ns=(time.time_ns(), _UNTOUCHED_NS))
+        path = self._folder / sha256
+        os.replace(file, path)
+        self._make_room(keep=path)
+        return path
+
+    def adopt_copy(self, file: Path, sha256: str) -> None:
+        """Keep what a task produced, for it is likely to be wanted here again; a full disk is no reason to fail."""
+        draft = self._folder / f"{sha256}.{threading.get_ident()}.copy"
+        if (self._folder / sha256).exists():
+            return
+        try:
+            # Adopting changes mode and time: never of a file that the task has linked from elsewhere.
+            if file.stat().st_nlink == 1:
+                lay(file, draft)
+            else:
+                shutil.copyfile(file, draft)
+            self.adopt(draft, sha256)
+        except OSError:
+            draft.unlink(missing_ok=True)
+
+    def _make_room(self, keep: Path) -> None:
+        with self._lock:
+            files = [(path, path.stat()) for path in self._folder.iterdir() if path.is_file()]
+            total = sum(stat.st_size for _, stat in files)
+            for path, stat in sorted(files, key=lambda entry: entry[1].st_atime_ns):
+                if total <= self._limit_bytes:
+                    return
+                # Work folders hold links of their own: what is in use there survives its eviction here.
+                if path != keep and path.suffix != ".part":
+                    path.unlink(missing_ok=True)
+                    total -= stat.st_size
+
+
+def lay(source: Path, target: Path) -> None:
+    """Make `source` appear at `target`: a hard link, or a copy where the file system has none."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

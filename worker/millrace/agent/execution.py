@@ -1,0 +1,143 @@
+"""Runs one attempt from its inputs to its report. The body of an attempt's thread.
+
+Decides nothing about leases: it is told to stop through the attempt. Whatever happens, the tree is ended, the work
+folder is gone and the report is in the outbox when `execute` returns; if the agent dies before, the next sign-on
+gives the attempt back.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from millrace.agent.attempt import Attempt, Progress, StopReason
+from millrace.agent.context import Context, task_environment
+from millrace.agent.errors import CommandFailed, Stopped
+from millrace.agent.logship import LogShipper
+from millrace.agent.observe import ERROR, say
+from millrace.agent.outbox import Outbox
+from millrace.agent.protocol import JsonObject, Output, Report
+from millrace.agent.tasklog import TaskLog
+from millrace.agent.transfer import Transfer
+from millrace.agent.workfolder import make_work_folder, remove_folder
+from millrace.runtimes import run_command
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What attempts share on this worker."""
+
+    work_root: Path
+    transfer: Transfer
+    outbox: Outbox
+    logs: LogShipper
+    slots: threading.Semaphore
+    interpreters: Mapping[str, Sequence[str]]
+
+
+@dataclass
+class _Results:
+    """What the commands of one attempt gave so far."""
+
+    result: JsonObject = field(default_factory=dict)
+    outputs: list[str] = field(default_factory=list)
+
+
+def execute(attempt: Attempt, workshop: Workshop) -> None:
+    """Run the attempt and put its report into the outbox; a lost attempt leaves nothing behind."""
+    log = workshop.logs.open(attempt.id)
+    say("start", f"Task {attempt.assignment.name!r} starts.", lease=attempt.id)
+    try:
+        report = _report(attempt, workshop, log)
+    finally:
+        attempt.ended()
+    log.close()
+    if attempt.reason is StopReason.LOST:
+        workshop.logs.abandon(attempt.id)
+        say("lost", "The lease is lost; nothing is reported.", lease=attempt.id)
+    else:
+        workshop.outbox.put(report)
+        workshop.logs.ended(attempt.id)
+        say("end", f"Task {attempt.assignment.name!r} {report.outcome}.", error=report.error, lease=attempt.id)
+
+
+def _report(attempt: Attempt, workshop: Workshop, log: TaskLog) -> Report:
+    """How it went, as a report; everything that can go wrong in a task ends here."""
+    work = None
+    try:
+        work = make_work_folder(workshop.work_root, attempt.id)
+        result, outputs = _run(attempt, workshop, log, work)
+        return Report(attempt.id, "completed", 0, None, outputs, result)
+    except Stopped:
+        return _stopped(attempt, log)
+    except CommandFailed as failure:
+        # A command that was killed fails too: the reason for the stop is the truer story.
+        if attempt.reason is not None:
+            return _stopped(attempt, log)
+        log.line(f"failed: {failure}")
+        return Report(attempt.id, "failed", failure.exit_code, str(failure))
+    except Exception as error:
+        say("fault", f"The agent failed in a task: {error!r}", level=ERROR, lease=attempt.id)
+        log.line(f"failed in the worker: {error!r}")
+        return Report(attempt.id, "failed", None, f"the worker failed: {error!r}")
+    finally:
+        attempt.ended()
+        if work is not None:
+            remove_folder(work)
+
+
+def _run(attempt: Attempt, workshop: Workshop, log: TaskLog, work: Path) -> tuple[JsonObject, tuple[Output, ...]]:
+    task = attempt.assignment
+    workshop.transfer.fetch(task.inputs, work, attempt.wait)
+    with _slot(attempt, workshop.slots):
+        results = _run_commands(attempt, workshop, log, work)
+    attempt.check()
+    attempt.progressed(Progress(100.0, "uploading"))
+    outputs = workshop.transfer.publish(dict.fromkeys(results.outputs), work, attempt.wait)
+    # Last look: what is published from here on must be under a lease that still stands.
+    attempt.check()
+    return results.result, outputs
+
+
+def _run_commands(attempt: Attempt, workshop: Workshop, log: TaskLog, work: Path) -> _Results:
+    task = attempt.assignment
+    results = _Results(outputs=list(task.outputs))
+    context = Context(attempt, log, work, task_environment(task, work), workshop.interpreters)
+    for command in task.commands:
+        attempt.check()
+        started = time.monotonic()
+        log.line(f"{command.name}: starting")
+        produced = run_command(context, command.name, command.settings)
+        log.line(f"{command.name}: done in {time.monotonic() - started:.1f} s")
+        results.result.update(produced.result)
+        results.outputs += produced.outputs
+        results.outputs = [name for name in results.outputs if name not in produced.not_produced]
+    return results
+
+
+class _slot(AbstractContextManager[None]):
+    """The right to compute: a task fetched ahead waits here until one of the running ones is through."""
+
+    def __init__(self, attempt: Attempt, slots: threading.Semaphore) -> None:
+        self._attempt, self._slots = attempt, slots
+
+    def __enter__(self) -> None:
+        while not self._slots.acquire(timeout=0.2):
+            self._attempt.check()
+
+    def __exit__(self, *error: object) -> None:
+        self._slots.release()
+
+
+def _stopped(attempt: Attempt, log: TaskLog) -> Report:
+    outcome, why = {
+        StopReason.CANCELED: ("canceled", None),
+        StopReason.OVERTIME: ("failed", f"ran longer than the {attempt.assignment.max_seconds} s it may take"),
+        StopReason.EXPIRED: ("interrupted", "the lease could not be renewed in time"),
+    }.get(attempt.reason or StopReason.INTERRUPTED, ("interrupted", "the worker is stopping"))
+    log.line(f"{outcome}" + (f": {why}" if why else ""))
+    return Report(attempt.id, outcome, None, why)

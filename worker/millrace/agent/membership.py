@@ -1,0 +1,106 @@
+"""How the worker belongs to the farm: register once, sign on at each start, say which status it has, sign off.
+
+The secret is written to disk before it is first used. A crash between registering and that write leaves an unused
+worker on the farm, and the next start registers another.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from millrace import __version__
+from millrace.agent.client import Credentials, FarmClient
+from millrace.agent.errors import NotRecognised, Refused, StartError
+from millrace.agent.observe import WARNING, say
+from millrace.agent.protocol import JsonObject, LeaseId
+from millrace.agent.retrying import until_answered
+from millrace.agent.state import StateFolder
+
+
+@dataclass(frozen=True)
+class Description:
+    """What the worker tells the farm of itself."""
+
+    name: str
+    task_types: Sequence[str]
+    runtimes: Sequence[str]
+    tags: Sequence[str]
+    slots: int
+
+    def to_wire(self) -> JsonObject:
+        worker = {
+            "name": self.name,
+            "task_types": list(self.task_types),
+            "tags": list(self.tags),
+            "slots": self.slots,
+            "platform": {"win32": "windows", "darwin": "darwin"}.get(sys.platform, "linux"),
+            "software": f"millrace-worker/{__version__}",
+        }
+        return {"runtime": list(self.runtimes), "worker": worker}
+
+
+class Membership:
+    """The worker's standing with one farm. Calls repeat through outages until `wait` raises."""
+
+    def __init__(
+        self, client: FarmClient, state: StateFolder, description: Description, wait: Callable[[float], None]
+    ) -> None:
+        self._client = client
+        self._state = state
+        self._description = description
+        self._wait = wait
+
+    def begin(self, held: Sequence[LeaseId]) -> bool:
+        """Register if need be, sign on with what is still to be reported; True if we are the worker we were before.
+
+        A farm that no longer knows us gets a new registration, once; if it then refuses its own new worker,
+        `StartError`.
+        """
+        known = self._state.credentials()
+        if known is not None:
+            self._client.use(known)
+            try:
+                self._sign_on(held)
+                return True
+            except NotRecognised as refusal:
+                say("register", f"The farm does not know this worker any more: {refusal}", level=WARNING)
+        self._register()
+        try:
+            self._sign_on([])
+        except Refused as refusal:
+            raise StartError(f"the farm refuses the worker it has just registered: {refusal}", 1) from refusal
+        return False
+
+    def say_status(self, status: str) -> None:
+        """Tell the farm that the worker has become `awake`, `asleep` or `error`."""
+        self._client.worker_call("status", {"status": status})
+        say("status", f"The worker is {status}.")
+
+    def end(self) -> None:
+        """Sign off: whatever we may still hold, the farm takes back at once."""
+        self._client.worker_call("sign-off", {}, answer_seconds=5.0)
+        say("sign-off", "Signed off.")
+
+    def _register(self) -> None:
+        try:
+            answer = until_answered(lambda: self._client.register(self._description.to_wire()), self._wait_aloud)
+        except Refused as refusal:
+            hint = (
+                " (a token with scope 'worker' is needed: --token or MILLRACE_TOKEN)" if refusal.status == 401 else ""
+            )
+            raise StartError(f"the farm does not register this worker: {refusal}{hint}", 1) from refusal
+        credentials = Credentials(str(answer["id"]), str(answer["secret"]))
+        self._state.keep(credentials, self._client.farm_url)
+        self._client.use(credentials)
+        say("register", "Registered with the farm.", worker=credentials.worker_id, farm=self._client.farm_url)
+
+    def _sign_on(self, held: Sequence[LeaseId]) -> None:
+        body = {**self._description.to_wire(), "held": [lease.to_wire() for lease in held]}
+        until_answered(lambda: self._client.worker_call("sign-on", body), self._wait_aloud)
+        say("sign-on", "Signed on.", held=len(held) or None)
+
+    def _wait_aloud(self, seconds: float) -> None:
+        say("wait", f"The farm does not answer; trying again in {seconds:.1f} s.", level=WARNING)
+        self._wait(seconds)

@@ -1,0 +1,226 @@
+"""Processes of a task: started in a session of their own, ended as a whole tree, found again after a crash of the
+agent.
+
+A command's descendants are recognised in three ways: by its session, by its process group, and by `MILLRACE_WORK` in
+their environment, which also finds daemons that left both. Where there is no /proc, psutil is used if installed, else
+only the group.
+
+Race to know: a pid may be reused. Before a signal goes to a pid found by scanning, the scan has just matched its
+session or environment; after a restart of the agent only the environment and the noted start time count.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from millrace.agent.durable import read_json, write_json_durably
+
+WORK_VARIABLE = "MILLRACE_WORK"
+POLL_SECONDS = 0.02
+
+_TERMINATE = signal.SIGTERM
+_KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
+
+
+class ProcessTree:
+    """A running command and everything it started. `notify` and `kill` may be called from any thread, at any time."""
+
+    def __init__(self, process: subprocess.Popen[bytes], work: Path, note: Path) -> None:
+        self._process = process
+        self._work = work
+        self._note = note
+        self._ending = threading.Lock()
+
+    @classmethod
+    def start(
+        cls,
+        argv: Sequence[str],
+        *,
+        work: Path,
+        environment: Mapping[str, str],
+        stdin: IO[bytes] | None,
+        stdout: IO[bytes] | int,
+        stderr: int,
+    ) -> ProcessTree:
+        """Start `argv` in `work`. Raises OSError when it cannot be started."""
+        process = subprocess.Popen(
+            list(argv),
+            cwd=work,
+            env=dict(environment),
+            stdin=stdin if stdin is not None else subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            close_fds=True,
+            start_new_session=True,
+        )
+        note = work.with_name(work.name + ".pid")
+        write_json_durably(note, {"pid": process.pid, "started": started_at(process.pid)})
+        return cls(process, work, note)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def stdout(self) -> IO[bytes] | None:
+        return self._process.stdout
+
+    @property
+    def stderr(self) -> IO[bytes] | None:
+        return self._process.stderr
+
+    def wait(self) -> int:
+        """The exit code of the command itself; negative for a signal, as subprocess has it."""
+        return self._process.wait()
+
+    def notify(self) -> None:
+        """Ask the whole tree to end (SIGTERM)."""
+        self._signal(_TERMINATE)
+
+    def kill(self) -> None:
+        """End the whole tree now. A tree that forks while it is killed is killed again until nothing is left."""
+        with self._ending:
+            for _ in range(50):
+                if not self._signal(_KILL):
+                    break
+                time.sleep(POLL_SECONDS)
+
+    def end(self, grace_seconds: float) -> None:
+        """Notify, wait up to `grace_seconds` for every process of the tree, kill what is left, forget the note."""
+        if grace_seconds > 0 and self._signal(_TERMINATE):
+            deadline = time.monotonic() + grace_seconds
+            while time.monotonic() < deadline and self._members():
+                time.sleep(POLL_SECONDS)
+        self.kill()
+        self._note.unlink(missing_ok=True)
+
+    def _members(self) -> list[int]:
+        own = [self._process.pid] if self._process.poll() is None else []
+        return own + [pid for pid in members_of(self._process.pid, self._work) if pid not in own]
+
+    def _signal(self, number: int) -> list[int]:
+        """Send to every live member; returns whom it went to."""
+        members = self._members()
+        for pid in members:
+            _send(pid, number)
+        return members
+
+
+def members_of(leader: int, work: Path) -> list[int]:
+    """Live processes (zombies are not) of the session or group `leader`, or with `work` as their work folder."""
+    if sys.platform == "win32":
+        return _descendants_by_psutil(leader)
+    if not Path("/proc/self/stat").exists():
+        return _descendants_by_psutil(leader) or ([leader] if _group_alive(leader) else [])
+    marker = f"{WORK_VARIABLE}={work}".encode()
+    found = []
+    for pid in _pids():
+        stat = _stat(pid)
+        if stat is None or stat[0] in ("Z", "X") or pid == os.getpid():
+            continue
+        if leader in (int(stat[2]), int(stat[3])) or marker in _environment(pid):
+            found.append(pid)
+    return found
+
+
+def end_leftovers(work_root: Path) -> list[int]:
+    """Kill what an agent that died here left running; returns the pids. Called once at start, under the state lock."""
+    killed: list[int] = []
+    for note in sorted(work_root.glob("*.pid")):
+        noted = read_json(note) or {}
+        pid = noted.get("pid")
+        # The same number with another start time is somebody else's process.
+        leader = pid if isinstance(pid, int) and started_at(pid) == noted.get("started") else -1
+        killed += _kill_until_gone(leader, note.with_suffix(""))
+        note.unlink(missing_ok=True)
+    for folder in (path for path in work_root.iterdir() if path.is_dir()):
+        killed += _kill_until_gone(-1, folder)
+    return killed
+
+
+def _kill_until_gone(leader: int, work: Path) -> list[int]:
+    killed: list[int] = []
+    for _ in range(50):
+        members = members_of(leader, work)
+        if not members:
+            break
+        for pid in members:
+            _send(pid, _KILL)
+        killed += [pid for pid in members if pid not in killed]
+        time.sleep(POLL_SECONDS)
+    return killed
+
+
+def started_at(pid: int) -> str | None:
+    """When the process was started, in the system's own words: with the pid it names a process uniquely."""
+    stat = _stat(pid)
+    return stat[19] if stat else None
+
+
+def _send(pid: int, number: int) -> None:
+    try:
+        if sys.platform == "win32":
+            subprocess.run(["taskkill", "/T", "/F", "/PID", str(pid)], capture_output=True, check=False)
+        elif os.getpgid(pid) == pid:
+            os.killpg(pid, number)
+        else:
+            os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        # Gone meanwhile, or it changed its user: nothing an unprivileged agent can do.
+        pass
+
+
+def _group_alive(group: int) -> bool:
+    if sys.platform == "win32" or group <= 0:
+        return False
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _descendants_by_psutil(leader: int) -> list[int]:
+    try:
+        import psutil
+
+        return [leader, *(child.pid for child in psutil.Process(leader).children(recursive=True))]
+    except (ImportError, LookupError, OSError):
+        return []
+    except Exception as error:  # psutil's own errors: the process is gone, or is not ours to look at
+        if type(error).__module__.startswith("psutil"):
+            return []
+        raise
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Fields of /proc/<pid>/stat from the state on: state, parent, group, session, …; None if there is no such
+    process.
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    # The command's name stands in parentheses and may itself hold spaces and parentheses.
+    return text.rpartition(")")[2].split()
+
+
+def _environment(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []

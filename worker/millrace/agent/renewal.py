@@ -1,0 +1,97 @@
+"""Keeps leases alive, and ends the tasks whose leases cannot be kept alive.
+
+Two threads: `renew` talks to the farm, and may hang in a call for as long as the network pleases; `watch` never talks
+to anyone and therefore always ends a task before its lease does.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from millrace.agent.attempt import Attempt, StopReason
+from millrace.agent.client import FarmClient
+from millrace.agent.errors import Refused, Unreachable
+from millrace.agent.held import Held
+from millrace.agent.lease import Clock, Lease
+from millrace.agent.observe import WARNING, say
+from millrace.agent.protocol import JsonObject, LeaseId, Told
+from millrace.agent.retrying import Backoff
+
+LOOK_SECONDS = 0.25
+NEWS_SECONDS = 2.0
+"""Progress goes out at most this often."""
+ANSWER_SECONDS = 10.0
+
+
+class RenewLoop:
+    """Renews every lease at a third of its time, and sooner when there is progress to tell."""
+
+    def __init__(self, client: FarmClient, held: Held, hear: Callable[[Told], None], clock: Clock) -> None:
+        self._client, self._held, self._hear, self._clock = client, held, hear, clock
+
+    def run(self, stopping: threading.Event) -> None:
+        """The body of the renew thread."""
+        # Leases do not wait for a patient backoff: five seconds at most.
+        backoff = Backoff(longest=5.0)
+        while not stopping.wait(LOOK_SECONDS):
+            try:
+                self.turn()
+                backoff.succeeded()
+            except Unreachable as error:
+                pause = backoff.failed()
+                say("renew", f"The farm does not answer, again in {pause:.1f} s: {error}", level=WARNING)
+                stopping.wait(pause)
+            except Refused as refusal:
+                # Whether we are still known is for the contract call to find out.
+                say("renew", f"The farm refused to renew: {refusal}", level=WARNING)
+                stopping.wait(backoff.failed())
+
+    def turn(self) -> None:
+        """One renew call for all leases that are due, if any."""
+        now = self._clock()
+        due = [wire for one in self._held.all() if (wire := one.renewal(now, NEWS_SECONDS)) is not None]
+        if not due:
+            return
+        answer = self._client.worker_call("renew", {"leases": due}, answer_seconds=ANSWER_SECONDS)
+        for verdict in answer.get("leases") or []:
+            self._apply(verdict, counted_from=now)
+        self._hear(Told.from_wire(answer))
+
+    def _apply(self, verdict: JsonObject, counted_from: float) -> None:
+        attempt = self._held.get(LeaseId.from_wire(verdict, "renew answer"))
+        if attempt is None:
+            return
+        if verdict.get("held"):
+            attempt.renewed(Lease(counted_from, float(verdict["lease_seconds"])))
+        else:
+            attempt.stop(StopReason.LOST)
+
+
+class Watch:
+    """Ends attempts whose lease or whose allowed time runs out."""
+
+    def __init__(self, held: Held, clock: Clock) -> None:
+        self._held, self._clock = held, clock
+
+    def run(self, stopping: threading.Event) -> None:
+        """The body of the watch thread."""
+        while not stopping.wait(LOOK_SECONDS):
+            self.turn()
+
+    def turn(self) -> None:
+        now = self._clock()
+        for attempt in self._held.all():
+            reason = self._over(attempt, now)
+            if reason is not None and attempt.reason != reason:
+                say("abandon", f"A task is ended: {reason.name.lower()}.", level=WARNING, lease=attempt.id)
+                attempt.stop(reason)
+
+    def _over(self, attempt: Attempt, now: float) -> StopReason | None:
+        if attempt.reason is not None and attempt.reason >= StopReason.EXPIRED:
+            return None
+        if now >= attempt.lease.abandon_at:
+            return StopReason.EXPIRED
+        limit = attempt.assignment.max_seconds
+        overtime = limit is not None and now >= attempt.taken_at + limit
+        return StopReason.OVERTIME if overtime and attempt.reason is None else None

@@ -1,0 +1,50 @@
+"""Repeating a call until the farm answers: jittered, doubling pauses up to 30 s, `Retry-After` honoured.
+
+Used by the contract, renew and log loops (which keep a `Backoff` between turns) and by transfers (`until_answered`).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import TypeVar
+
+from millrace.agent.errors import Unreachable
+
+T = TypeVar("T")
+
+LONGEST_PAUSE_SECONDS = 30.0
+
+
+class Backoff:
+    """How long to wait after the n-th failure in a row: 0.5 s doubling to `longest`, with up to a half taken off at
+    random.
+
+    Without the random part, a whole farm of workers returns in the same second as the manager does.
+    """
+
+    def __init__(self, longest: float = LONGEST_PAUSE_SECONDS, first: float = 0.5) -> None:
+        self._longest = longest
+        self._first = first
+        self._failures = 0
+
+    def succeeded(self) -> None:
+        self._failures = 0
+
+    def failed(self, retry_after_seconds: float | None = None) -> float:
+        """Count a failure; returns the seconds to wait, never less than the farm asked for (up to ten minutes)."""
+        pause = min(self._longest, self._first * 2.0 ** min(self._failures, 16)) * random.uniform(0.5, 1.0)
+        self._failures += 1
+        return max(pause, min(retry_after_seconds or 0.0, 600.0))
+
+
+def until_answered(call: Callable[[], T], wait: Callable[[float], None]) -> T:
+    """`call` again until it no longer raises `Unreachable`; `wait(seconds)` pauses, and raises when nobody wants it
+    any more.
+    """
+    backoff = Backoff()
+    while True:
+        try:
+            return call()
+        except Unreachable as error:
+            wait(backoff.failed(error.retry_after_seconds))

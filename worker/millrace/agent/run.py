@@ -1,0 +1,97 @@
+"""`run_worker`: the way into the agent for the command line. Prepares the state folder, signals and logging, then
+runs.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+from millrace.agent.agent import Agent, Options
+from millrace.agent.client import FarmClient
+from millrace.agent.errors import StartError
+from millrace.agent.membership import Description
+from millrace.agent.observe import ERROR, log_to_stderr, say
+from millrace.agent.state import StateFolder, default_state_root
+from millrace.runtimes.function import DEFAULT_INTERPRETERS
+
+DEFAULT_TASK_TYPES = ("sleep", "debug", "file-management", "video-encoding", "transcode", "exec")
+DEFAULT_RUNTIMES = ("python3", "bash")
+
+
+def run_worker(
+    farm_url: str,
+    *,
+    token: str | None = None,
+    name: str | None = None,
+    slots: int = 1,
+    state_dir: Path | str | None = None,
+    task_types: Sequence[str] = DEFAULT_TASK_TYPES,
+    runtimes: Sequence[str] = DEFAULT_RUNTIMES,
+    tags: Sequence[str] = (),
+    stop_event: threading.Event | None = None,
+    grace_seconds: float = 20.0,
+    prefetch: int = 0,
+    interpreters: Mapping[str, Sequence[str]] | None = None,
+) -> int:
+    """Run a worker until it is stopped; returns the process's exit code.
+
+    0 after a clean stop (SIGTERM, SIGINT, `stop_event`, or the farm's wish), 1 when the farm refuses the worker, 2
+    when the state folder is in use. An absent farm is waited for. `state_dir` is this worker's own folder; by default
+    it lies in the user's state folder, per farm and name. `interpreters` maps a runtime name to a command line; names
+    without one are refused.
+    """
+    log_to_stderr()
+    name = name or socket.gethostname()
+    try:
+        programs = _interpreters(runtimes, interpreters)
+        state = StateFolder.prepared(Path(state_dir) if state_dir else default_state_root(farm_url, name))
+        with state.lock():
+            description = Description(name, task_types, runtimes, tags, slots)
+            options = Options(slots=slots, prefetch=prefetch, grace_seconds=grace_seconds)
+            agent = Agent(FarmClient(farm_url, token), state, description, options, programs)
+            _end_on_signals(agent)
+            _end_with(agent, stop_event)
+            return agent.run()
+    except StartError as error:
+        say("start", str(error), level=ERROR)
+        return error.exit_code
+
+
+def _interpreters(
+    runtimes: Sequence[str], configured: Mapping[str, Sequence[str]] | None
+) -> dict[str, tuple[str, ...]]:
+    known = {**DEFAULT_INTERPRETERS, **(configured or {})}
+    unknown = [runtime for runtime in runtimes if runtime not in known]
+    if unknown:
+        raise StartError(
+            f"no interpreter is configured for runtime {unknown[0]!r}; known are {', '.join(sorted(known))}", 2
+        )
+    return {runtime: tuple(known[runtime]) for runtime in runtimes}
+
+
+def _end_on_signals(agent: Agent) -> None:
+    """The first SIGTERM or SIGINT drains, the second ends at once. Only the main thread may set handlers."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        agent.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+def _end_with(agent: Agent, stop_event: threading.Event | None) -> None:
+    if stop_event is None:
+        return
+
+    def wait() -> None:
+        stop_event.wait()
+        agent.stop()
+
+    threading.Thread(target=wait, name="stop", daemon=True).start()

@@ -1,0 +1,119 @@
+"""The state folder: who this worker is and what it still owes the farm, per farm and worker name, locked while it runs.
+
+    identity.json   the worker's id and secret (0600)
+    outbox/         reports and logs that the farm has not yet taken
+    cache/          blobs by checksum
+    work/           one folder per running attempt, and a note of its processes
+    lock            held by the running agent; its text says who
+
+A crash leaves the lock free (the system drops it with the process) and the rest to be picked up at the next start.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+from millrace.agent.client import Credentials
+from millrace.agent.durable import read_json, write_json_durably
+from millrace.agent.errors import StartError
+
+
+@dataclass(frozen=True)
+class StateFolder:
+    """The paths of one worker's state."""
+
+    root: Path
+
+    @classmethod
+    def prepared(cls, root: Path) -> StateFolder:
+        """The folder with all its parts, made if missing, readable by this user only."""
+        state = cls(root)
+        for part in (root, state.outbox, state.cache, state.work):
+            part.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return state
+
+    @property
+    def outbox(self) -> Path:
+        return self.root / "outbox"
+
+    @property
+    def cache(self) -> Path:
+        return self.root / "cache"
+
+    @property
+    def work(self) -> Path:
+        return self.root / "work"
+
+    def credentials(self) -> Credentials | None:
+        """Who we were at the last start, or None when the worker has yet to register."""
+        found = read_json(self.root / "identity.json")
+        if not found or not isinstance(found.get("id"), str) or not isinstance(found.get("secret"), str):
+            return None
+        return Credentials(found["id"], found["secret"])
+
+    def keep(self, credentials: Credentials, farm_url: str) -> None:
+        identity = {"farm": farm_url, "id": credentials.worker_id, "secret": credentials.secret}
+        write_json_durably(self.root / "identity.json", identity)
+
+    def lock(self) -> IO[str]:
+        """Hold the folder until the returned file is closed. Raises `StartError` (exit 2) naming the holder."""
+        file = open(self.root / "lock", "a+", encoding="utf-8")  # noqa: SIM115 - open is what holds the lock
+        if not _try_lock(file):
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            file.close()
+            raise StartError(f"the state folder {self.root} is in use by {holder}; give this worker another --name", 2)
+        file.truncate(0)
+        file.write(f"pid {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        return file
+
+
+def default_state_root(farm_url: str, name: str) -> Path:
+    """The user's state folder for this farm and worker name, as the platform has it."""
+    return _user_state_folder() / "millrace" / "worker" / _slug(farm_url) / _slug(name)
+
+
+def _user_state_folder() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support"
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+
+
+def _slug(text: str) -> str:
+    """A file name for a farm's URL or a worker's name: `http://farm:8000/` gives `farm-8000`."""
+    parts = urlsplit(text)
+    plain = (parts.netloc.rpartition("@")[2] + parts.path) if parts.netloc else text
+    return re.sub(r"[^A-Za-z0-9_.]+", "-", plain).strip("-.") or "default"
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(file: IO[str]) -> bool:
+        try:
+            # Far behind the text, so that others can still read who holds it.
+            file.seek(1_000_000)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _try_lock(file: IO[str]) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True

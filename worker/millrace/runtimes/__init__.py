@@ -1,0 +1,59 @@
+"""The runtimes: what each command name does. One file each, one registry.
+
+A runtime is a function `(context, settings) -> Produced`; it fails the task by raising `CommandFailed`. Names and
+settings of the first group are Flamenco 2's, so that its job compilers' tasks run here unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from millrace.agent.errors import CommandFailed
+from millrace.runtimes.concatenate_videos import concatenate_videos
+from millrace.runtimes.convert_segment import convert_segment
+from millrace.runtimes.copy_file import copy_file
+from millrace.runtimes.echo import echo
+from millrace.runtimes.encode_track import encode_track
+from millrace.runtimes.exec_program import exec_program
+from millrace.runtimes.function import function
+from millrace.runtimes.join_segments import join_segments
+from millrace.runtimes.move_to_final import move_to_final
+from millrace.runtimes.produced import Produced
+from millrace.runtimes.remove import remove_file, remove_tree
+from millrace.runtimes.settings import Settings
+from millrace.runtimes.sleep import sleep
+from millrace.runtimes.split_video import split_video
+
+if TYPE_CHECKING:
+    from millrace.agent.context import Context
+
+Runtime = Callable[["Context", Settings], Produced]
+
+RUNTIMES: dict[str, Runtime] = {
+    "echo": echo,
+    "sleep": sleep,
+    "exec": exec_program,
+    "copy_file": copy_file,
+    "move_to_final": move_to_final,
+    "remove_file": remove_file,
+    "remove_tree": remove_tree,
+    "concatenate_videos": concatenate_videos,
+    "function": function,
+    "split_video": split_video,
+    "convert_segment": convert_segment,
+    "encode_track": encode_track,
+    "join_segments": join_segments,
+}
+
+
+def run_command(context: Context, name: str, settings: Mapping[str, Any]) -> Produced:
+    """Run one command of a task. Raises `CommandFailed`, also for a name that no runtime has."""
+    runtime = RUNTIMES.get(name)
+    if runtime is None:
+        raise CommandFailed(f"unknown command {name!r}; this worker knows {', '.join(sorted(RUNTIMES))}")
+    try:
+        return runtime(context, Settings(name, settings))
+    except OSError as error:
+        # A missing file, a full disk, no permission: the task's trouble, in the system's words.
+        raise CommandFailed(f"{name}: {error}") from error

@@ -1,0 +1,59 @@
+"""`join_segments` {inputs, audio?, format, output, expected_frames?}: join converted pieces, add the sound, check the
+result.
+
+Nothing is re-encoded. A result whose frame count is off by more than one fails the task. Result: `{"frames",
+"duration_ms"}`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from millrace.agent.errors import CommandFailed, InvalidSettings
+from millrace.agent.workfolder import inside
+from millrace.runtimes.ffmpeg import concat_list, convert, timeline
+from millrace.runtimes.produced import Produced
+from millrace.runtimes.settings import Settings
+
+if TYPE_CHECKING:
+    from millrace.agent.context import Context
+
+_MUXERS = {"mkv": "matroska", "ts": "mpegts", "m4v": "mp4", "mka": "matroska", "wmv": "asf"}
+_FAST_START = {"mp4", "mov", "m4v"}
+
+
+def join_segments(context: Context, settings: Settings) -> Produced:
+    pieces, sound, name = _files(context, settings), settings.optional_text("audio"), settings.text("output")
+    expected = settings.optional_count("expected_frames")
+    parts = [timeline(context, piece) for piece in pieces]
+    listed = concat_list(context.work, pieces, [part.seconds for part in parts])
+    target = inside(context.work, name, "output")
+    args = ["-f", "concat", "-safe", "0", "-i", str(listed)]
+    args += ["-i", str(context.path(sound)), "-map", "0:v:0", "-map", "1:a:0"] if sound else ["-map", "0:v:0"]
+    args += ["-c", "copy", *_container(settings.text("format")), str(target)]
+    convert(context, "join_segments", args, float(sum(part.seconds for part in parts)), "joining")
+    made = timeline(context, target)
+    _check(made.frames, expected if expected is not None else sum(part.frames for part in parts))
+    return Produced({"frames": made.frames, "duration_ms": made.duration_ms}, outputs=(name,))
+
+
+def _files(context: Context, settings: Settings) -> list[Path]:
+    names = settings.texts("inputs")
+    if not names:
+        raise InvalidSettings(settings.command, "'inputs' is empty (expected the names of the pieces, in order)")
+    files = [context.path(name) for name in names]
+    missing = [name for name, file in zip(names, files, strict=True) if not file.is_file()]
+    if missing:
+        raise CommandFailed(f"join_segments: missing pieces: {', '.join(missing[:10])}")
+    return files
+
+
+def _container(format: str) -> list[str]:
+    # An index at the front lets a browser play while it loads.
+    return ["-f", _MUXERS.get(format, format), *(["-movflags", "+faststart"] if format in _FAST_START else [])]
+
+
+def _check(frames: int, expected: int) -> None:
+    if abs(frames - expected) > 1:
+        raise CommandFailed(f"join_segments: the result has {frames} frames, expected {expected}")
