@@ -4,25 +4,41 @@ from __future__ import annotations
 
 import threading
 
+from ..config import Settings
 from ..core.farm import Farm
 
 _lock = threading.Lock()
-_farm: Farm | None = None
+_served: tuple[Farm, Settings] | None = None
+
+
+def _current() -> tuple[Farm, Settings]:
+    global _served
+    if _served is None:
+        with _lock:
+            if _served is None:
+                from ..bootstrap import farm_from_environment  # the edge must not need the engines to be imported
+
+                _served = farm_from_environment()
+    return _served
 
 
 def farm() -> Farm:
-    global _farm
-    if _farm is None:
-        with _lock:
-            if _farm is None:
-                from ..bootstrap import farm_from_environment  # the edge must not need the engines to be imported
-
-                _farm = farm_from_environment()
-    return _farm
+    return _current()[0]
 
 
-def serve(farm: Farm | None) -> None:
-    """Let this process serve that farm (None: forget it)."""
-    global _farm
+def settings() -> Settings:
+    return _current()[1]
+
+
+def serve(farm: Farm, settings: Settings) -> None:
+    """Let this process serve that farm."""
+    global _served
     with _lock:
-        _farm = farm
+        _served = (farm, settings)
+
+
+def forget() -> None:
+    """The next call makes the farm anew."""
+    global _served
+    with _lock:
+        _served = None

@@ -1,0 +1,12 @@
+"""The Chalice app: registers the rooms. Nothing else happens here."""
+
+from chalice import Chalice
+
+from chalicelib.api.routes import blueprint as api
+from chalicelib.dialects.pleiades.routes import blueprint as pleiades
+from chalicelib.edge.middleware import install
+
+app = Chalice(app_name="millrace")
+install(app)
+app.register_blueprint(api)
+app.register_blueprint(pleiades)

@@ -1,0 +1,92 @@
+"""Settings -> Farm: the only module that knows both the core and the engines. Wired by hand, in one visible place."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .compilers import JOB_TYPES
+from .config import Settings, settings_from
+from .core.farm import Farm
+from .core.ports import Bell
+from .core.records.keys import INDEXES
+from .edge.clock import SystemClock
+from .embedded.bell import LocalBell, PollingBell
+from .embedded.feed import ChangeFeed
+from .handlers import stream
+from .store.change_log import ChangeRecord, Listener
+from .store.files import FileObjectStore
+from .store.sqlite import SqliteTable
+
+__all__ = ["aws_farm", "embedded_farm", "farm_from_environment", "rings"]
+
+
+def embedded_farm(settings: Settings) -> Farm:
+    """A farm in one folder. Commits ring the bell, so that whoever waits hears of new work at once."""
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    clock, bell = SystemClock(), LocalBell()
+    table = SqliteTable(settings.data / "farm.db", INDEXES)
+    objects = FileObjectStore(settings.data / "objects", signing_secret(settings.data), clock=clock)
+    table.subscribe(rings(bell))
+    return Farm(table, objects, clock, bell, JOB_TYPES, settings.limits)
+
+
+def aws_farm(settings: Settings) -> Farm:
+    """A farm on DynamoDB and S3. The engines are imported here: one machine needs no boto3."""
+    import boto3
+
+    from .store.dynamo import DynamoTable
+    from .store.s3 import S3ObjectStore
+
+    assert settings.table is not None and settings.bucket is not None
+    session = boto3.session.Session()
+    table = DynamoTable(session.client("dynamodb"), settings.table, INDEXES)
+    objects = S3ObjectStore(session.client("s3"), settings.bucket)
+    return Farm(table, objects, SystemClock(), PollingBell(), JOB_TYPES, settings.limits)
+
+
+def farm_from_environment(environment: Mapping[str, str] | None = None) -> tuple[Farm, Settings]:
+    """The farm of a process that was told nothing but its environment: Lambda, or `chalice local`."""
+    settings = settings_from(os.environ if environment is None else environment)
+    if not settings.embedded:
+        return aws_farm(settings), settings
+    farm = embedded_farm(settings)
+    feed_of(farm).start()
+    return farm, settings
+
+
+def feed_of(farm: Farm) -> ChangeFeed:
+    """The reader of an embedded farm's change log, calling the handler that DynamoDB's stream calls on AWS."""
+    table = farm.table
+    assert isinstance(table, SqliteTable)
+    return ChangeFeed(table, lambda records: stream.changed(farm, ((r.pk, r.sk) for r in records)))
+
+
+def rings(bell: Bell) -> Listener:
+    """What a commit rings: the lane of every task that became runnable, and whoever waits for a job."""
+
+    def ring(records: Sequence[ChangeRecord]) -> None:
+        for record in records:
+            for topic, times in stream.topics(record.pk, record.sk, record.ready_pk):
+                bell.ring(topic, times=times)
+
+    return ring
+
+
+def signing_secret(data: Path) -> bytes:
+    """The farm's own key for signed URLs; made once, readable by its user only."""
+    path = data / "secret"
+    if not path.exists():
+        fresh = path.with_name(f"secret.{os.getpid()}")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(32))
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):  # the first of two processes wins
+            os.link(fresh, path)
+        fresh.unlink()
+    return path.read_bytes()

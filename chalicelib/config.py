@@ -1,0 +1,100 @@
+"""Settings of a manager process, read once from the environment and checked together.
+
+| variable                    | default                          | meaning                                              |
+|-----------------------------|----------------------------------|------------------------------------------------------|
+| MILLRACE_TABLE, _BUCKET     | none                             | names on AWS; without them the farm is embedded      |
+| MILLRACE_DATA               | the user's data folder           | where an embedded farm keeps everything              |
+| MILLRACE_AUTH               | open (embedded), token (AWS)     | who may call: everybody, or holders of a token       |
+| MILLRACE_DELIVERY           | inline (embedded), redirect (AWS)| how large downloads leave: inline, stream, redirect  |
+| MILLRACE_LEASE_SECONDS      | 120                              | how long a worker may hold a task without renewing   |
+| MILLRACE_GRACE_SECONDS      | 90                               | how much later the manager lets a lease end          |
+| MILLRACE_LOST_AFTER_SECONDS | 90                               | a worker silent for so long is shown as lost         |
+| MILLRACE_WAIT_SECONDS       | 25                               | the longest long poll                                |
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from .core.farm import Limits
+
+VERSION = "0.1.0"
+AUTHS = ("open", "token")
+DELIVERIES = ("inline", "stream", "redirect")
+
+
+class BadSettings(ValueError):
+    """A setting is wrong; the message names the variable and what would be right."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`delivery`: `inline` sends bytes in the answer, `stream` lets the embedded server send the file, `redirect`
+    sends up to 4 MB itself and points to the bucket for more (Lambda)."""
+
+    data: Path
+    table: str | None = None
+    bucket: str | None = None
+    auth: str = "open"
+    delivery: str = "inline"
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if self.auth not in AUTHS:
+            raise BadSettings(f"MILLRACE_AUTH must be one of {', '.join(AUTHS)}, not {self.auth!r}")
+        if self.delivery not in DELIVERIES:
+            raise BadSettings(f"MILLRACE_DELIVERY must be one of {', '.join(DELIVERIES)}, not {self.delivery!r}")
+        if (self.table is None) != (self.bucket is None):
+            raise BadSettings("MILLRACE_TABLE and MILLRACE_BUCKET go together: a farm lives on AWS or on one machine")
+
+    @property
+    def embedded(self) -> bool:
+        return self.table is None
+
+
+def settings_from(environment: Mapping[str, str]) -> Settings:
+    table, bucket = environment.get("MILLRACE_TABLE") or None, environment.get("MILLRACE_BUCKET") or None
+    on_aws = table is not None
+    return Settings(
+        data=Path(environment.get("MILLRACE_DATA") or default_data(environment)).expanduser().absolute(),
+        table=table,
+        bucket=bucket,
+        auth=environment.get("MILLRACE_AUTH") or ("token" if on_aws else "open"),
+        delivery=environment.get("MILLRACE_DELIVERY") or ("redirect" if on_aws else "inline"),
+        limits=_limits(environment),
+    )
+
+
+def default_data(environment: Mapping[str, str]) -> Path:
+    """The user's data folder, where other programs of this system keep theirs."""
+    if os.name == "nt":
+        return Path(environment.get("LOCALAPPDATA") or "~\\AppData\\Local") / "millrace" / "farm"
+    return Path(environment.get("XDG_DATA_HOME") or "~/.local/share") / "millrace" / "farm"
+
+
+def _limits(environment: Mapping[str, str]) -> Limits:
+    given: dict[str, float] = {}
+    for name in ("lease_seconds", "grace_seconds", "lost_after_seconds", "wait_seconds"):
+        variable = f"MILLRACE_{name.upper()}"
+        if text := environment.get(variable):
+            given[name] = _seconds(variable, text)
+    lost_after = given.get("lost_after_seconds", Limits.lost_after_seconds)
+    given["contact_every_seconds"] = min(Limits.contact_every_seconds, lost_after / 3)
+    assert given.keys() <= {f.name for f in fields(Limits)}
+    try:
+        return Limits(**given)
+    except ValueError as error:
+        raise BadSettings(str(error)) from None
+
+
+def _seconds(variable: str, text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 86_400:
+        raise BadSettings(f"{variable} must be seconds from 0 to 86400, not {text!r}")
+    return seconds

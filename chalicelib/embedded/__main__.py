@@ -1,0 +1,148 @@
+"""`python -m chalicelib.embedded`: the whole farm as one process (`millrace serve`).
+
+Prints `ready URL` when it answers. Ends cleanly on SIGTERM: running requests end, waiting ones are woken, whatever was
+acknowledged is in the data folder. Killed, it leaves the same; leases go on, and the next start takes up the rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import logging
+import os
+import signal
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+from ..bootstrap import embedded_farm, feed_of
+from ..config import AUTHS, BadSettings, Settings, settings_from
+from ..core import access, sweeping
+from ..core.farm import Farm
+from ..core.ports import TableUnavailable
+from ..edge import current
+from ..edge.guard import make_guard
+from ..store.files import FileObjectStore
+from ..store.sqlite import SqliteTable
+from .bell import LocalBell
+from .election import Election
+from .server import EmbeddedServer
+from .timer import Timer
+
+SWEEP_SECONDS = 10.0
+THOROUGH_EVERY = 30
+"""Every so many sweeps look into every task of every open window."""
+USAGE, FAILED = 2, 1
+
+log = logging.getLogger("millrace")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    options = _options(arguments)
+    try:
+        settings = _settings(options)
+        farm = embedded_farm(settings)
+    except BadSettings as error:
+        print(f"millrace serve: {error}", file=sys.stderr)
+        return USAGE
+    except (OSError, TableUnavailable) as error:
+        print(f"millrace serve: cannot use the data folder {options.data}: {error}", file=sys.stderr)
+        return FAILED
+    try:
+        return _serve(farm, settings, options)
+    except OSError as error:
+        print(f"millrace serve: cannot listen on {options.host}:{options.port}: {error}", file=sys.stderr)
+        return FAILED
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="millrace serve", description="Run a whole farm on this machine.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000, help="0: any free port")
+    parser.add_argument("--data", type=Path, help="folder for everything the farm keeps")
+    parser.add_argument("--auth", choices=AUTHS, help="default: open on a loopback host, else token")
+    parser.add_argument("--i-know", action="store_true", help="allow --auth open on a host that others can reach")
+    return parser.parse_args(arguments)
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    """What the environment says, and what the command line says instead."""
+    given = settings_from({**os.environ, "MILLRACE_TABLE": "", "MILLRACE_BUCKET": ""})
+    loopback = _is_loopback(options.host)
+    auth = options.auth or os.environ.get("MILLRACE_AUTH") or ("open" if loopback else "token")
+    if auth == "open" and not loopback and not options.i_know:
+        raise BadSettings(
+            f"--auth open on {options.host} lets everybody on that network run programs on your workers; "
+            "use --auth token, or add --i-know"
+        )
+    if not 0 <= options.port <= 65535:
+        raise BadSettings(f"--port must be 0 to 65535, not {options.port}")
+    data = (options.data or given.data).expanduser().absolute()
+    return replace(given, data=data, auth=auth, delivery="stream")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _serve(farm: Farm, settings: Settings, options: argparse.Namespace) -> int:
+    table, bell, objects = farm.table, farm.bell, farm.objects
+    assert isinstance(table, SqliteTable) and isinstance(bell, LocalBell) and isinstance(objects, FileObjectStore)
+    current.serve(farm, settings)
+    from app import app  # the routes; imported here, since `current` must know the farm first
+
+    guard = make_guard(settings.auth, allow_ip_hosts=options.i_know)
+    server = EmbeddedServer(
+        app, objects, host=options.host, port=options.port, guard=guard, clock=farm.clock, on_stop=[bell.close]
+    )
+    server.start()
+    background = _background(farm, settings)
+    background.start()
+    _announce(farm, settings, server.url)
+    _wait_for_signal()
+    log.info("stopping", extra={"action": "server_stopping"})
+    server.stop()
+    background.stop()
+    table.close()
+    return 0
+
+
+def _background(farm: Farm, settings: Settings) -> Election:
+    """Feed and timer, in one process of those that share the data folder."""
+    feed = feed_of(farm)
+    rounds = iter(range(sys.maxsize))
+    timer = Timer(lambda: sweeping.sweep(farm, thorough=next(rounds) % THOROUGH_EVERY == 0), SWEEP_SECONDS)
+
+    def begin() -> None:
+        feed.start()
+        timer.start()
+
+    def end() -> None:
+        feed.stop()
+        timer.stop()
+
+    return Election(settings.data / "elected.lock", begin, end)
+
+
+def _announce(farm: Farm, settings: Settings, url: str) -> None:
+    print(f"ready {url}", flush=True)
+    if settings.auth == "token" and not (settings.data / "token-told").exists():
+        token = access.make_token(farm, "first admin", ["admin"])
+        print(f"admin token (told only once): {token}", flush=True)
+        (settings.data / "token-told").touch()
+
+
+def _wait_for_signal() -> None:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
