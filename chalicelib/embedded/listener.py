@@ -15,7 +15,7 @@ _PAUSE_SECONDS = 0.1
 
 
 class Listener:
-    """Hands each new connection, with its peer's address, to `begin`. Raises OSError when it cannot have the address."""
+    """Hands each new connection, with its peer's address, to `begin`. Raises OSError if the address is taken."""
 
     def __init__(self, host: str, port: int, begin: Callable[[socket.socket, str], None]) -> None:
         self._begin = begin
