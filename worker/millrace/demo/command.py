@@ -37,7 +37,13 @@ class Wishes:
 @click.option(
     "--video", "file", type=click.Path(path_type=Path), help="Transcode this file. [default: a sample is made]"
 )
-@click.option("--segments", type=click.IntRange(1, 1000), default=8, show_default=True, help="In how many parts.")
+@click.option(
+    "--segments",
+    type=click.IntRange(1, 1000),
+    default=8,
+    show_default=True,
+    help="In about how many parts: cuts are at keyframes.",
+)
 @click.option("--keep", is_flag=True, help="Leave the farm running until Ctrl-C.")
 @click.option("--timeout", type=click.FloatRange(min=1), default=1800.0, show_default=True, metavar="SECONDS")
 def demo(file: Path | None, segments: int, keep: bool, timeout: float) -> int:
@@ -117,7 +123,7 @@ class Story:
         settings = {
             "input": farm.upload(source),
             "format": "mp4",
-            "segment_seconds": round(expected.seconds / self.wishes.segments + 0.0005, 3),
+            "segment_seconds": max(0.2, round(expected.seconds / self.wishes.segments, 3)),
             "video_codec": "libx264",
             "audio_codec": "aac",
         }

@@ -44,10 +44,11 @@ def find_ffmpeg() -> str:
 
 
 def make_sample(ffmpeg: str, path: Path) -> None:
-    """A moving test picture with a tone. Its B-frames are what careless cutting into segments gets wrong."""
+    """A moving test picture with a tone. Its B-frames are what careless cutting into segments gets wrong; it can be
+    cut at each second."""
     picture = f"testsrc2=size=1280x720:rate={SAMPLE_RATE}:duration={SAMPLE_SECONDS}"
     tone = f"sine=frequency=440:duration={SAMPLE_SECONDS}"
-    options = ["-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-pix_fmt", "yuv420p", "-c:a", "aac"]
+    options = ["-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "30", "-pix_fmt", "yuv420p", "-c:a", "aac"]
     run_ffmpeg(
         ffmpeg, ["-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", tone, *options, str(path)], "make the sample"
     )
