@@ -236,9 +236,9 @@ ROUTES: list[tuple[str, str, Callable[..., None]]] = [
 
 
 @contextmanager
-def running(farm: StubFarm) -> Iterator[StubFarm]:
+def running(farm: StubFarm, port: int = 0) -> Iterator[StubFarm]:
     door = type("BoundDoor", (Door,), {"farm": farm})
-    with ThreadingHTTPServer(("127.0.0.1", 0), door) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), door) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

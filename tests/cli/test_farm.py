@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import requests
 
 from millrace import Farm
-from millrace.sdk.calls import Patience
+from millrace.sdk.calls import Patience, retry_after
 from millrace.sdk.errors import (
     BadRequest,
     Busy,
@@ -24,7 +26,7 @@ from millrace.sdk.errors import (
 )
 from millrace.sdk.transfers import path_within
 from millrace.sdk.values import as_json
-from tests.cli.stub_farm import StubFarm
+from tests.cli.stub_farm import StubFarm, running
 
 
 def test_a_submitted_job_comes_back_with_what_was_asked_for(farm: Farm) -> None:
@@ -70,6 +72,22 @@ def test_a_farm_that_stays_busy_is_called_busy(stub: StubFarm) -> None:
 def test_nobody_listening_is_unreachable(free_port: Callable[[], int]) -> None:
     with pytest.raises(Unreachable, match="connection refused"):
         Farm(f"http://127.0.0.1:{free_port()}", patience_seconds=0.2).info()
+
+
+def test_a_farm_that_starts_late_is_waited_for_by_every_call(stub: StubFarm, free_port: Callable[[], int]) -> None:
+    job, port, servers = stub.add_job(status="failed"), free_port(), ExitStack()
+    late = threading.Timer(0.3, lambda: servers.enter_context(running(stub, port)))
+    late.start()
+    assert Farm(f"http://127.0.0.1:{port}").retry(job).status == "queued"
+    late.join()
+    servers.close()
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("2", 2.0), ("0.5", 0.5), ("-1", 0.0), ("soon", 0.0), (None, 0.0)])
+def test_retry_after_is_understood_as_seconds(header: str | None, seconds: float) -> None:
+    response = requests.Response()
+    response.headers.update({"Retry-After": header} if header else {})
+    assert retry_after(response) == seconds
 
 
 def test_patience_never_waits_beyond_its_end() -> None:

@@ -35,8 +35,9 @@ class Checkout:
         shutil.copy(SCRIPT, folder / "millrace")
         names = ("requirements.txt", "requirements-local.txt", "requirements-dev.txt", "constraints.txt")
         for name in (*names, "worker/pyproject.toml"):
-            (folder / name).write_text("one\n")
+            (folder / name).write_text("# one\n")
         (folder / ".venv" / "bin").mkdir(parents=True)
+        (folder / ".venv" / "bin" / "pip").touch()
         (folder / ".venv" / "pyvenv.cfg").write_text("version = 3.11.7\n")
         self.set_python()
 
@@ -47,7 +48,9 @@ class Checkout:
 
     def run(self, *arguments: str, cwd: Path | None = None, script: Path | None = None) -> Ended:
         command = [sys.executable, str(script or self.folder / "millrace"), *arguments]
-        return subprocess.run(command, cwd=cwd or self.folder, capture_output=True, text=True, timeout=30)
+        environment = os.environ | {"PIP_NO_INDEX": "1"}
+        where = cwd or self.folder
+        return subprocess.run(command, cwd=where, env=environment, capture_output=True, text=True, timeout=30)
 
     @property
     def calls(self) -> list[str]:
@@ -82,7 +85,7 @@ def test_later_starts_install_nothing(checkout: Checkout) -> None:
 )
 def test_a_changed_requirement_is_installed(checkout: Checkout, name: str) -> None:
     checkout.run("jobs")
-    (checkout.folder / name).write_text("two\n")
+    (checkout.folder / name).write_text("# two\n")
     checkout.run("jobs")
     assert len(checkout.installs) == 2
 
@@ -111,6 +114,14 @@ def test_an_interrupted_install_is_repeated(checkout: Checkout) -> None:
     checkout.set_python()
     assert checkout.run("jobs").returncode == 0
     assert len(checkout.installs) == 2
+
+
+def test_a_half_made_environment_is_made_anew(checkout: Checkout) -> None:
+    (checkout.folder / ".venv" / "bin" / "pip").unlink()
+    (checkout.folder / ".venv" / "left-over").touch()
+    checkout.run("jobs")  # the new environment is a real one; its pip stops at a worker that cannot be built
+    assert (checkout.folder / ".venv" / "bin" / "pip").exists()
+    assert not (checkout.folder / ".venv" / "left-over").exists()
 
 
 def test_a_failed_install_says_why_and_runs_nothing(checkout: Checkout) -> None:

@@ -22,7 +22,14 @@ from millrace.sdk.errors import BadRequest, FarmError, NotAllowed, NotEnded, Unr
 DONE, FAILED, USAGE, UNREACHABLE, NOT_ENDED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
-@click.group(cls=FarmGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+IN_A_CHECKOUT = "In a checkout of Millrace, `./millrace test` runs the test suite."
+
+
+@click.group(
+    cls=FarmGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=IN_A_CHECKOUT,
+)
 @click.version_option(__version__, package_name="millrace")
 def millrace() -> None:
     """A compute farm: submit jobs, watch them, run workers, serve a farm on this machine."""
