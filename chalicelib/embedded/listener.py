@@ -55,7 +55,11 @@ class Listener:
                 logger.warning("A connection was not accepted: %s", error, extra={"action": "accept_failed"})
                 self._stopping.wait(_PAUSE_SECONDS)
                 return
-            self._begin(client, str(address[0]))
+            try:
+                self._begin(client, str(address[0]))
+            except Exception:  # whatever is wrong with one client must not keep out all others
+                logger.exception("A connection was not begun", extra={"action": "accept_failed"})
+                client.close()
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -88,7 +88,7 @@ class FileObjectStore:
         path = self._path(key)
         with self._temporary_file() as (file, temporary):
             file.write(data)
-            _publish(file, temporary, self._prepared(path))
+            self._publish(file, temporary, path)
 
     def put_stream(self, key: str, source: BinaryIO, *, size: int | None = None, sha256: str | None = None) -> int:
         path = self._path(key)
@@ -100,7 +100,7 @@ class FileObjectStore:
                 digest.update(chunk)
                 file.write(chunk)
             check_arrived(written, digest.hexdigest(), size=size, sha256=sha256)
-            _publish(file, temporary, self._prepared(path))
+            self._publish(file, temporary, path)
         return written
 
     def adopt(self, path: Path, key: str, *, size: int, sha256: str) -> None:
@@ -110,18 +110,24 @@ class FileObjectStore:
         On another disk the bytes are copied and verified. Raises ObjectMismatch; then the file stays where it is.
         """
         target = self._path(key)
-        with open(path, "rb+") as file:
-            check_arrived(os.fstat(file.fileno()).st_size, sha256, size=size, sha256=sha256)
-            if os.fstat(file.fileno()).st_dev == self.root.stat().st_dev:
-                _publish(file, path, self._prepared(target))
+        with open(path, "rb+") as file, _disk_errors_named():
+            status = os.fstat(file.fileno())
+            check_arrived(status.st_size, sha256, size=size, sha256=sha256)
+            if status.st_dev == self.root.stat().st_dev:
+                self._publish(file, path, target)
                 return
             self.put_stream(key, file, size=size, sha256=sha256)
         path.unlink(missing_ok=True)
 
     def delete(self, key: str) -> None:
         path = self._path(key)
-        if self._is_inside(path):
+        if not self._is_inside(path):
+            return
+        with _disk_errors_named():
             path.unlink(missing_ok=True)
+        for folder in path.parents:
+            if folder == self.root or not _removed_if_empty(folder):
+                return
 
     # -- signed requests --
 
@@ -150,21 +156,25 @@ class FileObjectStore:
         """False when a folder on the way is missing or is a symbolic link, wherever that leads."""
         return os.path.realpath(path.parent) == str(path.parent)
 
-    def _prepared(self, path: Path) -> Path:
-        """The path, with its folders there and durable."""
-        _make_folders(path.parent)
-        if not self._is_inside(path) or path.is_symlink():
-            raise Unavailable("a symbolic link stands inside the object folder; remove it")
-        return path
+    def _publish(self, file: BinaryIO, temporary: Path, path: Path) -> None:
+        """Give the finished file its name. Durable when this returns."""
+        file.flush()
+        os.fsync(file.fileno())
+        while temporary.exists():
+            _make_folders(path.parent)
+            if not self._is_inside(path) or path.is_symlink():
+                raise Unavailable("a symbolic link stands inside the object folder; remove it")
+            # A delete may remove the folder right here, when it takes its last file: then once more.
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(temporary, path)
+        _sync_folder(path.parent)
 
     @contextlib.contextmanager
     def _temporary_file(self) -> Iterator[tuple[BinaryIO, Path]]:
         path = self.incoming / secrets.token_hex(12)
         try:
-            with open(path, "xb") as file:
+            with _disk_errors_named(), open(path, "xb") as file:
                 yield file, path
-        except OSError as error:
-            raise Unavailable(f"the object folder cannot be written: {error.strerror}") from error
         finally:
             path.unlink(missing_ok=True)  # gone already when it was published
 
@@ -176,24 +186,36 @@ class FileObjectStore:
                 Path(entry.path).unlink(missing_ok=True)
 
 
-def _publish(file: BinaryIO, temporary: Path, path: Path) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-    os.replace(temporary, path)
-    _sync_folder(path.parent)
+@contextlib.contextmanager
+def _disk_errors_named() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(f"the object folder cannot be written: {error.strerror}") from error
 
 
 def _make_folders(folder: Path) -> None:
     if folder.is_dir():
         return
     _make_folders(folder.parent)
-    with contextlib.suppress(FileExistsError):
+    with contextlib.suppress(FileExistsError, FileNotFoundError):
         folder.mkdir()
     _sync_folder(folder.parent)
 
 
+def _removed_if_empty(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except OSError:
+        return False  # something is in it, again or still
+    return True
+
+
 def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return  # removed by a delete that took the last file
     try:
         os.fsync(descriptor)
     finally:

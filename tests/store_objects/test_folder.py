@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -143,3 +145,37 @@ def test_another_farms_secret_signs_nothing_here(folder: FileObjectStore, clock:
     other = FileObjectStore(tmp_path / "other", b"another secret", clock=clock)
     with pytest.raises(Forbidden):
         other.verify("PUT", key, query, clock.now())
+
+
+def test_the_last_object_takes_its_folders_along(folder: FileObjectStore) -> None:
+    folder.put("logs/1/1/0", b"x")
+    folder.put("logs/2/1/0", b"x")
+    folder.delete("logs/1/1/0")
+    assert [path.name for path in (folder.root / "logs").iterdir()] == ["2"]
+    folder.delete("logs/2/1/0")
+    assert [path.name for path in folder.root.iterdir()] == [".incoming"]
+
+
+def test_objects_come_and_go_in_one_folder_at_once(folder: FileObjectStore) -> None:
+    """A put must bear that a delete of the last neighbour removes the folder beneath it."""
+
+    def come_and_go(number: int) -> None:
+        for _ in range(150):
+            folder.put(f"logs/1/1/{number}", b"x")
+            assert folder.get(f"logs/1/1/{number}") == b"x"
+            folder.delete(f"logs/1/1/{number}")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(come_and_go, range(4)))
+    assert folder.list("") == []
+
+
+def test_a_disk_that_takes_nothing_is_unavailable(folder: FileObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(Unavailable, match="No space left"):
+        folder.put("blobs/x", b"x")
+    assert folder.get("blobs/x") is None
+    assert os.listdir(folder.incoming) == []
