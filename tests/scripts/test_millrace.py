@@ -119,7 +119,8 @@ def test_an_interrupted_install_is_repeated(checkout: Checkout) -> None:
 def test_a_half_made_environment_is_made_anew(checkout: Checkout) -> None:
     (checkout.folder / ".venv" / "bin" / "pip").unlink()
     (checkout.folder / ".venv" / "left-over").touch()
-    checkout.run("jobs")  # the new environment is a real one; its pip stops at a worker that cannot be built
+    (checkout.folder / "requirements.txt").write_text("./nowhere\n")
+    checkout.run("jobs")  # the new environment is a real one; its pip stops at what is not there
     assert (checkout.folder / ".venv" / "bin" / "pip").exists()
     assert not (checkout.folder / ".venv" / "left-over").exists()
 
