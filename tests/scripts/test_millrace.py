@@ -116,6 +116,7 @@ def test_an_interrupted_install_is_repeated(checkout: Checkout) -> None:
     assert len(checkout.installs) == 2
 
 
+@pytest.mark.full
 def test_a_half_made_environment_is_made_anew(checkout: Checkout) -> None:
     (checkout.folder / ".venv" / "bin" / "pip").unlink()
     (checkout.folder / ".venv" / "left-over").touch()
