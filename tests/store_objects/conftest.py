@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -13,7 +15,8 @@ from chalicelib.core.ports import ObjectStore
 from chalicelib.store.files import FileObjectStore
 from chalicelib.store.s3 import S3ObjectStore, client_config
 
-BUCKET = "farm-objects"
+REGION = "eu-central-1"
+_numbers = itertools.count(1)
 
 
 class StillClock:
@@ -36,14 +39,20 @@ def folder(tmp_path: Path, clock: StillClock) -> FileObjectStore:
     return FileObjectStore(tmp_path / "objects", b"a secret", clock=clock)
 
 
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3ObjectStore]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+@pytest.fixture(scope="module")
+def s3_client() -> Iterator[Any]:
+    """One for all tests of a module: making it takes half a second, a new bucket nothing."""
     with mock_aws():
-        client = boto3.client("s3", region_name="eu-central-1", config=client_config())
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-        yield S3ObjectStore(client, BUCKET)
+        yield boto3.client(
+            "s3", region_name=REGION, aws_access_key_id="a", aws_secret_access_key="b", config=client_config()
+        )
+
+
+@pytest.fixture
+def bucket(s3_client: Any) -> S3ObjectStore:
+    name = f"farm-{next(_numbers)}"
+    s3_client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    return S3ObjectStore(s3_client, name)
 
 
 @pytest.fixture(params=["folder", "bucket"])

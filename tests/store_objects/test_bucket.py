@@ -31,7 +31,7 @@ def test_an_upload_is_bound_to_size_and_checksum(bucket: S3ObjectStore) -> None:
 
 def test_signed_urls_name_the_buckets_own_region(bucket: S3ObjectStore) -> None:
     signed = bucket.sign_upload("blobs/x", size=10, sha256=DIGEST, seconds=60)
-    assert urlsplit(signed.url).hostname == "farm-objects.s3.eu-central-1.amazonaws.com"
+    assert urlsplit(signed.url).hostname == f"{bucket._bucket}.s3.eu-central-1.amazonaws.com"
 
 
 def test_a_download_carries_type_and_name(bucket: S3ObjectStore) -> None:
@@ -64,7 +64,7 @@ def test_a_refusal_is_unavailable_and_not_missing() -> None:
 def test_an_upload_in_parts_that_fails_leaves_no_parts(bucket: S3ObjectStore) -> None:
     with pytest.raises(ValueError, match="broken"):
         bucket.put_stream("blobs/x", BrokenAfter(20 * 1024 * 1024))
-    uploads = bucket._client.list_multipart_uploads(Bucket="farm-objects")
+    uploads = bucket._client.list_multipart_uploads(Bucket=bucket._bucket)
     assert uploads.get("Uploads", []) == []
 
 
