@@ -1,7 +1,8 @@
 """A farm that keeps jobs in a dict and runs nothing: what the client library and the CLI are tested against.
 
 It answers the documented API over real HTTP. A test puts jobs into it, moves them, and may break its answers:
-`trouble` holds what the next requests get instead (a status, or "drop" for a connection that just ends).
+`trouble` holds what the next requests get instead (a status, or "drop" for a connection that just ends), and of the
+next `half_contents` downloads only the first half arrives.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class StubFarm:
         self.workers: list[dict[str, Any]] = []
         self.blobs: dict[str, bytes] = {}
         self.keys: dict[str, str] = {}
+        self.half_contents = 0
         self.trouble: deque[int | str] = deque()
         self.requests: list[str] = []
         self.seen_headers: dict[str, dict[str, str]] = {}
@@ -202,7 +204,16 @@ class Door(BaseHTTPRequestHandler):
         self.answer(200, b"")
 
     def get_content(self, query: dict[str, str], body: bytes, blob: str) -> None:
-        self.answer(200, self.farm.blobs[blob], kind="application/octet-stream")
+        content = self.farm.blobs[blob]
+        if self.farm.half_contents:
+            self.farm.half_contents -= 1
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2])
+            self.close_connection = True
+            return
+        self.answer(200, content, kind="application/octet-stream")
 
     def job(self, job: str) -> dict[str, Any]:
         if job not in self.farm.jobs:

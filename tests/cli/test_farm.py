@@ -221,6 +221,22 @@ def test_outputs_are_downloaded_into_their_folders(stub: StubFarm, farm: Farm, t
     assert paths[0].read_bytes() == b"frames" * 300_000
 
 
+def test_a_download_that_breaks_off_is_begun_again(stub: StubFarm, farm: Farm, tmp_path: Path) -> None:
+    job = stub.add_job(status="completed")
+    stub.add_output(job, "movie.mp4", b"frames" * 300_000)
+    stub.half_contents = 2
+    assert farm.download(job, tmp_path)[0].read_bytes() == b"frames" * 300_000
+
+
+def test_a_download_that_never_arrives_leaves_nothing(stub: StubFarm, tmp_path: Path) -> None:
+    job = stub.add_job(status="completed")
+    stub.add_output(job, "movie.mp4", b"frames" * 300_000)
+    stub.half_contents = 100
+    with pytest.raises(Unreachable, match="movie.mp4"):
+        Farm(stub.url, patience_seconds=0.5).download(job, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_damaged_download_leaves_nothing(stub: StubFarm, farm: Farm, tmp_path: Path) -> None:
     job = stub.add_job(status="completed")
     stub.add_output(job, "movie.mp4", b"right")

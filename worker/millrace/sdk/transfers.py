@@ -54,15 +54,11 @@ def _stored(calls: Calls, request: Json, path: Path, size: int, on_bytes: OnByte
         body = (
             _Counted(file, size, on_bytes) if size else b""
         )  # requests would send an empty file chunked; S3 refuses that
+        url, headers = urljoin(calls.url, request["url"]), dict(request["headers"])
         try:
-            # Not the session: the signed request says everything, and the store must not see the farm's token.
-            response = _without_credentials(calls).request(
-                request["method"],
-                urljoin(calls.url, request["url"]),
-                data=body,
-                headers=dict(request["headers"]),
-                timeout=TIMEOUT_SECONDS,
-            )
+            # Not the calls' session: the signed request says everything, and the store must not see the farm's token.
+            with _without_credentials(calls) as session:
+                response = session.request(request["method"], url, data=body, headers=headers, timeout=TIMEOUT_SECONDS)
         except DISTURBANCES:
             return False
     if response.status_code in LATER:
