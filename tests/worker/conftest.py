@@ -15,6 +15,7 @@ import pytest
 
 from millrace.agent.run import run_worker
 from tests.worker.manager import Manager, running_manager
+from tests.worker.workbench import Workbench
 
 REPOSITORY = Path(__file__).parents[2]
 AS_PROCESS = """
@@ -68,3 +69,10 @@ def start_process(manager: Manager, tmp_path: Path) -> Iterator[Callable[..., su
         if process.poll() is None:
             process.kill()
         process.wait()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Workbench]:
+    one = Workbench(tmp_path)
+    yield one
+    one.close()

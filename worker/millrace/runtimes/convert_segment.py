@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from millrace.agent.errors import CommandFailed, InvalidSettings
 from millrace.agent.workfolder import inside
-from millrace.runtimes.ffmpeg import convert, keep_every_frame, probe, timeline
+from millrace.runtimes.ffmpeg import convert, keep_every_frame, note_length, probe, timeline
 from millrace.runtimes.produced import Produced
 from millrace.runtimes.settings import Settings
 
@@ -26,11 +26,14 @@ def convert_segment(context: Context, settings: Settings) -> Produced:
     source = context.path(settings.text("input"))
     name = settings.text("output")
     start, end = _range(settings)
-    if probe(context, source).video_codec is None:
+    media = probe(context, source)
+    if media.video_codec is None:
         raise CommandFailed(f"convert_segment: {source.name!r} has no video stream")
     total = timeline(context, source)
     until = float(total.ends_at) if end is None else min(end, float(total.ends_at))
-    args = [*_input(source, start, end), *_encoding(settings, ranged=start > 0 or end is not None)]
+    ranged = start > 0 or end is not None
+    lasts = total.cut_at(until) - total.cut_at(start) if ranged else media.lasts_noted
+    args = [*_input(source, start, end), *_encoding(settings, ranged), *(note_length(lasts) if lasts else [])]
     target = inside(context.work, name, "output")
     convert(context, "convert_segment", [*args, str(target)], until - start, "converting")
     made = timeline(context, target)

@@ -23,6 +23,7 @@ from millrace.agent.errors import CommandFailed
 if TYPE_CHECKING:
     from millrace.agent.context import Context
 
+_NOTE = "millrace piece of microseconds="
 _KNOWN_RATES = {"23.98": "24000/1001", "29.97": "30000/1001", "47.95": "48000/1001", "59.94": "60000/1001"}
 
 
@@ -50,6 +51,8 @@ class Media:
     frame_rate: str
     """Frames per second as a fraction (`30000/1001`); the average of a variable rate; `0/1` without video."""
     has_audio: bool
+    lasts_noted: Fraction | None = None
+    """How long a piece lasts by the note in it (`note_length`), in seconds."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Timeline:
     shown_at: tuple[Fraction, ...]
     """When each frame is shown, rising."""
     ends_at: Fraction
+    leaks: bool = False
+    """True when frames are shown before the key frame that they come after in the file: cutting there loses them."""
 
     @property
     def frames(self) -> int:
@@ -99,9 +104,15 @@ def media_from(lines: Sequence[str]) -> Media:
     has_audio = any(re.match(r"\s*Stream #0:\d.*: Audio: ", line) for line in lines)
     if video is None:
         return Media(None, "0/1", has_audio)
+    noted = next((found for line in lines if (found := re.search(rf": {_NOTE}(\d+)$", line))), None)
     codec = re.search(r": Video: (\w+)", video)
     rate = re.search(r", ([\d.]+)(k?) (?:fps|tbr)", video)
-    return Media(codec.group(1) if codec else None, _rate(rate.group(1), rate.group(2)) if rate else "0/1", has_audio)
+    return Media(
+        video_codec=codec.group(1) if codec else None,
+        frame_rate=_rate(rate.group(1), rate.group(2)) if rate else "0/1",
+        has_audio=has_audio,
+        lasts_noted=Fraction(int(noted.group(1)), 1_000_000) if noted else None,
+    )
 
 
 def _rate(printed: str, thousands: str) -> str:
@@ -115,21 +126,28 @@ def timeline(context: Context, path: Path, stream: str = "v:0") -> Timeline:
     """The packets of a stream of `path`, exact to its time base. Reads the file once and decodes nothing."""
     time_base = Fraction(1)
     packets: list[tuple[Fraction, Fraction]] = []
+    key_at, leaks = Fraction(0), False
 
     def note(line: str) -> None:
-        nonlocal time_base
+        nonlocal time_base, key_at, leaks
         if line.startswith("#tb"):
             time_base = Fraction(line.partition(":")[2].strip())
         elif not line.startswith("#"):
-            shown, lasts = line.split(",")[2:4]
-            packets.append((int(shown) * time_base, int(lasts) * time_base))
+            fields = line.split(",")
+            shown = int(fields[2]) * time_base
+            packets.append((shown, int(fields[3]) * time_base))
+            flags = re.search(r", F=0x([0-9A-Fa-f]+)", line)
+            # Flags are left out when they say "key frame" and nothing else.
+            if flags is None or int(flags.group(1), 16) & 1:
+                key_at = shown
+            leaks = leaks or shown < key_at
 
     argv = [find_ffmpeg(), "-v", "error", "-nostdin", "-i", str(path), "-map", f"0:{stream}", "-c", "copy"]
     exit_code = context.run([*argv, "-f", "framecrc", "-"], on_line=note)
     if exit_code != 0:
         raise CommandFailed(f"ffmpeg cannot list the frames of {path.name!r}", exit_code)
     shown_at = tuple(sorted(shown for shown, _ in packets))
-    return Timeline(shown_at, max((shown + lasts for shown, lasts in packets), default=Fraction(0)))
+    return Timeline(shown_at, max((shown + lasts for shown, lasts in packets), default=Fraction(0)), leaks)
 
 
 def convert(context: Context, command: str, args: Sequence[str], total_seconds: float, activity: str) -> None:
@@ -148,9 +166,10 @@ def _progress_into(context: Context, total_seconds: float, activity: str) -> Cal
 
 
 def keep_every_frame() -> list[str]:
-    """Options that make ffmpeg encode each frame once with its own time; the names changed in 5.1."""
-    option = "-vsync" if _version(find_ffmpeg()) < (5, 1) else "-fps_mode"
-    return [option, "passthrough", "-enc_time_base", "-1"]
+    """Options that make ffmpeg encode each frame once with its own time; the names changed in 5.1 and 6.1."""
+    version = _version(find_ffmpeg())
+    mode = "-vsync" if version < (5, 1) else "-fps_mode"
+    return [mode, "passthrough", "-enc_time_base", "-1" if version < (6, 1) else "demux"]
 
 
 @cache
@@ -159,6 +178,16 @@ def _version(program: str) -> tuple[int, int]:
     found = re.match(r"ffmpeg version n?(\d+)\.(\d+)", said)
     # Builds from the repository have no number and are newer than any release meant here.
     return (int(found.group(1)), int(found.group(2))) if found else (99, 0)
+
+
+def note_length(seconds: Fraction) -> list[str]:
+    """Options that write into a piece how long it lasts.
+
+    The last frame of a piece lasts until the first of the next; containers only know the order of decoding, in which
+    that is a guess. With a variable rate every seam would be off by up to a frame, and sound would drift from
+    picture.
+    """
+    return ["-metadata", f"comment={_NOTE}{round(seconds * 1_000_000)}"]
 
 
 def concat_list(work: Path, files: Sequence[Path], seconds: Sequence[Fraction] = ()) -> Path:

@@ -7,12 +7,13 @@ Nothing is re-encoded. A result whose frame count is off by more than one fails 
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from millrace.agent.errors import CommandFailed, InvalidSettings
 from millrace.agent.workfolder import inside
-from millrace.runtimes.ffmpeg import concat_list, convert, timeline
+from millrace.runtimes.ffmpeg import Timeline, concat_list, convert, probe, timeline
 from millrace.runtimes.produced import Produced
 from millrace.runtimes.settings import Settings
 
@@ -22,17 +23,20 @@ if TYPE_CHECKING:
 _MUXERS = {"mkv": "matroska", "ts": "mpegts", "m4v": "mp4", "mka": "matroska", "wmv": "asf"}
 _FAST_START = {"mp4", "mov", "m4v"}
 
+_NEAR_SECONDS = Fraction(1, 4)
+
 
 def join_segments(context: Context, settings: Settings) -> Produced:
     pieces, sound, name = _files(context, settings), settings.optional_text("audio"), settings.text("output")
     expected = settings.optional_count("expected_frames")
     parts = [timeline(context, piece) for piece in pieces]
-    listed = concat_list(context.work, pieces, [part.seconds for part in parts])
+    lengths = [_length(context, piece, part) for piece, part in zip(pieces, parts, strict=True)]
+    listed = concat_list(context.work, pieces, lengths)
     target = inside(context.work, name, "output")
     args = ["-f", "concat", "-safe", "0", "-i", str(listed)]
     args += ["-i", str(context.path(sound)), "-map", "0:v:0", "-map", "1:a:0"] if sound else ["-map", "0:v:0"]
     args += ["-c", "copy", *_container(settings.text("format")), str(target)]
-    convert(context, "join_segments", args, float(sum(part.seconds for part in parts)), "joining")
+    convert(context, "join_segments", args, float(sum(lengths)), "joining")
     made = timeline(context, target)
     _check(made.frames, expected if expected is not None else sum(part.frames for part in parts))
     return Produced({"frames": made.frames, "duration_ms": made.duration_ms}, outputs=(name,))
@@ -47,6 +51,12 @@ def _files(context: Context, settings: Settings) -> list[Path]:
     if missing:
         raise CommandFailed(f"join_segments: missing pieces: {', '.join(missing[:10])}")
     return files
+
+
+def _length(context: Context, piece: Path, part: Timeline) -> Fraction:
+    """How long the piece lasts: as noted in it, unless the conversion changed its speed and the note means nothing."""
+    noted = probe(context, piece).lasts_noted
+    return noted if noted is not None and abs(noted - part.seconds) < _NEAR_SECONDS else part.seconds
 
 
 def _container(format: str) -> list[str]:
