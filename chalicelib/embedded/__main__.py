@@ -100,15 +100,18 @@ def _serve(farm: Farm, settings: Settings, options: argparse.Namespace) -> int:
     server = EmbeddedServer(
         app, objects, host=options.host, port=options.port, guard=guard, clock=farm.clock, on_stop=[bell.close]
     )
-    server.start()
     background = _background(farm, settings)
-    background.start()
-    _announce(farm, settings, server.url)
-    _wait_for_signal()
-    log.info("stopping", extra={"action": "server_stopping"})
-    server.stop()
-    background.stop()
-    table.close()
+    stop = _stop_signal()  # before anybody is told that we are here
+    try:
+        server.start()
+        background.start()
+        _announce(farm, settings, server.url)
+        stop.wait()
+        log.info("stopping", extra={"action": "server_stopping"})
+    finally:
+        server.stop()
+        background.stop()
+        table.close()
     return 0
 
 
@@ -137,11 +140,12 @@ def _announce(farm: Farm, settings: Settings, url: str) -> None:
         (settings.data / "token-told").touch()
 
 
-def _wait_for_signal() -> None:
+def _stop_signal() -> threading.Event:
+    """Set by the first SIGTERM or Ctrl-C."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    stop.wait()
+    return stop
 
 
 if __name__ == "__main__":
