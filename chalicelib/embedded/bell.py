@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Self
 
+from chalicelib.core.errors import Unavailable
+
 
 class _Ring(NamedTuple):
     topic: str
@@ -24,7 +26,7 @@ class _Ring(NamedTuple):
 
 
 class LocalBell:
-    """`Bell` for the threads of one process. After `close` nobody waits any more."""
+    """`Bell` for the threads of one process. After `close` nobody waits any more: `wait` raises Unavailable."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -47,7 +49,7 @@ class LocalBell:
             self._deliver(_Ring(topic, self._count), times)
 
     def close(self) -> None:
-        """Every `wait` ends, now and from now on, with False."""
+        """Every `wait` ends, now and from now on, with Unavailable: however its caller loops, it gets to answer."""
         with self._lock:
             self._closed = True
             for waiters in self._waiters.values():
@@ -120,7 +122,10 @@ class LocalWaiter:
         if self._bell.take_delivered(self):
             return True
         self._sleep(seconds)
-        return self._bell.take_delivered(self)
+        was_rung = self._bell.take_delivered(self)
+        if self._bell.is_closed and not was_rung:
+            raise Unavailable("the farm is stopping; try again in a moment")
+        return was_rung
 
     def used(self) -> None:
         """What the last ring was about has been taken by this waiter: nobody else needs to look for it."""

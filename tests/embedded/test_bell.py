@@ -7,9 +7,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
+from chalicelib.core.errors import Unavailable
 from chalicelib.embedded.bell import LocalBell, LocalWaiter, PollingBell
 
 LONG = 30.0
@@ -134,9 +136,11 @@ def test_who_sleeps_is_woken_before_who_is_about_to_look(bell: LocalBell, sleepe
 def test_closing_ends_every_wait(bell: LocalBell, sleepers) -> None:
     everybody = [sleepers() for _ in range(5)]
     bell.close()
-    assert not any(sleeper.woken.result(10) for sleeper in everybody)
-    with bell.waiter(["work"]) as waiter:
-        assert not waiter.wait(LONG)
+    for sleeper in everybody:
+        with pytest.raises(Unavailable, match="stopping"):
+            sleeper.woken.result(10)
+    with bell.waiter(["work"]) as waiter, pytest.raises(Unavailable):
+        waiter.wait(LONG)
 
 
 def test_who_left_leaves_nothing_behind(bell: LocalBell) -> None:
@@ -172,11 +176,14 @@ def test_no_wake_is_lost_among_many_that_come_and_go(bell: LocalBell, says_used:
     taken: list[int] = []
 
     def work(number: int) -> None:
+        def fits(task: int) -> bool:
+            return task % 2 == 0 or number % 2 == 0
+
         while not bell.is_closed:
             with bell.waiter(["work"]) as waiter:
-                task = queue.take(lambda task: task % 2 == 0 or number % 2 == 0)
-                while task is None and waiter.wait(LONG):
-                    task = queue.take(lambda task: task % 2 == 0 or number % 2 == 0)
+                with suppress(Unavailable):
+                    while (task := queue.take(fits)) is None and waiter.wait(LONG):
+                        pass
                 if task is not None:
                     taken.append(task)
                     if says_used:
