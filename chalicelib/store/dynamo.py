@@ -8,9 +8,10 @@ Dies half way: each request happened or did not. `write_many` is many requests, 
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -39,7 +40,8 @@ KEYS_PER_READ = 100
 class DynamoTable:
     """`Table` on DynamoDB. `client` is `boto3.client("dynamodb")`.
 
-    `parallel` is how many transactions `write_many` has under way at once.
+    `parallel` is how many transactions `write_many` has under way at once; `patience` and `now` (seconds, for the
+    memory of `take`) are for tests.
     `requests` counts the calls made to AWS by the client's method name, repetitions included.
     """
 
@@ -53,13 +55,14 @@ class DynamoTable:
         *,
         parallel: int = 1,
         patience: Patience | None = None,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._name = table_name
         self._indexes = dict(indexes)
         self._parallel = parallel
         self._patience = patience or Patience()
-        self._racing = RacingTake(self.query, self.update)
+        self._racing = RacingTake(self.query, self.update, now=now)
         self.requests: Counter[str] = Counter()
 
     # ---- reading -------------------------------------------------------------------------------------------------

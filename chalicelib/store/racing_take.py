@@ -3,7 +3,8 @@
 Used by the DynamoDB engine and by the simulated one. The index lags, so its head holds items that are gone already
 (about claims per second times the lag). Trying them in order livelocks; hence, from simulations of the queue:
 a loss makes it read on behind the page, three losses end the call, and what this process lost or took within the last
-seconds is passed over as long as the index still shows the same image of it.
+seconds is passed over as long as the index still shows the same image of it. (So project a field that changes with
+each round, such as the lease generation: an item put back to the letter is passed over for those seconds.)
 
 Keeps no state worth keeping: a process that dies has moved an item or has not.
 """
