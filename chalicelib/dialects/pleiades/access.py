@@ -1,0 +1,38 @@
+"""Who may make which call of this room.
+
+Pleiades knows no credentials. On an open farm nobody is asked for any, except that a worker which registered natively
+has a secret, and then only its holder speaks for it. On a farm with tokens a Pleiades client has to send one
+(`Authorization: Bearer`), in front of it or by itself.
+"""
+
+from __future__ import annotations
+
+from ...core import workers
+from ...core.access import Scope
+from ...core.errors import Forbidden
+from ...core.farm import Farm
+from ...core.ids import parse_id
+from ...core.model import Worker
+from ...edge import auth
+from ...edge.http import Request
+
+
+def allow(farm: Farm, request: Request, *scopes: Scope) -> None:
+    """One of these scopes is needed. Raises Forbidden."""
+    principal = auth.authenticate(farm, request)
+    if not principal.scopes.intersection(scopes):
+        raise Forbidden(f"this needs a token with scope {' or '.join(scope.value for scope in scopes)}")
+
+
+def native_worker(farm: Farm, request: Request, worker_id: str) -> Worker:
+    """The worker of the path, who has proved by its secret to be it."""
+    return auth.worker_of(farm, request, worker_id)
+
+
+def any_worker(farm: Farm, request: Request, worker_id: str) -> Worker:
+    """The worker of the path: with its secret if it has one, else as anybody who may work here."""
+    worker = workers.get(farm, parse_id(worker_id, "worker"))
+    if worker.secret_hash is not None:
+        return auth.worker_of(farm, request, worker_id)
+    allow(farm, request, Scope.WORKER)
+    return worker

@@ -1,0 +1,84 @@
+"""`/data`: bytes in and out.
+
+An upload that dies half way has stored nothing; one whose answer was lost leaves a blob that nobody names. Content is
+kept once per SHA-256, but every upload gets a new id.
+"""
+
+from __future__ import annotations
+
+from ...core import blobs
+from ...core.access import Scope
+from ...core.errors import NotFound, ObjectMissing
+from ...core.farm import Farm
+from ...core.ids import parse_id
+from ...core.model import Blob
+from ...edge import current
+from ...edge.http import Reply, Request, stored_object
+from . import form_file, native_routes
+from .access import allow
+from .envelope import TooLarge, ok
+
+NO_BLOB = "0"
+"""Stands for "no blob", and is downloaded as nothing."""
+BINARY = "application/octet-stream"
+"""Exactly: there are clients that compare the header as a whole."""
+THROUGH_LAMBDA_BYTES = 4 * 1000 * 1000
+DOWNLOAD_SECONDS = blobs.DOWNLOAD_SECONDS
+USE_PRESIGNED = (
+    'more than 4 MB do not fit through this door: POST /data with the JSON {"size": N, "sha256": "<hex>"} '
+    "and send the bytes to the URL that the answer names"
+)
+
+
+def upload(farm: Farm, request: Request) -> Reply:
+    """A multipart form is the protocol's own way; a JSON object announces content that goes past the farm."""
+    allow(farm, request, Scope.SUBMIT, Scope.WORKER)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        return native_routes.announce(farm, request)
+    size = request.spool.size if request.spool is not None else len(request.body)
+    if current.settings().delivery == "redirect" and size > THROUGH_LAMBDA_BYTES:
+        raise TooLarge(USE_PRESIGNED)
+    measured = form_file.measure(request)
+    with request.open_body() as body:
+        blob = blobs.store(farm, form_file.open_part(request, body), measured.size, measured.sha256)
+    return ok(id=str(blob.id), checksum=blob.sha256)
+
+
+def info(farm: Farm, request: Request, blob_id: str) -> Reply:
+    """`size` only for those who send credentials: our own worker does, and an old client may break on the key."""
+    allow(farm, request, Scope.SUBMIT, Scope.WORKER)
+    blob = _stored(farm, blob_id)
+    extra = {"size": blob.size} if "authorization" in request.headers else {}
+    return ok(message="BLOB data object found", id=str(blob.id), checksum=blob.sha256, **extra)
+
+
+def download(farm: Farm, request: Request, blob_id: str) -> Reply:
+    """The bytes, or where they are. Raises NotFound for what was never stored."""
+    allow(farm, request, Scope.SUBMIT, Scope.WORKER)
+    if blob_id == NO_BLOB:
+        return Reply(200, b"", BINARY)
+    blob = _stored(farm, blob_id)
+    delivery = current.settings().delivery
+    if delivery == "stream":
+        return stored_object(blob.object_key, BINARY)
+    if delivery == "redirect" and blob.size > THROUGH_LAMBDA_BYTES:
+        signed = farm.objects.sign_download(blob.object_key, seconds=DOWNLOAD_SECONDS, content_type=BINARY)
+        return Reply(307, b"", None, {"Location": request.absolute(signed.url)})
+    content = farm.objects.get(blob.object_key)
+    if content is None:
+        raise _missing()
+    return Reply(200, content, BINARY)
+
+
+def _stored(farm: Farm, blob_id: str) -> Blob:
+    try:
+        return blobs.require_content(farm, blobs.get(farm, parse_id(blob_id, "blob")))
+    except ObjectMissing:
+        raise
+    except NotFound:
+        raise _missing() from None
+
+
+def _missing() -> NotFound:
+    return NotFound("BLOB data object is not exist")

@@ -1,0 +1,108 @@
+"""The envelope of this room: how success, failure and JSON bodies look on the wire, old and native calls alike.
+
+Every reply has `code` and `status`; failures have `message` as well. Successes have it only where the protocol's sheet
+says so (section 2.2): there are clients that break on a key they do not know. Views raise the core's errors; here they
+get their HTTP status.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from ...core.errors import BadInput, Conflict, Forbidden, NotFound, Unavailable
+from ...core.ports import ObjectMismatch, TableUnavailable
+from ...edge.http import Reply, Request, json_reply
+
+logger = logging.getLogger(__name__)
+
+GENERAL_ERROR = 1
+NO_SUCH_BLOB = 601
+RETRY_SECONDS = "2"
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+class TooLarge(BadInput):
+    """The body is too large for this way."""
+
+
+class Unauthenticated(Forbidden):
+    """No credentials, or wrong ones."""
+
+
+def ok(**fields: Any) -> Reply:
+    """200 with the envelope first, as the original server wrote it."""
+    return json_reply({"code": 0, "status": "ok", **fields})
+
+
+def failure(status: int, message: str, code: int = GENERAL_ERROR, headers: Mapping[str, str] | None = None) -> Reply:
+    return json_reply({"code": code, "status": "error", "message": message}, status, headers or {})
+
+
+def on_error(request: Request, error: Exception) -> Reply:
+    """What a view raised, in this room's words."""
+    return _refusal(request, error, GENERAL_ERROR)
+
+
+def on_blob_error(request: Request, error: Exception) -> Reply:
+    """The same for blob routes, where a thing that is not there has a code of its own."""
+    return _refusal(request, error, NO_SUCH_BLOB if isinstance(error, NotFound) else GENERAL_ERROR)
+
+
+def _refusal(request: Request, error: Exception, code: int) -> Reply:
+    if isinstance(error, Unavailable | TableUnavailable):
+        return failure(503, "the farm is busy; try again", code, {"Retry-After": RETRY_SECONDS})
+    for kind, status in _STATUSES:
+        if isinstance(error, kind):
+            return failure(status, str(error) or kind.__name__, code)
+    logger.error(
+        "A call failed for a reason of ours",
+        exc_info=error,
+        extra={"action": "call_failed", "method": request.method, "path": request.path},
+    )
+    return failure(500, "the farm failed on this request; its log says why", code)
+
+
+_STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    # Subclasses before their parents.
+    (TooLarge, 413),
+    (BadInput, 400),
+    (ObjectMismatch, 400),
+    (NotFound, 404),
+    (Conflict, 409),
+    (Unauthenticated, 401),
+    (Forbidden, 403),
+)
+
+
+def json_object(request: Request, *, may_be_empty: bool = False) -> dict[str, Any]:
+    """The body as a JSON object, whatever its Content-Type says. Raises BadInput or TooLarge.
+
+    Refused as well: NaN and lone surrogates, which no store and no answer could carry.
+    """
+    if request.spool is not None:
+        raise TooLarge(f"a JSON body of {request.spool.size} bytes is too large")
+    if may_be_empty and not request.body.strip():
+        return {}
+    try:
+        value = from_json(request.body, allow_inf_nan=False)
+    except ValueError as error:
+        raise BadInput(f"the body is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise BadInput("the body must be a JSON object")
+    return value
+
+
+def parsed(model: type[Body], value: Mapping[str, Any]) -> Body:
+    """The body as a wire model; raises BadInput that names the first field that is wrong."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as invalid:
+        first = invalid.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise BadInput(f"{field}: {first['msg']}" if field else first["msg"], field=field or None) from None

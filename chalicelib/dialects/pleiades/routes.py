@@ -1,0 +1,70 @@
+"""The one table of this room's routes, served under the root and under the base paths that Pleiades clients know."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from chalice import Blueprint
+
+from ...config import VERSION
+from ...core.access import Scope
+from ...core.farm import Farm
+from ...core.model import FUNCTION_TYPE
+from ...edge.http import OnError, Reply, Request, View, mount
+from . import blob_routes, job_routes, native_routes, worker_routes
+from .access import allow
+from .envelope import ok, on_blob_error, on_error
+
+BASES = ("", "/api/v0.5", "/api/v0.5-snapshot")
+
+
+def ping(farm: Farm, request: Request) -> Reply:
+    return ok(message="pong")
+
+
+def version(farm: Farm, request: Request) -> Reply:
+    return ok(name="Millrace", version=VERSION)
+
+
+def runtimes(farm: Farm, request: Request) -> Reply:
+    """The runtimes for which there have been jobs lately."""
+    allow(farm, request, Scope.SUBMIT, Scope.WORKER)
+    types = {lane.requirement.task_type for lane in farm.registry.read().lanes}
+    return ok(runtime=sorted(t.removeprefix(FUNCTION_TYPE) for t in types if t.startswith(FUNCTION_TYPE)))
+
+
+class Route(NamedTuple):
+    method: str
+    path: str
+    view: View
+    on_error: OnError = on_error
+
+
+ROUTES = (
+    Route("GET", "/ping", ping),
+    Route("GET", "/sys/version", version),
+    Route("GET", "/sys/runt/stat", runtimes),
+    Route("POST", "/worker", worker_routes.register),
+    Route("GET", "/worker/{id}", worker_routes.info),
+    Route("POST", "/worker/{id}/contract", worker_routes.contract),
+    Route("POST", "/worker/{id}/sign-on", native_routes.sign_on),
+    Route("POST", "/worker/{id}/sign-off", native_routes.sign_off),
+    Route("POST", "/worker/{id}/renew", native_routes.renew),
+    Route("POST", "/worker/{id}/log", native_routes.log),
+    Route("POST", "/worker/{id}/status", native_routes.status),
+    Route("POST", "/data", blob_routes.upload),
+    Route("GET", "/data/{id}", blob_routes.info, on_blob_error),
+    Route("GET", "/data/{id}/blob", blob_routes.download, on_blob_error),
+    Route("POST", "/lambda", job_routes.create_lambda),
+    Route("GET", "/lambda/{id}", job_routes.lambda_info),
+    Route("POST", "/job", job_routes.create_job),
+    Route("GET", "/job/{id}", job_routes.job_info),
+    Route("POST", "/job/{id}", job_routes.update_job),
+    Route("GET", "/job/{id}/trace", job_routes.trace),
+)
+
+blueprint = Blueprint(__name__)
+
+for base in BASES:
+    for route in ROUTES:
+        mount(blueprint, [route.method], base + route.path, route.view, route.on_error)
