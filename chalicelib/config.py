@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .core.farm import Limits
@@ -76,16 +76,15 @@ def default_data(environment: Mapping[str, str]) -> Path:
 
 
 def _limits(environment: Mapping[str, str]) -> Limits:
-    given: dict[str, float] = {}
-    for name in ("lease_seconds", "grace_seconds", "lost_after_seconds", "wait_seconds"):
-        variable = f"MILLRACE_{name.upper()}"
-        if text := environment.get(variable):
-            given[name] = _seconds(variable, text)
+    given = {
+        name: _seconds(f"MILLRACE_{name.upper()}", text)
+        for name in ("lease_seconds", "grace_seconds", "lost_after_seconds", "wait_seconds")
+        if (text := environment.get(f"MILLRACE_{name.upper()}"))
+    }
     lost_after = given.get("lost_after_seconds", Limits.lost_after_seconds)
-    given["contact_every_seconds"] = min(Limits.contact_every_seconds, lost_after / 3)
-    assert given.keys() <= {f.name for f in fields(Limits)}
+    contact_every = min(Limits.contact_every_seconds, lost_after / 3)
     try:
-        return Limits(**given)
+        return replace(Limits(), **given, contact_every_seconds=contact_every)
     except ValueError as error:
         raise BadSettings(str(error)) from None
 

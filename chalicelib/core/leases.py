@@ -71,14 +71,26 @@ def report(farm: Farm, worker_id: WorkerId | None, task_id: TaskId, generation: 
     `worker_id` None: the protocol does not say who reports.
     """
     task = get(farm, task_id)
-    repeated = next((a for a in task.attempts if a.generation == generation), None)
-    if repeated is not None and repeated.outcome is said.outcome and worker_id in (None, repeated.worker):
+    if _has_ended_so(task, worker_id, generation, said.outcome):
         return task
     task = _held(farm, task_id, worker_id, generation, task)
     try:
         return _end(farm, task, said)
     except ConditionFailed:
-        raise LeaseLost(f"task {task_id} is no longer held at generation {generation}") from None
+        pass
+    # Lost the race; perhaps only against the engine's own repetition of this write, whose answer got lost.
+    task = get(farm, task_id)
+    if not _has_ended_so(task, worker_id, generation, said.outcome):
+        raise LeaseLost(f"task {task_id} is no longer held at generation {generation}")
+    if task.status in ENDED_TASKS:
+        settle.task_ended(farm, task)
+    return task
+
+
+def _has_ended_so(task: Task, worker_id: WorkerId | None, generation: int, outcome: Outcome) -> bool:
+    """This attempt is known to have ended in just this way: the report is a repetition."""
+    same = (a for a in task.attempts if a.generation == generation and a.outcome is outcome)
+    return any(worker_id in (None, attempt.worker) for attempt in same)
 
 
 def give_back(farm: Farm, task_id: TaskId, generation: int, outcome: Outcome, why: str) -> None:

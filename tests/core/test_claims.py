@@ -1,0 +1,159 @@
+"""Who gets what, in which order, at which price."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.core import claiming, jobs, workers
+from chalicelib.core.lifecycle import TaskStatus
+from chalicelib.core.ports import Put
+from chalicelib.core.records.keys import INDEXES
+from chalicelib.store.counting import CountingTable
+from chalicelib.store.sqlite import SqliteTable
+from tests.core.conftest import Bench, make_farm
+from tests.engines.simulated import SimulatedClock, SimulatedTable
+from tests.store.engines import dynamo_table_with, moto_client
+
+
+def test_a_worker_gets_only_what_it_can_run(bench: Bench) -> None:
+    bench.submit({"count": 1, "task_type": "render"})
+    assert bench.claim(bench.worker("a", "sleep")) == []
+    assert bench.take(bench.worker("b", "render")).task.status is TaskStatus.ACTIVE
+
+
+def test_higher_priority_first_and_then_the_older(bench: Bench) -> None:
+    low, first, second = (bench.submit(priority=p) for p in (10, 90, 90))
+    worker = bench.worker()
+    assert [bench.take(worker).task.job for _ in range(3)] == [first.id, second.id, low.id]
+
+
+def test_priority_holds_across_lanes(bench: Bench) -> None:
+    low = bench.submit({"count": 1, "task_type": "sleep"}, priority=10)
+    high = bench.submit({"count": 1, "task_type": "debug"}, priority=90)
+    worker = bench.worker("a", "sleep", "debug")
+    assert [bench.take(worker).task.job for _ in range(2)] == [high.id, low.id]
+
+
+def test_tags_are_required_forbidden_or_wished_for(bench: Bench) -> None:
+    needs, never, wish = bench.submit(tags=("gpu",)), bench.submit(tags=("-gpu",)), bench.submit(tags=("~gpu",))
+    plain = bench.worker("plain", "sleep")
+    with_gpu = bench.worker("gpu", "sleep", tags=("gpu",))
+    assert {a.task.job for a in bench.claim(with_gpu, slots=5)} == {needs.id, wish.id}
+    assert {a.task.job for a in bench.claim(plain, slots=5)} == {never.id}
+
+
+def test_a_wish_is_granted_among_equals(bench: Bench) -> None:
+    bench.submit(tags=("~cpu",))
+    wished = bench.submit(tags=("~gpu",))
+    assert bench.take(bench.worker("gpu", "sleep", tags=("gpu",))).task.job == wished.id
+
+
+def test_a_repeated_claim_gets_the_same_task(bench: Bench) -> None:
+    bench.submit({"count": 3})
+    worker = bench.worker()
+    first = claiming.claim(bench.farm, worker, "same", slots=2).assignments
+    again = claiming.claim(bench.farm, worker, "same", slots=2, repeat=True).assignments
+    assert [a.lease.generation for a in again] == [a.lease.generation for a in first]
+    assert [a.task.id for a in again] == [a.task.id for a in first]
+
+
+def test_a_worker_asked_to_sleep_gets_nothing(bench: Bench) -> None:
+    bench.submit()
+    worker = bench.worker()
+    asked = workers.request_status(bench.farm, worker.id, "asleep", lazy=False)
+    assert bench.claim(asked) == []
+
+
+def test_what_failed_on_a_worker_goes_to_another_one_first(bench: Bench) -> None:
+    bench.submit()
+    bad, good = bench.worker("bad"), bench.worker("good")
+    bench.fail(bench.take(bad))
+    assert bench.claim(bad) == []
+    assert bench.take(good).lease.generation == 2
+
+
+def test_what_failed_on_the_only_worker_comes_back_to_it(bench: Bench) -> None:
+    job = bench.submit(max_retries=2)
+    alone = bench.worker()
+    for _ in range(3):
+        bench.fail(bench.take(alone))
+    assert bench.claim(alone) == []
+    assert bench.job(job).status == "failed"
+
+
+def test_a_silent_worker_does_not_count_as_somebody_else(bench: Bench) -> None:
+    bench.submit()
+    bad, silent = bench.worker("bad"), bench.worker("silent")
+    bench.fail(bench.take(bad))
+    bench.clock.advance(200_000)
+    assert silent.id != bench.take(bad).lease.worker
+
+
+def test_what_a_worker_does_not_know_of_is_released(bench: Bench) -> None:
+    job = bench.submit({"count": 2})
+    worker = bench.worker()
+    known, _ = bench.claim(worker, slots=2)
+    claiming.reconcile(bench.farm, worker, [(known.task.id, known.lease.generation)], at_start=True)
+    assert [task.status for task in bench.tasks(job)] == ["active", "queued"]
+
+
+def test_a_fresh_claim_is_not_taken_for_forgotten(bench: Bench) -> None:
+    job = bench.submit()
+    worker = bench.worker()
+    bench.take(worker)
+    claiming.reconcile(bench.farm, worker, [])
+    assert [task.status for task in bench.tasks(job)] == ["active"]
+    bench.clock.advance(31_000)
+    claiming.reconcile(bench.farm, worker, [])
+    assert [task.status for task in bench.tasks(job)] == ["queued"]
+
+
+# ---- the price -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[Any]:
+    with moto_client() as client:
+        yield client
+
+
+WORK = {"task_type": "sleep", "commands": [{"name": "echo", "settings": {"message": "hi"}}]}
+
+
+def queue(bench: Bench, tasks: int) -> None:
+    for start in range(0, tasks, 10_000):
+        settings = {"tasks": [WORK | {"name": f"t{i}"} for i in range(start, min(tasks, start + 10_000))]}
+        jobs.submit(bench.farm, jobs.Submission("many", "commands", settings))
+
+
+def requests_of_a_claim(bench: Bench, requests: Counter[str]) -> dict[str, int]:
+    worker = bench.worker()
+    bench.take(worker)  # the registry is read, the process is warm
+    before = requests.copy()
+    assert bench.take(worker).task.job_name == "many"
+    return dict(requests - before)
+
+
+@pytest.mark.parametrize("tasks", [10, 2_000])
+def test_a_claim_on_dynamodb_is_one_read_and_one_write(moto: Any, clock: SimulatedClock, tasks: int) -> None:
+    """The items are made on a quicker table and copied: moto takes minutes for 2,000 tasks in transactions."""
+    quick = SimulatedTable(INDEXES, seed=1, clock=clock)
+    queue(Bench(make_farm(quick, clock), clock), tasks)
+    table = dynamo_table_with(moto, INDEXES)
+    table.write_many([[Put(item)] for item in quick.items()])
+    assert requests_of_a_claim(Bench(make_farm(table, clock), clock), table.requests) == {"query": 1, "update_item": 1}
+
+
+@pytest.mark.parametrize("tasks", [10, 20_000])
+def test_a_claim_on_sqlite_is_one_read_and_one_write(tmp_path: Path, clock: SimulatedClock, tasks: int) -> None:
+    table = SqliteTable(tmp_path / "farm.db", INDEXES)
+    counted = CountingTable(table)
+    bench = Bench(make_farm(counted, clock), clock)
+    queue(bench, tasks)
+    assert requests_of_a_claim(bench, counted.requests) == {"take": 1, "query": 1, "write": 1}
+    table.close()
