@@ -46,7 +46,7 @@ class Connection:
             self._socket.close()
 
     def end_if_idle(self) -> None:
-        """From the thread that stops the server. What the client has sent already is still read and answered."""
+        """Also from the thread that stops the server. What the client has sent already is still read and answered."""
         if not self._is_busy:
             self._shut(socket.SHUT_RD)
 
@@ -55,6 +55,8 @@ class Connection:
 
     def _serve_one(self) -> bool:
         self._is_busy = False
+        if self._is_stopping():  # asked after saying idle, as the stopping thread asks after saying stop: one sees it
+            self.end_if_idle()
         try:
             raw = self._incoming.head(self._now_busy)
             if raw is None:
