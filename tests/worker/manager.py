@@ -48,7 +48,7 @@ class Manager:
         self.doubled: list[tuple[str, int]] = []
         self.to_cancel: set[str] = set()
         self.lost: set[str] = set()
-        self.logs: dict[str, bytes] = defaultdict(bytes)
+        self.logs: dict[tuple[str, int], bytes] = defaultdict(bytes)
         self.blobs: dict[str, bytes] = {}
         self.progress: list[tuple[str, Any]] = []
         self.statuses: list[str] = []
@@ -148,7 +148,7 @@ class Manager:
         return 200, answer_like("renew", leases=verdicts, cancel=self._cancels(), **self._told())
 
     def log(self, body: dict[str, Any]) -> Answer:
-        key, offset = body["task"], body["offset"]
+        key, offset = (body["task"], body["generation"]), body["offset"]
         text = body["text"].encode()
         assert len(text) <= 256 * 1024
         if offset == len(self.logs[key]):

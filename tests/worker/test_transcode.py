@@ -160,3 +160,13 @@ def test_the_machine_s_own_ffmpeg_does_as_well(
     picture, sound, split = transcode(bench, source)
     assert picture.frames == split["frames"]
     assert abs(picture.ends_at - sound.ends_at) < 0.05
+
+
+def test_concatenate_videos_joins_what_matches_in_name_order(bench: Workbench) -> None:
+    source = make_video(bench.work, "b-frames", sound=False)
+    for name in ("part-1.mp4", "part-2.mp4"):
+        (bench.work / name).write_bytes(source.read_bytes())
+    bench.run("concatenate_videos", input_files="part-*.mp4", output_file="all.mp4")
+    assert timeline(bench.context, bench.work / "all.mp4").frames == 300
+    with pytest.raises(CommandFailed, match="no file matches"):
+        bench.run("concatenate_videos", input_files="absent-*.mp4", output_file="all.mp4")

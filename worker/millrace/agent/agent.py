@@ -26,6 +26,7 @@ from millrace.agent.client import FarmClient
 from millrace.agent.contract import ContractLoop, wait_until_delivered
 from millrace.agent.errors import CommandFailed, FarmCallError, NotRecognised, Refused, Stopped
 from millrace.agent.execution import Workshop, execute
+from millrace.agent.guard import Guard
 from millrace.agent.held import Held
 from millrace.agent.lease import Lease, boot_seconds
 from millrace.agent.logship import LogShipper, wait_until_empty
@@ -92,7 +93,8 @@ class Agent:
             clock=boot_seconds,
         )
         self._renew = RenewLoop(client, self._held, self._hear, boot_seconds)
-        self._watch = Watch(self._held, boot_seconds)
+        self._watch = Watch(self._held, boot_seconds, self._tell_guard)
+        self._guard = Guard(state.work, state.root / "guard.lock")
 
     def stop(self) -> None:
         """Drain and end; a second call ends running tasks at once."""
@@ -102,17 +104,24 @@ class Agent:
 
     def run(self) -> int:
         """Work until stopped; 0 after a clean end. Raises `StartError` if the farm does not take this worker."""
-        self._clear_up()
+        self._guard.start()
         try:
+            self._clear_up()
             self._begin()
+            self._work_until_stopped()
         except Stopped:
-            return 0
+            say("stop", "Stopped before the farm answered.")
+        finally:
+            self._ended.set()
+            self._guard.end()
+        return 0
+
+    def _work_until_stopped(self) -> None:
         self._start_threads()
         while not self._stop_requested.wait(0.2):
             if self._fault is not None:
                 self._join_anew()
         self._drain()
-        return 0
 
     # -- coming and going ------------------------------------------------------------------------------------------
 
@@ -215,6 +224,8 @@ class Agent:
             return
         if self._draining:
             attempt.stop(StopReason.INTERRUPTED)
+        # Before its first process: from then on somebody must be there to end it.
+        self._tell_guard(self._held.all())
         threading.Thread(target=self._execute, args=(attempt,), name=f"task {attempt.id}", daemon=True).start()
 
     def _execute(self, attempt: Attempt) -> None:
@@ -247,6 +258,11 @@ class Agent:
         self._asleep = status == "asleep"
         if status == "awake" or not len(self._held):
             self._membership.say_status(status)
+
+    def _tell_guard(self, attempts: list[Attempt]) -> None:
+        """Half the margin later than we would end them ourselves: the guard is for when we do not."""
+        late = {str(self._state.work / str(one.id)): (one.lease.abandon_at + one.lease.ends_at) / 2 for one in attempts}
+        self._guard.tell(late)
 
     def _outputs_missing(self, report: Report, message: str) -> None:
         say("report", f"The farm misses outputs; sending them again. {message}", level=WARNING, lease=report.lease)

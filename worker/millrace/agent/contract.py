@@ -88,8 +88,8 @@ class ContractLoop:
         """One contract call; returns the seconds until the next one is due."""
         claim, repeat = self._unanswered or _Claim(f"k{uuid.uuid4().hex}", self._wanted()), self._unanswered is not None
         reports = [one for one in self._outbox.oldest(MAX_REPORTS) if one.lease not in self._withheld][: self._batch]
-        # Reports want their answer now, and an outbox that waits for it would hold up a stop.
-        idle = not len(self._held) and not reports and not repeat
+        # Reports want their answer now: one that waits in the outbox would hold up its job, or a stop of ours.
+        idle = not len(self._held) and not len(self._outbox) and not repeat
         timeout = LONG_POLL_SECONDS if idle and claim.slots > 0 else 0.0
         body = self._body(claim, repeat, timeout, reports)
         self._unanswered = claim if claim.slots > 0 else None
@@ -123,7 +123,8 @@ class ContractLoop:
         self._hear(told)
         # After a claim there may be more where it came from; after the last report the farm may be asked to wait for
         # work.
-        more = bool(answer.get("assignments") or (reports and not len(self._held))) and self._wanted() > 0
+        idle = not len(self._held) and not len(self._outbox)
+        more = bool(answer.get("assignments") or (reports and idle)) and self._wanted() > 0
         return 0.0 if more or len(self._outbox) > len(self._withheld) else told.poll_seconds
 
     def _settle(self, report: Report, verdict: JsonObject) -> None:

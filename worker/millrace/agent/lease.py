@@ -47,4 +47,8 @@ class Lease:
     @property
     def abandon_at(self) -> float:
         """The task's processes must be gone from here on; at most a fifth of a short lease is given up."""
-        return self.counted_from + self.lease_seconds - min(MARGIN_SECONDS, self.lease_seconds / 5)
+        return self.ends_at - min(MARGIN_SECONDS, self.lease_seconds / 5)
+
+    @property
+    def ends_at(self) -> float:
+        return self.counted_from + self.lease_seconds

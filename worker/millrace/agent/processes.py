@@ -135,15 +135,20 @@ def end_leftovers(work_root: Path) -> list[int]:
     """Kill what an agent that died here left running; returns the pids. Called once at start, under the state lock."""
     killed: list[int] = []
     for note in sorted(work_root.glob("*.pid")):
-        noted = read_json(note) or {}
-        pid = noted.get("pid")
-        # The same number with another start time is somebody else's process.
-        leader = pid if isinstance(pid, int) and started_at(pid) == noted.get("started") else -1
-        killed += _kill_until_gone(leader, note.with_suffix(""))
+        killed += end_work(note.with_suffix(""))
         note.unlink(missing_ok=True)
     for folder in (path for path in work_root.iterdir() if path.is_dir()):
-        killed += _kill_until_gone(-1, folder)
+        killed += end_work(folder)
     return killed
+
+
+def end_work(work: Path) -> list[int]:
+    """Kill every process that works in `work`; returns the pids."""
+    noted = read_json(work.with_name(work.name + ".pid")) or {}
+    pid = noted.get("pid")
+    # The same number with another start time is somebody else's process.
+    leader = pid if isinstance(pid, int) and started_at(pid) == noted.get("started") else -1
+    return _kill_until_gone(leader, work)
 
 
 def _kill_until_gone(leader: int, work: Path) -> list[int]:

@@ -71,8 +71,8 @@ class RenewLoop:
 class Watch:
     """Ends attempts whose lease or whose allowed time runs out."""
 
-    def __init__(self, held: Held, clock: Clock) -> None:
-        self._held, self._clock = held, clock
+    def __init__(self, held: Held, clock: Clock, tell_guard: Callable[[list[Attempt]], None]) -> None:
+        self._held, self._clock, self._tell_guard = held, clock, tell_guard
 
     def run(self, stopping: threading.Event) -> None:
         """The body of the watch thread."""
@@ -81,6 +81,7 @@ class Watch:
 
     def turn(self) -> None:
         now = self._clock()
+        self._tell_guard(self._held.all())
         for attempt in self._held.all():
             reason = self._over(attempt, now)
             if reason is not None and attempt.reason != reason:

@@ -65,7 +65,7 @@ class StateFolder:
     def lock(self) -> IO[str]:
         """Hold the folder until the returned file is closed. Raises `StartError` (exit 2) naming the holder."""
         file = open(self.root / "lock", "a+", encoding="utf-8")  # noqa: SIM115 - open is what holds the lock
-        if not _try_lock(file):
+        if not try_lock(file):
             file.seek(0)
             holder = file.read().strip() or "another process"
             file.close()
@@ -99,7 +99,8 @@ def _slug(text: str) -> str:
 if sys.platform == "win32":
     import msvcrt
 
-    def _try_lock(file: IO[str]) -> bool:
+    def try_lock(file: IO[str]) -> bool:
+        """Take the lock of `file` if it is free."""
         try:
             # Far behind the text, so that others can still read who holds it.
             file.seek(1_000_000)
@@ -111,7 +112,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _try_lock(file: IO[str]) -> bool:
+    def try_lock(file: IO[str]) -> bool:
+        """Take the lock of `file` if it is free; whoever inherits the open file shares it."""
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
