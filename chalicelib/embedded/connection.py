@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 from chalicelib.embedded.answers import Answer, refusal
 from chalicelib.embedded.http1 import Head, Refused, parse_head, render_head
-from chalicelib.embedded.incoming import Body, CutOff, Incoming
+from chalicelib.embedded.incoming import IDLE_SECONDS, Body, CutOff, Incoming
 
 logger = logging.getLogger(__name__)
 
 Respond = Callable[[Head, Body, str], Answer]
-SEND_SECONDS = 60.0
+SEND_SECONDS = IDLE_SECONDS  # the same, since each change of a time limit is a system call
 LINGER_SECONDS = 10.0
 _ONE_WRITE_BYTES = 64 * 1024
 _WORTH_DRAINING_BYTES = 256 * 1024
@@ -85,7 +85,8 @@ class Connection:
         try:
             bodiless = answer.status in _BODILESS
             head = render_head(answer.status, answer.headers, length=None if bodiless else answer.length, close=close)
-            self._socket.settimeout(SEND_SECONDS)
+            if self._socket.gettimeout() != SEND_SECONDS:
+                self._socket.settimeout(SEND_SECONDS)
             if is_head or bodiless:
                 self._socket.sendall(head)
             elif part is not None:

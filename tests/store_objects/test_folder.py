@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -179,3 +181,34 @@ def test_a_disk_that_takes_nothing_is_unavailable(folder: FileObjectStore, monke
         folder.put("blobs/x", b"x")
     assert folder.get("blobs/x") is None
     assert os.listdir(folder.incoming) == []
+
+
+PUTTER = """
+import sys, time
+from pathlib import Path
+from chalicelib.store.files import FileObjectStore
+
+class Clock:
+    def now(self): return time.time_ns() // 1_000_000
+
+objects = FileObjectStore(Path(sys.argv[1]), b"a secret", clock=Clock())
+for number in range(10**6):
+    objects.put(f"logs/{number % 7}/{number}", b"%d" % number * 5000)
+    print(number, flush=True)
+"""
+
+
+def test_a_killed_process_leaves_what_it_acknowledged_and_nothing_half(tmp_path: Path, clock: StillClock) -> None:
+    command = [sys.executable, "-c", PUTTER, str(tmp_path / "objects")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as putter:
+        assert putter.stdout is not None
+        lines = [putter.stdout.readline() for _ in range(100)]
+        putter.kill()
+        lines += putter.stdout.readlines()
+    acknowledged = [int(line) for line in lines if line.endswith("\n")]
+    folder = FileObjectStore(tmp_path / "objects", b"a secret", clock=clock)
+    for number in acknowledged:
+        assert folder.get(f"logs/{number % 7}/{number}") == b"%d" % number * 5000
+    for head in folder.list("logs/"):
+        number = int(head.key.rpartition("/")[2])
+        assert head.size == len(b"%d" % number * 5000)
