@@ -57,6 +57,14 @@ def test_an_unknown_command_fails_the_task_naming_the_known_ones(manager: Manage
     assert "unknown command 'fry_egg'" in error and "concatenate_videos" in error
 
 
+def test_an_input_that_was_never_uploaded_fails_the_task_naming_it(manager: Manager, start_agent: StartAgent) -> None:
+    absent = {"name": "film.mp4", "blob": "77", "size": None, "sha256": None}
+    manager.queue("1", ("echo", {"message": "never"}), inputs=[absent])
+    start_agent()
+    report = manager.wait_for_outcome("1")
+    assert report["outcome"] == "failed" and "input 'film.mp4': the farm has no content" in report["error"]
+
+
 def test_as_many_tasks_run_at_once_as_there_are_slots(
     manager: Manager, start_agent: StartAgent, tmp_path: Path
 ) -> None:

@@ -49,17 +49,19 @@ def make_video(folder: Path, name: str, suffix: str = "mp4", sound: bool = True)
     return path
 
 
-def transcode(bench: Workbench, source: Path) -> tuple[Timeline, Timeline, dict[str, object]]:
+def transcode(
+    bench: Workbench, source: Path, piece: str = "mov", track: str = "m4a"
+) -> tuple[Timeline, Timeline, dict[str, object]]:
     """Split, convert, encode the sound, join; gives the video's and the sound's timeline and what the split said."""
     split = bench.run("split_video", input=str(source), segment_seconds=2)
     converted = []
-    for index, piece in enumerate(split.outputs):
-        converted.append(f"out_{index:05d}.mp4")
-        bench.run("convert_segment", input=piece, output=converted[-1], extra_args=FAST)
-    bench.run("encode_track", input=str(source), ranges=None, output="sound.m4a")
+    for index, part in enumerate(split.outputs):
+        converted.append(f"out_{index:05d}.{piece}")
+        bench.run("convert_segment", input=part, output=converted[-1], extra_args=FAST)
+    bench.run("encode_track", input=str(source), ranges=None, output=f"sound.{track}")
     frames = split.result["frames"]
     bench.run(
-        "join_segments", inputs=converted, audio="sound.m4a", format="mp4", output="r.mp4", expected_frames=frames
+        "join_segments", inputs=converted, audio=f"sound.{track}", format="mp4", output="r.mp4", expected_frames=frames
     )
     result = bench.work / "r.mp4"
     return timeline(bench.context, result), timeline(bench.context, result, "a:0"), dict(split.result)
@@ -81,6 +83,18 @@ def test_the_joined_video_has_every_frame_at_its_time_and_its_sound(
     assert abs(picture.seconds - before.seconds) <= longest_frame
     times = zip(before.shown_at, picture.shown_at, strict=True)
     assert max(abs((a - before.starts_at) - (b - picture.starts_at)) for a, b in times) < 0.005
+    assert abs(picture.ends_at - sound.ends_at) < 0.05
+
+
+@pytest.mark.parametrize("name", ["29.97", "variable"])
+def test_pieces_in_matroska_are_joined_as_exactly_as_it_can_tell(bench: Workbench, tmp_path: Path, name: str) -> None:
+    source = make_video(tmp_path, name)
+    before = timeline(bench.context, source)
+    picture, sound, _ = transcode(bench, source, piece="mkv", track="mka")
+    assert picture.frames == before.frames
+    assert abs(picture.seconds - before.seconds) < 0.05
+    times = zip(before.shown_at, picture.shown_at, strict=True)
+    assert max(abs((a - before.starts_at) - (b - picture.starts_at)) for a, b in times) < 0.002
     assert abs(picture.ends_at - sound.ends_at) < 0.05
 
 

@@ -148,7 +148,7 @@ class ContractLoop:
         try:
             self._take(Assignment.from_wire(wire), sent_at)
         except (BadAnswer, TypeError, ValueError, AttributeError) as error:
-            say("claim", f"The farm gave a task this worker cannot read: {error}", level=ERROR)
+            say("claim", f"The farm gave a task that cannot be run: {error}", level=ERROR)
             self._refuse_task(wire, str(error))
 
     def _refuse_task(self, wire: JsonObject, problem: str) -> None:
@@ -157,7 +157,7 @@ class ContractLoop:
             lease = LeaseId.from_wire(wire)
         except (BadAnswer, AttributeError):
             return
-        self._outbox.put(Report(lease, "failed", None, f"this worker cannot read the assignment: {problem}"))
+        self._outbox.put(Report(lease, "failed", None, f"the assignment cannot be run: {problem}"))
 
     def _refused(self, refusal: Refused, reports: Sequence[Report]) -> float:
         """The whole call was refused. About ourselves: up to the agent. Else one report may be to blame: find it

@@ -73,6 +73,8 @@ class InputBlob:
     def from_wire(cls, source: JsonObject) -> InputBlob:
         name = _get(source, "name", str, "input")
         where = f"input {name!r}"
+        if source.get("sha256") is None:
+            raise BadAnswer(f"{where}: the farm has no content for blob {source.get('blob')}; was it ever uploaded?")
         return cls(
             name,
             _get(source, "blob", str, where),

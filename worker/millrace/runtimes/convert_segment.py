@@ -32,8 +32,8 @@ def convert_segment(context: Context, settings: Settings) -> Produced:
     total = timeline(context, source)
     until = float(total.ends_at) if end is None else min(end, float(total.ends_at))
     ranged = start > 0 or end is not None
-    lasts = total.cut_at(until) - total.cut_at(start) if ranged else media.lasts_noted
-    args = [*_input(source, start, end), *_encoding(settings, ranged), *(note_length(lasts) if lasts else [])]
+    lasts = total.cut_at(until) - total.cut_at(start) if ranged else media.lasts_noted or total.seconds
+    args = [*_input(source, start, end), *_encoding(settings, ranged), *note_length(lasts)]
     target = inside(context.work, name, "output")
     convert(context, "convert_segment", [*args, str(target)], until - start, "converting")
     made = timeline(context, target)
