@@ -29,13 +29,15 @@ def moto_client() -> Iterator[Any]:
 
 def dynamo_table(client: Any, now: Callable[[], float] = time.monotonic) -> DynamoTable:
     """A new, empty table; making one is much quicker than making a client."""
-    return dynamo_table_with(client, INDEXES)
+    return dynamo_table_with(client, INDEXES, now)
 
 
-def dynamo_table_with(client: Any, indexes: Mapping[str, tuple[str, ...]]) -> DynamoTable:
+def dynamo_table_with(
+    client: Any, indexes: Mapping[str, tuple[str, ...]], now: Callable[[], float] = time.monotonic
+) -> DynamoTable:
     name = f"farm-{next(_table_numbers)}"
     create_table(client, name, indexes)
-    return DynamoTable(client, name, indexes)
+    return DynamoTable(client, name, indexes, now=now)
 
 
 def put_task(name: str, **fields: Any) -> Put:

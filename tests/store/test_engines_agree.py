@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.core.ports import (
@@ -37,7 +37,7 @@ from chalicelib.store.sqlite import SqliteTable
 from tests.engines.simulated import SimulatedClock, SimulatedTable
 from tests.store.engines import INDEXES, dynamo_table
 
-EXAMPLES = 100
+EXAMPLES = 60
 """More than the quick profile's, still some ten seconds; moto is the slow one."""
 
 # Few keys and few values, so that operations meet each other's effects. Each field keeps to one kind of value,
@@ -184,7 +184,12 @@ def projected(item: Item, index: str | None) -> Item:
     return {field: item[field] for field in fields if field in item}
 
 
-@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+# Without shrinking, which would take minutes here: a story is short enough to read.
+@settings(
+    max_examples=EXAMPLES,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(beginning=beginnings, story=st.lists(calls, min_size=6, max_size=16))
 def test_three_engines_give_the_same_answers(dynamo_client: Any, beginning: list[Item], story: list[Any]) -> None:
     first = ("write_many", [[Put(item)] for item in beginning])
