@@ -19,6 +19,7 @@ from millrace.agent.outbox import Outbox
 from millrace.agent.protocol import Assignment, InputBlob, LeaseId, Output, Report
 from millrace.agent.renewal import Watch
 from millrace.agent.retrying import Backoff
+from millrace.agent.run import run_worker
 from millrace.agent.state import StateFolder, default_state_root
 from millrace.agent.tasklog import Delivery, TaskLog
 from millrace.agent.transfer import Transfer
@@ -207,6 +208,12 @@ def test_an_input_with_a_wrong_checksum_is_an_error_that_names_it(
     assert not (tmp_path / "work" / "film.mp4").exists()
 
 
+def test_two_inputs_of_one_name_are_refused(manager: Manager, transfer: Transfer, tmp_path: Path) -> None:
+    wanted = [InputBlob("in", **manager.store(content)) for content in (b"one", b"two")]
+    with pytest.raises(CommandFailed, match="the same name"):
+        transfer.fetch(wanted, tmp_path / "work", lambda seconds: None)
+
+
 def test_an_input_the_farm_does_not_have_is_an_error_that_names_it(transfer: Transfer, tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match=r"input 'in': .* unknown blob"):
         fetch(transfer, InputBlob("in", "404", 1, "ab" * 32), tmp_path)
@@ -269,6 +276,18 @@ def test_each_farm_and_name_has_a_state_folder_of_its_own(monkeypatch: pytest.Mo
     folder = tmp_path / "millrace" / "worker"
     assert default_state_root("http://farm.example:8000/", "node 7") == folder / "farm.example-8000" / "node-7"
     assert default_state_root("https://farm.example/api", "../x") == folder / "farm.example-api" / "x"
+
+
+def test_the_secret_of_one_farm_is_not_told_to_another(tmp_path: Path) -> None:
+    state = StateFolder.prepared(tmp_path / "s")
+    state.keep(Credentials("7", "secret"), "http://one")
+    assert state.credentials("http://one") == Credentials("7", "secret")
+    assert state.credentials("http://two") is None
+
+
+def test_a_worker_without_a_usable_farm_url_or_interpreter_does_not_start(tmp_path: Path) -> None:
+    assert run_worker("farm:8000", state_dir=tmp_path) == 2
+    assert run_worker("http://farm:8000", state_dir=tmp_path, runtimes=["cobol"]) == 2
 
 
 def test_a_state_folder_is_held_by_one_agent_at_a_time(tmp_path: Path) -> None:

@@ -114,13 +114,14 @@ def test_sigterm_gives_a_task_back_that_does_not_finish_in_time(
 
 
 def test_a_second_signal_ends_at_once(manager: Manager, start_process: StartProcess, tmp_path: Path) -> None:
-    manager.queue("1", waiting_for(tmp_path / "never", tmp_path / "pid"))
+    stubborn = f"sh -c 'trap \"\" TERM; echo $$ > {tmp_path}/pid; while :; do sleep 0.1; done'"
+    manager.queue("1", ("exec", {"cmd": stubborn}))
     agent = start_process(grace_seconds=300)
     number_in(tmp_path / "pid")
     agent.send_signal(signal.SIGTERM)
     manager.wait_for(lambda: manager.calls[-1][1].get("slots") == 0)
     agent.send_signal(signal.SIGINT)
-    assert agent.wait(10) == 0
+    assert agent.wait(4) == 0
     assert manager.outcomes["1", 1]["outcome"] == "interrupted"
 
 

@@ -182,7 +182,7 @@ class Agent:
         self._draining = True
         self._let_finish()
         self._held.stop_all(StopReason.INTERRUPTED)
-        self._held.wait_until_empty(10.0)
+        self._await_ends()
         flush_seconds = 2.0 if self._hurry.is_set() else self._options.flush_seconds
         delivered = wait_until_delivered(self._outbox, self._contract, flush_seconds)
         delivered = wait_until_empty(self._logs, flush_seconds if delivered else 0.0) and delivered
@@ -204,6 +204,14 @@ class Agent:
         while not self._hurry.is_set() and (deadline is None or time.monotonic() < deadline):
             if self._held.wait_until_empty(0.1):
                 return
+
+    def _await_ends(self) -> None:
+        """Stopped tasks have their notice; in a hurry they are killed at once. One that hangs in a transfer is left."""
+        deadline = time.monotonic() + 10.0
+        while not self._held.wait_until_empty(0.1) and time.monotonic() < deadline:
+            if self._hurry.is_set():
+                for attempt in self._held.all():
+                    attempt.kill()
 
     def _wait_or_stop(self, seconds: float) -> None:
         if self._stop_requested.wait(seconds):

@@ -93,6 +93,12 @@ class Attempt:
         if process is not None:
             threading.Thread(target=process.end, args=(self._grace_seconds(),), name=f"end {self.id}").start()
 
+    def kill(self) -> None:
+        """End the running command without notice; the attempt was stopped before, and nobody waits any longer."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
     def check(self) -> None:
         """Raises `Stopped` when the attempt must not go on."""
         if self.stopping.is_set():

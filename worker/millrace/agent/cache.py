@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 DEFAULT_LIMIT_BYTES = 20 * 1024**3
+_PART_DAYS = 1
 _UNTOUCHED_NS = 1_000_000_000
 """The modification time of every cached file: one second after 1970. The access time says when it was last used."""
 
@@ -31,6 +32,7 @@ class BlobCache:
         self._limit_bytes = limit_bytes
         self._lock = threading.Lock()
         self._busy: dict[str, threading.Lock] = {}
+        self._clear_drafts()
 
     @contextmanager
     def only_one(self, sha256: str) -> Iterator[None]:
@@ -81,6 +83,12 @@ class BlobCache:
         except OSError:
             draft.unlink(missing_ok=True)
 
+    def _clear_drafts(self) -> None:
+        """What a crash left: unfinished copies; downloads that nobody has gone on with for a day."""
+        for path in (*self._folder.glob("*.copy"), *self._folder.glob("*.part")):
+            if path.suffix == ".copy" or time.time() - path.stat().st_mtime > _PART_DAYS * 86400:
+                path.unlink(missing_ok=True)
+
     def _make_room(self, keep: Path) -> None:
         with self._lock:
             files = [(path, path.stat()) for path in self._folder.iterdir() if path.is_file()]
@@ -98,5 +106,8 @@ def lay(source: Path, target: Path) -> None:
     """Make `source` appear at `target`: a hard link, or a copy where the file system has none."""
     try:
         os.link(source, target)
+    except FileExistsError:
+        # Copying would write through a link that is there already, into the cache.
+        raise
     except OSError:
         shutil.copyfile(source, target)

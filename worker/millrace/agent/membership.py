@@ -58,7 +58,7 @@ class Membership:
         A farm that no longer knows us gets a new registration, once; if it then refuses its own new worker,
         `StartError`.
         """
-        known = self._state.credentials()
+        known = self._state.credentials(self._client.farm_url)
         if known is not None:
             self._client.use(known)
             try:
@@ -91,7 +91,9 @@ class Membership:
                 " (a token with scope 'worker' is needed: --token or MILLRACE_TOKEN)" if refusal.status == 401 else ""
             )
             raise StartError(f"the farm does not register this worker: {refusal}{hint}", 1) from refusal
-        credentials = Credentials(str(answer["id"]), str(answer["secret"]))
+        if not isinstance(answer.get("secret"), str) or "id" not in answer:
+            raise StartError(f"{self._client.farm_url} gave no secret for the worker: is it a Millrace manager?", 1)
+        credentials = Credentials(str(answer["id"]), answer["secret"])
         self._state.keep(credentials, self._client.farm_url)
         self._client.use(credentials)
         say("register", "Registered with the farm.", worker=credentials.worker_id, farm=self._client.farm_url)

@@ -95,11 +95,11 @@ class ProcessTree:
 
     def end(self, grace_seconds: float) -> None:
         """Notify, wait up to `grace_seconds` for every process of the tree, kill what is left, forget the note."""
-        if grace_seconds > 0 and self._signal(_TERMINATE):
+        if self._signal(_TERMINATE if grace_seconds > 0 else _KILL):
             deadline = time.monotonic() + grace_seconds
             while time.monotonic() < deadline and self._members():
                 time.sleep(POLL_SECONDS)
-        self.kill()
+            self.kill()
         self._note.unlink(missing_ok=True)
 
     def _members(self) -> list[int]:
@@ -174,13 +174,20 @@ def _send(pid: int, number: int) -> None:
     try:
         if sys.platform == "win32":
             subprocess.run(["taskkill", "/T", "/F", "/PID", str(pid)], capture_output=True, check=False)
-        elif os.getpgid(pid) == pid:
-            os.killpg(pid, number)
         else:
-            os.kill(pid, number)
+            _send_to_group_or_process(pid, number)
     except (ProcessLookupError, PermissionError):
         # Gone meanwhile, or it changed its user: nothing an unprivileged agent can do.
         pass
+
+
+def _send_to_group_or_process(pid: int, number: int) -> None:
+    if sys.platform != "win32":
+        try:
+            # A group outlives its leader: its number may be all that is left to reach the others by.
+            os.killpg(pid, number)
+        except ProcessLookupError:
+            os.kill(pid, number)
 
 
 def _group_alive(group: int) -> bool:

@@ -51,10 +51,13 @@ class StateFolder:
     def work(self) -> Path:
         return self.root / "work"
 
-    def credentials(self) -> Credentials | None:
-        """Who we were at the last start, or None when the worker has yet to register."""
+    def credentials(self, farm_url: str) -> Credentials | None:
+        """Who we were on this farm at the last start, or None when the worker has yet to register there."""
         found = read_json(self.root / "identity.json")
-        if not found or not isinstance(found.get("id"), str) or not isinstance(found.get("secret"), str):
+        # The secret of one farm is not for another's ears.
+        if not found or found.get("farm") != farm_url:
+            return None
+        if not isinstance(found.get("id"), str) or not isinstance(found.get("secret"), str):
             return None
         return Credentials(found["id"], found["secret"])
 

@@ -44,7 +44,10 @@ class Transfer:
 
     def fetch(self, inputs: Iterable[InputBlob], work: Path, wait: Wait) -> None:
         """Lay every input into `work`."""
-        _all_at_once(lambda one: self._fetch_one(one, work, wait), list(inputs))
+        inputs = list(inputs)
+        if len({one.name for one in inputs}) < len(inputs):
+            raise CommandFailed("two inputs of the task have the same name")
+        _all_at_once(lambda one: self._fetch_one(one, work, wait), inputs)
 
     def publish(self, names: Iterable[str], work: Path, wait: Wait) -> tuple[Output, ...]:
         """Store every named file of `work` on the farm; `CommandFailed` if one was not produced."""

@@ -50,7 +50,7 @@ def _range(settings: Settings) -> tuple[float, float | None]:
 def _input(source: Path, start: float, end: float | None) -> list[str]:
     seek = ["-ss", f"{start:.6f}"] if start > 0 else []
     stop = ["-to", f"{end:.6f}"] if end is not None else []
-    return [*seek, *stop, "-i", str(source), "-map", "0:v:0", "-an", "-sn", "-dn"]
+    return [*seek, *stop, "-i", str(source), "-map", "0:V:0", "-an", "-sn", "-dn"]
 
 
 def _encoding(settings: Settings, ranged: bool) -> list[str]:

@@ -100,7 +100,9 @@ def probe(context: Context, path: Path) -> Media:
 
 def media_from(lines: Sequence[str]) -> Media:
     """Reads `Stream #0:0(und): Video: h264 (High) (avc1 …), yuv420p, 320x240, 29.97 fps, 29.97 tbr, 30k tbn`."""
-    video = next((line for line in lines if re.match(r"\s*Stream #0:\d.*: Video: ", line)), None)
+    pictures = [line for line in lines if re.match(r"\s*Stream #0:\d.*: Video: ", line)]
+    # A cover picture is a stream too, and no video.
+    video = next((line for line in pictures if "(attached pic)" not in line), None)
     has_audio = any(re.match(r"\s*Stream #0:\d.*: Audio: ", line) for line in lines)
     if video is None:
         return Media(None, "0/1", has_audio)
@@ -122,7 +124,7 @@ def _rate(printed: str, thousands: str) -> str:
     return f"{rate.numerator}/{rate.denominator}"
 
 
-def timeline(context: Context, path: Path, stream: str = "v:0") -> Timeline:
+def timeline(context: Context, path: Path, stream: str = "V:0") -> Timeline:
     """The packets of a stream of `path`, exact to its time base. Reads the file once and decodes nothing."""
     time_base = Fraction(1)
     packets: list[tuple[Fraction, Fraction]] = []

@@ -52,7 +52,7 @@ def _cut(context: Context, source: Path, media: Media, frames: Timeline, segment
 def _split(
     context: Context, source: Path, how: list[str], suffix: str, total_seconds: float, segment_seconds: float
 ) -> list[Path]:
-    args = ["-i", str(source), "-map", "0:v:0", *how, "-an", "-sn", "-dn"]
+    args = ["-i", str(source), "-map", "0:V:0", *how, "-an", "-sn", "-dn"]
     args += ["-f", "segment", "-segment_time", f"{segment_seconds:g}", "-reset_timestamps", "1"]
     args += [str(context.work / f"segment_%05d.{suffix}")]
     convert(context, "split_video", args, total_seconds, "splitting")
