@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from chalicelib.edge import refusals
 from chalicelib.embedded.http1 import Refused
 from chalicelib.embedded.ranges import NotSatisfiable, requested_range
 
-JSON_TYPE = ("Content-Type", "application/json")
+CONTENT_TYPE = "Content-Type"
+JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,30 +38,31 @@ class Answer:
         return len(self.body) if self.part is None else self.part.length
 
 
-def json_answer(status: int, body: Mapping[str, Any], *, headers: Mapping[str, str] | None = None) -> Answer:
-    return Answer(status, (JSON_TYPE, *(headers or {}).items()), json.dumps(body).encode())
+def json_answer(status: int, body: Mapping[str, Any], content_type: str = JSON) -> Answer:
+    return Answer(status, ((CONTENT_TYPE, content_type),), json.dumps(body).encode())
 
 
-def refusal(refused: Refused) -> Answer:
-    """The server's own errors look like those of the protocol at the root: code, status, message."""
-    body = {"code": refused.status, "status": "error", "message": refused.message}
-    answer = json_answer(refused.status, body, headers=refused.headers)
-    return Answer(answer.status, answer.headers, answer.body, close=refused.close)
+def refusal(refused: Refused, path: str = "/") -> Answer:
+    """The server's own errors, in the words of the room that the path belongs to."""
+    content_type, body = refusals.refusal(path, refused.status, refused.message)
+    headers = ((CONTENT_TYPE, content_type), *refused.headers.items())
+    return Answer(refused.status, headers, json.dumps(body).encode(), close=refused.close)
 
 
 def file_answer(
     file: BinaryIO, size: int, headers: tuple[tuple[str, str], ...], request_headers: Mapping[str, str]
 ) -> Answer:
-    """The whole file (200), the single range that was asked for (206), or 416. Takes over the open file."""
+    """The whole file (200) or the single range that was asked for (206). Takes over the open file. Raises Refused."""
     headers = (*headers, ("Accept-Ranges", "bytes"))
     try:
         # Without validators we cannot tell whether If-Range holds, and then the whole is right.
         wanted = None if "if-range" in request_headers else requested_range(request_headers.get("range"), size)
     except NotSatisfiable:
         file.close()
-        return refusal(Refused(416, f"the object has {size} bytes", headers={"Content-Range": f"bytes */{size}"}))
+        content_range = {"Content-Range": f"bytes */{size}"}
+        raise Refused(416, f"the object has {size} bytes", headers=content_range) from None
     if wanted is None:
         return Answer(200, headers, part=FilePart(file, 0, size))
     offset, length = wanted
-    content_range = ("Content-Range", f"bytes {offset}-{offset + length - 1}/{size}")
-    return Answer(206, (*headers, content_range), part=FilePart(file, offset, length))
+    headers = (*headers, ("Content-Range", f"bytes {offset}-{offset + length - 1}/{size}"))
+    return Answer(206, headers, part=FilePart(file, offset, length))

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs
 
 from chalice.app import Chalice, Request
 
-from chalicelib.embedded.answers import JSON_TYPE, Answer, file_answer
+from chalicelib.embedded.answers import CONTENT_TYPE, JSON, Answer, file_answer
 from chalicelib.embedded.http1 import Head, Refused
 from chalicelib.embedded.routing import Match
 from chalicelib.embedded.spool import Payload
@@ -109,7 +109,7 @@ class Gateway:
         if keys:
             return self._object(keys[0], headers, head)
         if not any(name.lower() == "content-type" for name, _ in headers):
-            headers = (JSON_TYPE, *headers)
+            headers = ((CONTENT_TYPE, JSON), *headers)
         return Answer(result["statusCode"], headers, _body(result))
 
     def _object(self, key: str, headers: tuple[tuple[str, str], ...], head: Head) -> Answer:

@@ -13,7 +13,8 @@ from typing import Any
 from chalice.app import Chalice
 
 from chalicelib.core.ports import Clock
-from chalicelib.embedded.answers import Answer, json_answer, refusal
+from chalicelib.edge.refusals import PROBLEM_TYPE, is_api
+from chalicelib.embedded.answers import JSON, Answer, json_answer, refusal
 from chalicelib.embedded.gateway import Gateway
 from chalicelib.embedded.http1 import Head, Refused
 from chalicelib.embedded.incoming import Body, CutOff
@@ -47,17 +48,18 @@ class Service:
         try:
             return self._answer(head, body, peer)
         except Refused as refused:
-            return refusal(refused)
+            return refusal(refused, head.path)
         except CutOff:
             raise
         except Exception:
             logger.exception("The server failed on a request", extra={"action": "request_failed", "path": head.path})
-            return refusal(Refused(502, "the farm failed on this request; its log says why", close=True))
+            failed = Refused(502, "the farm failed on this request; its log says why", close=True)
+            return refusal(failed, head.path)
 
     def _answer(self, head: Head, body: Body, peer: str) -> Answer:
         refused = self._guard(head.method, head.path, head.headers, peer) if self._guard is not None else None
         if refused is not None:
-            return json_answer(*refused)
+            return json_answer(*refused, PROBLEM_TYPE if is_api(head.path) else JSON)
         if head.path.startswith(PREFIX):
             return self._door.answer(head, body)
         match = self._matched(head)

@@ -61,6 +61,22 @@ def test_an_unknown_path_is_404_in_the_words_of_the_old_protocol(server: Embedde
     connection.close()
 
 
+def test_below_the_farms_own_api_a_refusal_is_a_problem_document(app, objects) -> None:
+    def guard(method, path, headers, peer):
+        return (403, {"status": 403}) if path.endswith("guarded") else None
+
+    server = EmbeddedServer(app, objects, guard=guard)
+    server.start()
+    try:
+        unknown = requests.get(f"{server.url}/api/v1/nowhere", timeout=10)
+        assert (unknown.status_code, unknown.headers["Content-Type"]) == (404, "application/problem+json")
+        assert unknown.json()["detail"] == "No interface defined for URL"
+        guarded = requests.get(f"{server.url}/api/v1/guarded", timeout=10)
+        assert (guarded.status_code, guarded.headers["Content-Type"]) == (403, "application/problem+json")
+    finally:
+        server.stop()
+
+
 def test_a_method_the_path_does_not_know_is_405_with_allow(server: EmbeddedServer, session: requests.Session) -> None:
     answer = session.delete(f"{server.url}/worker/1/contract")
     assert answer.status_code == 405
