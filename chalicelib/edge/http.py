@@ -15,7 +15,6 @@ from typing import Any, BinaryIO
 
 from chalice import Blueprint, Response
 
-from ..core.farm import Farm
 from . import current
 
 NO_HEADERS: Mapping[str, str] = {}
@@ -114,6 +113,15 @@ def mount(blueprint: Blueprint, methods: list[str], path: str, view: View, on_er
     blueprint.route(path, methods=methods, content_types=["*/*"])(handler)
 
 
+def keep_accept(raw: Any) -> None:
+    """Remember what the client accepts; the middleware shows Chalice something else."""
+    raw.accept_as_sent = raw.headers.get("accept", "")
+
+
+def accept_of(raw: Any) -> str:
+    return str(getattr(raw, "accept_as_sent", raw.headers.get("accept", "")))
+
+
 def _request(raw: Any) -> Request:
     context = raw.context
     spool = context.get("spool")
@@ -121,7 +129,7 @@ def _request(raw: Any) -> Request:
     return Request(
         method=raw.method,
         path=context.get("path") or raw.path,
-        headers={name.lower(): value for name, value in raw.headers.items()},
+        headers={**{name.lower(): value for name, value in raw.headers.items()}, "accept": accept_of(raw)},
         query={name: multi[name] for name in multi},
         body=raw.raw_body or b"",
         spool=Spool(**spool) if spool else None,
@@ -130,7 +138,7 @@ def _request(raw: Any) -> Request:
 
 
 def _response(reply: Reply) -> Response:
-    headers = dict(reply.headers)
+    headers: dict[str, str | list[str]] = dict(reply.headers)
     if reply.content_type is not None:
         headers["Content-Type"] = reply.content_type
     return Response(body=reply.body, status_code=reply.status, headers=headers)

@@ -1,0 +1,99 @@
+"""What every room's requests and replies pass through: the remedies for Chalice's treatment of bytes and errors.
+
+`install(app)` is called once, before rooms are registered: middleware is global, and the first is outermost.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+from chalice import Chalice, Response
+from chalice.app import CaseInsensitiveMapping
+
+from . import current
+from .guard import make_guard
+from .http import accept_of, keep_accept
+from .refusals import API, refusal
+
+GetResponse = Callable[[Any], Response]
+Headers = dict[str, str | list[str]]
+
+
+def install(app: Chalice) -> None:
+    """Every content type is binary (else API Gateway decodes uploads as text); all replies are bytes."""
+    app.api.binary_types = ["*/*"]
+    app.middleware("http")(wire)
+    if not _has_our_server_in_front():
+        app.middleware("http")(guarded)
+    app.route("/", methods=["GET"], content_types=["*/*"])(_front_page(app))
+
+
+def wire(event: Any, get_response: GetResponse) -> Response:
+    """`event` is None when the request names no route; Chalice then answers by itself.
+
+    With binary types `*/*` Chalice refuses requests that do not accept binary, so it is shown one that does.
+    """
+    if event is not None:
+        keep_accept(event)
+        event.headers = CaseInsensitiveMapping({**event.headers, "accept": "*/*"})
+    response = get_response(event)
+    if isinstance(response.body, dict) and "Code" in response.body:
+        response = _in_our_words(event.path if event is not None else "", response)
+    if isinstance(response.body, str):
+        response.body = response.body.encode()
+    return response
+
+
+def guarded(event: Any, get_response: GetResponse) -> Response:
+    """The guard, where the app itself is the front door. No browser leaves the Host header out."""
+    if event is None or "host" not in event.headers:
+        return get_response(event)
+    path = event.context.get("path") or event.path
+    headers = {name.lower(): value for name, value in event.headers.items()}
+    refused = make_guard(current.settings().auth)(event.method, path, headers, "")
+    if refused is None:
+        return get_response(event)
+    status, body = refused
+    return _json_response(status, refusal(path, status, "").content_type, body)
+
+
+def _has_our_server_in_front() -> bool:
+    """Its guard then knows how the farm was started. Lambda and the chalice command say by these that they run us."""
+    return not {"AWS_LAMBDA_FUNCTION_NAME", "AWS_CHALICE_CLI_MODE"}.intersection(os.environ)
+
+
+def _in_our_words(path: str, response: Response) -> Response:
+    """Chalice's own refusals (405, 415, 400) and failures (500)."""
+    status = response.status_code
+    kind, body = refusal(path, status, str(response.body.get("Message", "")))
+    headers = {name: value for name, value in response.headers.items() if name.lower() != "content-type"}
+    return _json_response(status, kind, body, headers)
+
+
+def _json_response(status: int, content_type: str, body: Any, headers: Headers | None = None) -> Response:
+    return Response(json.dumps(body).encode(), {**(headers or {}), "Content-Type": content_type}, status)
+
+
+def _front_page(app: Chalice) -> Callable[[], Response]:
+    def front_page() -> Response:
+        """Programs ask whether a farm is here; a person's browser names text/html."""
+        if "text/html" in accept_of(app.current_request).lower():
+            return Response(_PAGE.encode(), {"Content-Type": "text/html; charset=utf-8", "Vary": "Accept"}, 200)
+        return _json_response(200, "application/json", {"message": "Millrace"}, {"Vary": "Accept"})
+
+    return front_page
+
+
+_PAGE = f"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Millrace</title>
+<h1>Millrace</h1>
+<p>A compute farm answers here. It is driven by the <code>millrace</code> command and by its HTTP API, which is
+described in <a href="{API}/openapi.json">{API}/openapi.json</a>; <a href="{API}/farm">{API}/farm</a> says what runs
+here.</p>
+</html>
+"""
