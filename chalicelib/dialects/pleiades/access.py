@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from ...core import workers
 from ...core.access import Scope
-from ...core.errors import Forbidden
+from ...core.errors import Forbidden, NotFound
 from ...core.farm import Farm
 from ...core.ids import parse_id
-from ...core.model import Worker
+from ...core.model import Worker, WorkerId
 from ...edge import auth
 from ...edge.http import Request
 
@@ -25,14 +25,25 @@ def allow(farm: Farm, request: Request, *scopes: Scope) -> None:
 
 
 def native_worker(farm: Farm, request: Request, worker_id: str) -> Worker:
-    """The worker of the path, who has proved by its secret to be it."""
-    return auth.worker_of(farm, request, worker_id)
+    """The worker of the path, who has proved by its secret to be it. Natively there is no worker without one."""
+    worker = auth.worker_of(farm, request, worker_id)
+    if worker.secret_hash is None:
+        raise auth.Unauthenticated("this worker has no secret; register it with `worker` to speak natively")
+    return worker
 
 
 def any_worker(farm: Farm, request: Request, worker_id: str) -> Worker:
     """The worker of the path: with its secret if it has one, else as anybody who may work here."""
-    worker = workers.get(farm, parse_id(worker_id, "worker"))
-    if worker.secret_hash is not None:
-        return auth.worker_of(farm, request, worker_id)
     allow(farm, request, Scope.WORKER)
-    return worker
+    worker = workers.get(farm, parse_id(worker_id, "worker"))
+    return worker if worker.secret_hash is None else auth.worker_of(farm, request, worker_id)
+
+
+def speaker(farm: Farm, request: Request) -> WorkerId | None:
+    """The worker that shows its secret with this call; None for everybody else."""
+    user, secret = request.basic() or ("", "")
+    try:
+        worker = workers.get(farm, parse_id(user, "worker"))
+    except NotFound:
+        return None
+    return worker.id if workers.secret_fits(worker, secret) else None

@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
 
 from ...core.errors import BadInput, Conflict, Forbidden, NotFound, Unavailable
 from ...core.ports import ObjectMismatch, TableUnavailable
+from ...edge.auth import Unauthenticated
 from ...edge.http import Reply, Request, json_reply
+from ...edge.json_text import strict_json
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +30,6 @@ Body = TypeVar("Body", bound=BaseModel)
 
 class TooLarge(BadInput):
     """The body is too large for this way."""
-
-
-class Unauthenticated(Forbidden):
-    """No credentials, or wrong ones."""
 
 
 def ok(**fields: Any) -> Reply:
@@ -81,18 +78,12 @@ _STATUSES: tuple[tuple[type[Exception], int], ...] = (
 
 
 def json_object(request: Request, *, may_be_empty: bool = False) -> dict[str, Any]:
-    """The body as a JSON object, whatever its Content-Type says. Raises BadInput or TooLarge.
-
-    Refused as well: NaN and lone surrogates, which no store and no answer could carry.
-    """
+    """The body as a JSON object, whatever its Content-Type says. Raises BadInput or TooLarge."""
     if request.spool is not None:
         raise TooLarge(f"a JSON body of {request.spool.size} bytes is too large")
     if may_be_empty and not request.body.strip():
         return {}
-    try:
-        value = from_json(request.body, allow_inf_nan=False)
-    except ValueError as error:
-        raise BadInput(f"the body is not JSON: {error}") from None
+    value = strict_json(request.body)
     if not isinstance(value, dict):
         raise BadInput("the body must be a JSON object")
     return value

@@ -18,7 +18,7 @@ from ...core.jobs import Submission
 from ...core.model import Function, Job, Task
 from ...edge.http import Reply, Request
 from . import translate, updating
-from .access import allow
+from .access import allow, speaker
 from .envelope import json_object, ok, parsed
 from .wire import NewJob, NewLambda, UpdateJob, seconds
 
@@ -130,7 +130,7 @@ def _wait(farm: Farm, job_id: str, patience: int, is_over: Callable[[_Seen], boo
 def update_job(farm: Farm, request: Request, job_id: str) -> Reply:
     allow(farm, request, Scope.WORKER, Scope.OPERATE)
     seen = _look(farm, job_id)
-    updating.update(farm, seen.job, seen.task, parsed(UpdateJob, json_object(request)))
+    updating.update(farm, seen.job, seen.task, parsed(UpdateJob, json_object(request)), speaker(farm, request))
     return ok(message="Job found")
 
 

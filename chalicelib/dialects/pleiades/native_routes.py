@@ -19,6 +19,7 @@ from ...core.farm import Farm
 from ...core.lifecycle import Outcome
 from ...core.model import Task, Worker
 from ...edge.http import Reply, Request
+from ...edge.uuids import uuid_of
 from .access import allow, native_worker
 from .envelope import TooLarge, json_object, ok, parsed
 from .native_wire import (
@@ -35,7 +36,6 @@ from .native_wire import (
     SignOn,
     assignment,
     stop,
-    worker_uuid,
 )
 
 RECONCILE_EVERY_MS = 30_000
@@ -47,7 +47,7 @@ def register(farm: Farm, request: Request, body: dict[str, Any]) -> Reply:
     wanted = parsed(Registration, body)
     description = _checked(wanted)
     worker, secret = workers.register(farm, description, with_secret=True)
-    return ok(id=str(worker.id), runtime=list(worker.runtimes), secret=secret, uuid=worker_uuid(worker.id))
+    return ok(id=str(worker.id), runtime=list(worker.runtimes), secret=secret, uuid=uuid_of(worker.id))
 
 
 def sign_on(farm: Farm, request: Request, worker_id: str) -> Reply:

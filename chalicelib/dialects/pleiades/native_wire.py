@@ -7,7 +7,6 @@ so that one report cannot make a task's item too large to be written.
 from __future__ import annotations
 
 import json
-import uuid
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
@@ -83,7 +82,7 @@ class Registration(_Native):
 
 
 class SignOn(Registration):
-    held: list[LeaseId] = []
+    held: list[LeaseId] = Field(default=[], max_length=2000)
 
 
 class Nothing(_Native):
@@ -166,11 +165,6 @@ class Announcement(_Native):
 
     size: int
     sha256: Sha256
-
-
-def worker_uuid(worker_id: int) -> str:
-    """A worker's id in the form that protocols with UUIDs use: version 8 (RFC 9562), the id in its last 62 bits."""
-    return str(uuid.UUID(int=(8 << 76) | (2 << 62) | worker_id))
 
 
 def assignment(given: Assignment) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ...core.errors import BadInput, Conflict, LeaseLost, ObjectMissing
 from ...core.farm import Farm
 from ...core.leases import Report
 from ...core.lifecycle import JobStatus, Outcome, TaskStatus
-from ...core.model import Job, Output, Task
+from ...core.model import Job, Output, Task, WorkerId
 from ...core.ports import Set
 from ...core.records.items import to_json
 from . import translate
@@ -25,8 +25,11 @@ TRIES = 5
 """Updates of one job made at the same moment."""
 
 
-def update(farm: Farm, job: Job, task: Task | None, wanted: UpdateJob) -> None:
-    """Raises BadInput (word, output), Conflict (not from this state)."""
+def update(farm: Farm, job: Job, task: Task | None, wanted: UpdateJob, speaker: WorkerId | None) -> None:
+    """`speaker`: the worker that said who it is, and may then end only its own attempt; None for everybody else.
+
+    Raises BadInput (word, output), Conflict (not from this state, or not this worker's).
+    """
     asked = None if wanted.word is None else translate.state_named(wanted.word)
     if asked is None and (wanted.output or NO_BLOB) != NO_BLOB:
         raise BadInput("output counts only together with the status finished", field="output")
@@ -39,29 +42,29 @@ def update(farm: Farm, job: Job, task: Task | None, wanted: UpdateJob) -> None:
     if wanted.input is not None:
         _replace_input(farm, job, wanted.input)
     if asked is not None and asked is not State.RUNNING:
-        _move(farm, job, task, asked, wanted)
+        _move(farm, job, task, asked, wanted, speaker)
 
 
 def _conflict(state: State, asked: State | None) -> Conflict:
     return Conflict(f"the job is {state.value}; it cannot become {asked.value if asked else state.value}")
 
 
-def _move(farm: Farm, job: Job, task: Task | None, asked: State, wanted: UpdateJob) -> None:
+def _move(farm: Farm, job: Job, task: Task | None, asked: State, wanted: UpdateJob, speaker: WorkerId | None) -> None:
     if task is None or task.status is not TaskStatus.ACTIVE:
-        _move_unclaimed(farm, job, asked)
+        _move_unclaimed(farm, job, asked, speaker)
         return
     report = _REPORTS[asked](farm, wanted)
     try:
-        leases.report(farm, None, task.id, task.generation, report)
+        leases.report(farm, speaker, task.id, task.generation, report)
     except LeaseLost:
         now = translate.state_of(jobs.get(farm, job.id), farm.tasks.get(task.id))
         if now is not asked:
             raise _conflict(now, asked) from None
 
 
-def _move_unclaimed(farm: Farm, job: Job, asked: State) -> None:
-    """Nobody has it, so nobody can have finished it. Whoever wants it no more may cancel it."""
-    if asked is State.CANCELLED:
+def _move_unclaimed(farm: Farm, job: Job, asked: State, speaker: WorkerId | None) -> None:
+    """Nobody has it, so nobody can have finished it. Whoever wants it no more may cancel it, but for its workers."""
+    if asked is State.CANCELLED and speaker is None:
         jobs.cancel(farm, job.id)
     elif asked is not State.ENQUEUED:
         raise Conflict(f"no worker has the job; it cannot become {asked.value}")

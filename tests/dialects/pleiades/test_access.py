@@ -1,0 +1,88 @@
+"""Who may make which call, on a farm with tokens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import requests
+
+from chalicelib.config import Settings
+from chalicelib.core import access
+from chalicelib.edge import current
+from tests.dialects.pleiades.conftest import Site
+
+SELF = {"name": "n"}
+
+
+@pytest.fixture
+def closed(site: Site, settings: Settings) -> Site:
+    current.serve(site.farm, replace(settings, auth="token"))
+    return site
+
+
+def bearer(site: Site, *scopes: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {access.make_token(site.farm, 'test', scopes)}"}
+
+
+CALLS = [
+    ("POST", "/worker", {"runtime": ["lua54"]}, {"worker"}),
+    ("POST", "/worker", {"runtime": ["lua54"], "worker": SELF}, {"worker"}),
+    ("GET", "/worker/7", None, {"submit", "worker"}),
+    ("POST", "/worker/7/contract", {"timeout": 0}, {"worker"}),
+    ("POST", "/data", {"size": 0, "sha256": "0" * 64}, {"submit", "worker"}),
+    ("GET", "/data/7", None, {"submit", "worker"}),
+    ("GET", "/data/7/blob", None, {"submit", "worker"}),
+    ("POST", "/lambda", {"runtime": "lua54"}, {"submit"}),
+    ("GET", "/lambda/7", None, {"submit", "worker"}),
+    ("POST", "/job", {"lambda": "7"}, {"submit"}),
+    ("GET", "/job/7", None, {"submit", "worker"}),
+    ("POST", "/job/7", {"status": "cancelled"}, {"operate", "worker"}),
+    ("GET", "/job/7/trace", None, {"submit", "worker"}),
+    ("GET", "/sys/runt/stat", None, {"submit", "worker"}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "scopes"), CALLS)
+def test_a_call_needs_a_token_of_the_right_scope(
+    closed: Site, method: str, path: str, body: Any, scopes: set[str]
+) -> None:
+    def status(headers: dict[str, str]) -> int:
+        return requests.request(method, closed.url + path, json=body, headers=headers, timeout=10).status_code
+
+    assert status({}) == 401
+    assert status({"Authorization": "Bearer mr_wrong"}) == 401
+    for scope in ("submit", "operate", "worker", "admin"):
+        allowed = scope in scopes or scope == "admin" or (scope == "operate" and "submit" in scopes)
+        assert (status(bearer(closed, scope)) in (200, 404)) == allowed, scope
+        assert (status(bearer(closed, scope)) == 403) == (not allowed), scope
+
+
+@pytest.mark.parametrize("path", ["/ping", "/sys/version"])
+def test_whether_a_farm_is_here_anybody_may_ask(closed: Site, path: str) -> None:
+    assert closed.get(path).status_code == 200
+
+
+def test_a_worker_that_shows_its_secret_ends_only_its_own_attempt(closed: Site) -> None:
+    token = bearer(closed, "admin")
+    closed.session.headers.update(token)
+    one, other = (closed.post("/worker", {"runtime": ["lua54"], "worker": SELF}).json() for _ in range(2))
+    job, queued = closed.job(), closed.job()
+    del closed.session.headers["Authorization"]
+
+    def call(worker: dict[str, Any], path: str, body: Any) -> requests.Response:
+        return closed.post(path, body, auth=(worker["id"], worker["secret"]))
+
+    assert call(one, f"/worker/{one['id']}/contract", {"timeout": 0}).json()["job"] == job
+    assert call(other, f"/job/{job}", {"status": "finished"}).status_code == 409
+    assert call(other, f"/job/{queued}", {"status": "cancelled"}).status_code == 409
+    assert call(one, f"/job/{job}", {"status": "finished"}).status_code == 200
+
+
+def test_a_worker_moves_blobs_by_its_own_secret(closed: Site) -> None:
+    worker = closed.post("/worker", {"worker": SELF}, headers=bearer(closed, "worker")).json()
+    own = (worker["id"], worker["secret"])
+    blob = closed.post("/data", files={"file": ("x", b"hello")}, auth=own).json()["id"]
+    assert closed.get(f"/data/{blob}/blob", auth=own).content == b"hello"
+    assert closed.get(f"/data/{blob}/blob", auth=(worker["id"], "wrong")).status_code == 401

@@ -1,0 +1,49 @@
+"""Every recorded exchange of the protocol's sheet is answered as recorded, key for key, by every kind of server."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.config import Settings
+from chalicelib.core.farm import Farm
+from chalicelib.edge import current
+from tests.contract.replay import Differs, InProcess, OverHttp, replay
+from tests.dialects.pleiades.conftest import Site, the_app
+
+FOLDER = Path(__file__).parents[2] / "contract" / "pleiades"
+RECORDINGS = sorted(FOLDER.glob("*.json"))
+
+
+def read(path: Path) -> dict[str, Any]:
+    recording: dict[str, Any] = json.loads(path.read_text())
+    return recording
+
+
+def test_there_is_a_recording_for_every_example_of_the_sheet() -> None:
+    sources = {read(path)["source"] for path in RECORDINGS}
+    assert {f"protocols/pleiades.md section 14.{n}" for n in range(1, 16)} <= sources
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+def test_chalice_in_this_process_answers_as_recorded(farm: Farm, settings: Settings, path: Path) -> None:
+    current.serve(farm, replace(settings, delivery="inline"))
+    replay(read(path), InProcess(the_app()))
+
+
+def test_the_embedded_server_answers_as_recorded(site: Site) -> None:
+    transport = OverHttp()
+    for path in RECORDINGS:
+        replay(read(path), transport, site.url)
+    transport.close()
+
+
+def test_a_key_too_many_is_a_difference(farm: Farm, settings: Settings) -> None:
+    recording = read(FOLDER / "ping.json")
+    del recording["steps"][0]["response"]["json"]["message"]
+    with pytest.raises(Differs, match="keys"):
+        replay(recording, InProcess(the_app()))
