@@ -40,10 +40,10 @@ def run_worker(
 ) -> int:
     """Run a worker until it is stopped; returns the process's exit code.
 
-    0 after a clean stop (SIGTERM, SIGINT, `stop_event`, or the farm's wish), 1 when the farm refuses the worker, 2
-    when the state folder is in use or an argument is wrong. An absent farm is waited for. `state_dir` is this worker's own folder; by default
-    it lies in the user's state folder, per farm and name. `interpreters` maps a runtime name to a command line; names
-    without one are refused.
+    0 after a clean stop (SIGTERM, SIGINT, `stop_event`, or the farm's wish), 1 when the farm refuses the worker, 2 when
+    the state folder is in use or an argument is wrong. An absent farm is waited for. `state_dir` is this worker's own
+    folder; by default it lies in the user's state folder, per farm and name. `interpreters` maps a runtime name to a
+    command line; names without one are refused.
     """
     log_to_stderr()
     name = name or socket.gethostname()
