@@ -1,0 +1,1 @@
+"""The farm's own HTTP API, `/api/v1`: see README.md."""

@@ -1,0 +1,60 @@
+"""The farm as a whole: what it is, and its periodic pass on request."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from ..config import VERSION
+from ..core import sweeping, workers
+from ..core.access import Scope
+from ..core.errors import Forbidden
+from ..core.farm import Farm
+from ..core.lifecycle import WorkerStatus
+from ..edge import auth, current
+from ..edge.http import Reply, Request
+from . import models
+from .answering import answer
+from .operations import Operation
+from .reading import read_body
+
+MOST_COUNTED_JOBS = 1000
+
+
+def show(farm: Farm, request: Request) -> Reply:
+    """What runs here; 200 as soon as the farm is ready for work."""
+    counts: models.FarmCounts | dict[str, int] = _counts(farm) if _may_see(farm, request) else {}
+    return answer(models.Farm(name="Millrace", version=VERSION, auth=current.settings().auth, counts=counts))
+
+
+def _may_see(farm: Farm, request: Request) -> bool:
+    try:
+        auth.require(farm, request, Scope.SUBMIT)
+    except Forbidden:
+        return False
+    return True
+
+
+def _counts(farm: Farm) -> models.FarmCounts:
+    seen = [workers.liveness(farm, worker) for worker in farm.workers.all()]
+    away = (WorkerStatus.OFFLINE, WorkerStatus.LOST)
+    return models.FarmCounts(
+        open_jobs=sum(1 for _ in islice(farm.jobs.unsettled(), MOST_COUNTED_JOBS)),
+        workers=len(seen),
+        live_workers=sum(status not in away for status in seen),
+    )
+
+
+def sweep(farm: Farm, request: Request) -> Reply:
+    """Do the periodic pass now.
+
+    For a farm without a schedule (`chalice local`): ends leases that ran out, and settles what was left half done.
+    """
+    wanted = read_body(request, models.SweepWanted, may_be_empty=True)
+    done = sweeping.sweep(farm, thorough=wanted.thorough)
+    return answer(models.Swept(expired=done.expired, settled=done.settled, failed=done.failed))
+
+
+OPERATIONS = (
+    Operation("GET", "/farm", show, None, answer=models.Farm),
+    Operation("POST", "/sweep", sweep, Scope.ADMIN, answer=models.Swept, body=models.SweepWanted, problems=(413,)),
+)

@@ -1,0 +1,167 @@
+"""Jobs: submit, look, steer, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..core import jobs
+from ..core.access import Scope
+from ..core.errors import ObjectMissing
+from ..core.farm import Farm
+from ..core.ids import parse_id
+from ..core.jobs import Submission
+from ..core.lifecycle import JobStatus
+from ..core.model import Job, JobId, Json
+from ..edge.http import Reply, Request
+from ..edge.refusals import API
+from . import models, translate
+from .answering import answer
+from .operations import CURSOR, LIMIT, Operation, Parameter, status_parameter
+from .reading import bad_cursor, idempotency_key, page_wanted, read_body, status_wanted
+
+
+def submit(farm: Farm, request: Request) -> Reply:
+    """Submit a job.
+
+    With an `Idempotency-Key` a repetition gives the job of the first call; the same key with other content is refused
+    (409). The job's settings are checked at once: what is wrong is named, and nothing is kept.
+    """
+    wanted = read_body(request, models.JobWanted)
+    submission = Submission(
+        name=wanted.name,
+        type=wanted.type,
+        settings=wanted.settings,
+        priority=wanted.priority,
+        tags=tuple(wanted.tags),
+        max_retries=wanted.max_retries,
+        on_failure=wanted.on_failure,
+    )
+    job = jobs.submit(farm, submission, once=idempotency_key(request))
+    return _details(farm, job, 201, {"Location": f"{API}/jobs/{job.id}"})
+
+
+def listing(farm: Farm, request: Request) -> Reply:
+    """Jobs, newest first."""
+    wanted, status = page_wanted(request), status_wanted(request, JobStatus)
+    try:
+        found, cursor = farm.jobs.page(status.value if status else None, wanted.limit, wanted.cursor)
+    except ValueError:
+        raise bad_cursor() from None
+    return answer(models.Page[models.Job](items=[translate.listed_job(job) for job in found], next=cursor))
+
+
+def show(farm: Farm, request: Request, job_id: str) -> Reply:
+    """One job."""
+    return _details(farm, jobs.get(farm, _id(job_id)))
+
+
+def change(farm: Farm, request: Request, job_id: str) -> Reply:
+    """Rename a job, or give it another priority."""
+    number, wanted = _id(job_id), read_body(request, models.JobChange)
+    given = {name: getattr(wanted, name) for name in wanted.model_fields_set}
+    return _details(farm, jobs.change(farm, number, **given))
+
+
+def delete(farm: Farm, request: Request, job_id: str) -> Reply:
+    """Forget a job that has ended, with its tasks.
+
+    A job that lives is to be canceled first (409).
+    """
+    jobs.delete(farm, _id(job_id))
+    return Reply(204)
+
+
+def cancel(farm: Farm, request: Request, job_id: str) -> Reply:
+    """Stop a job.
+
+    Nothing of it is given to workers from here on; what runs is told to stop.
+    """
+    return _decide(farm, request, job_id, jobs.cancel)
+
+
+def pause(farm: Farm, request: Request, job_id: str) -> Reply:
+    """Hold a job. What runs may finish."""
+    return _decide(farm, request, job_id, jobs.pause)
+
+
+def resume(farm: Farm, request: Request, job_id: str) -> Reply:
+    """Let a paused job go on."""
+    return _decide(farm, request, job_id, jobs.resume)
+
+
+def retry(farm: Farm, request: Request, job_id: str) -> Reply:
+    """Run again what failed or was canceled; what completed stays."""
+    return _decide(farm, request, job_id, jobs.retry)
+
+
+def _decide(farm: Farm, request: Request, job_id: str, decide: Callable[[Farm, JobId], Job]) -> Reply:
+    number = _id(job_id)
+    read_body(request, models.Nothing, may_be_empty=True)
+    return _details(farm, decide(farm, number))
+
+
+def _id(text: str) -> JobId:
+    return parse_id(text, "job")
+
+
+def _details(farm: Farm, job: Job, status: int = 200, headers: dict[str, str] | None = None) -> Reply:
+    details = translate.job_details(job, _settings(farm, job), jobs.progress(farm, job))
+    return answer(details, status, headers)
+
+
+def _settings(farm: Farm, job: Job) -> Json:
+    """A job stays visible when the object that held its settings is gone."""
+    try:
+        return farm.plans.settings(job)
+    except ObjectMissing:
+        return None
+
+
+_KEY = Parameter(
+    "Idempotency-Key",
+    "Chosen by the caller; makes the call repeatable.",
+    {"type": "string", "minLength": 1, "maxLength": 200},
+    where="header",
+)
+_PAGE = models.Page[models.Job]
+
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/jobs",
+        submit,
+        Scope.SUBMIT,
+        201,
+        models.JobDetails,
+        body=models.JobWanted,
+        parameters=(_KEY,),
+        headers={"Location": "The job's path."},
+        problems=(409, 413),
+    ),
+    Operation(
+        "GET", "/jobs", listing, Scope.SUBMIT, answer=_PAGE, parameters=(status_parameter(JobStatus), LIMIT, CURSOR)
+    ),
+    Operation("GET", "/jobs/{id}", show, Scope.SUBMIT, answer=models.JobDetails),
+    Operation(
+        "PATCH",
+        "/jobs/{id}",
+        change,
+        Scope.OPERATE,
+        answer=models.JobDetails,
+        body=models.JobChange,
+        problems=(409, 413),
+    ),
+    Operation("DELETE", "/jobs/{id}", delete, Scope.OPERATE, 204, problems=(409,)),
+    *(
+        Operation(
+            "POST",
+            f"/jobs/{{id}}/{view.__name__}",
+            view,
+            Scope.OPERATE,
+            answer=models.JobDetails,
+            body=models.Nothing,
+            problems=(409,),
+        )
+        for view in (cancel, pause, resume, retry)
+    ),
+)

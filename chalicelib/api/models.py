@@ -1,0 +1,273 @@
+"""The shapes of requests and answers. The OpenAPI document is generated from these; their docstrings are its text.
+
+Requests are strict: no unknown fields, no "5" for 5, no true for 1. Ids are decimal strings, times RFC 3339 in UTC.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from ..core.lifecycle import JobStatus, Outcome, StepStatus, TaskStatus, WorkerStatus
+
+Id = Annotated[str, Field(pattern="^[0-9]{1,16}$", examples=["58236182171648"])]
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-01-02T03:04:05.678Z"])]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("only printable characters, please")
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+Priority = Annotated[int, Field(ge=0, le=100)]
+
+
+def _no_default(schema: dict[str, Any]) -> None:
+    """What is left out has no value; the one that stands in our code is nobody's business."""
+    schema.pop("default", None)
+
+
+LEFT_OUT = Field(json_schema_extra=_no_default)
+
+
+class Wanted(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class JobWanted(Wanted):
+    """A job to run."""
+
+    name: Name
+    type: Annotated[str, Field(min_length=1, max_length=200)]
+    priority: Annotated[Priority, Field(description="Higher first.")] = 50
+    tags: Annotated[
+        list[Name],
+        Field(
+            max_length=100,
+            description="`x` or `+x`: the worker must have tag x; `-x`: must not have it; `~x`: had better have it.",
+        ),
+    ] = []
+    settings: Annotated[dict[str, Any], Field(description="As the job type wants them.")] = {}
+    max_retries: Annotated[int, Field(ge=0, le=100, description="Of each task.")] = 3
+    on_failure: Annotated[
+        Literal["continue", "stop"],
+        Field(description="`stop`: the first task that fails for good ends the job."),
+    ] = "continue"
+
+
+class JobChange(Wanted):
+    """What is to be different. What is not given stays."""
+
+    name: Annotated[Name, LEFT_OUT] = ""
+    priority: Annotated[Priority, Field(description="Higher first. Reaches queued tasks at once."), LEFT_OUT] = 0
+
+
+class StatusWanted(Wanted):
+    """What a worker is asked to become; it hears of it with its next call."""
+
+    status: Literal["awake", "asleep", "offline"]
+    lazy: Annotated[bool, Field(description="Only after the tasks that it runs now.")] = False
+
+
+class BlobWanted(Wanted):
+    """Content that is about to be uploaded."""
+
+    size: Annotated[int, Field(ge=0, description="In bytes.")]
+    sha256: Sha256
+
+
+class SweepWanted(Wanted):
+    thorough: Annotated[bool, Field(description="Look into every task of every open window.")] = False
+
+
+class Nothing(Wanted):
+    """No fields; the body may be left out."""
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Output(Answer):
+    """A file that a job made."""
+
+    name: str
+    blob: Id
+    size: int
+    sha256: Sha256
+
+
+class Counts(Answer):
+    """Tasks by status."""
+
+    waiting: int
+    queued: int
+    active: int
+    paused: int
+    completed: int
+    failed: int
+    canceled: int
+
+
+class Job(Answer):
+    """A job as it stands in a list. `counts` and `progress` may be a moment old."""
+
+    id: Id
+    name: str
+    type: str
+    status: JobStatus
+    priority: int
+    tags: list[str]
+    settings: Annotated[
+        dict[str, Any] | None,
+        Field(description="As submitted; in a list null when they are larger than 4,000 bytes."),
+    ]
+    counts: Counts
+    progress: Annotated[int, Field(ge=0, le=100)]
+    outputs: list[Output]
+    error: str | None
+    created_at: Time
+    started_at: Time | None
+    finished_at: Time | None
+
+
+class Step(Answer):
+    """A part of a job. `count` is 0 until the step is open; the other numbers grow a hundred tasks at a time."""
+
+    name: str
+    status: StepStatus
+    count: int
+    completed: int
+    failed: int
+    canceled: int
+
+
+class JobDetails(Job):
+    """A job with counts of this moment, and its steps."""
+
+    steps: list[Step]
+
+
+class Attempt(Answer):
+    """One run of a task. While it runs, `outcome` and `ended_at` are null."""
+
+    number: int
+    worker: Id
+    outcome: Outcome | None
+    exit_code: int | None
+    error: str | None
+    started_at: Time
+    ended_at: Time | None
+
+
+class Task(Answer):
+    """The smallest unit given to one worker. `worker` is who holds it now."""
+
+    id: Id
+    job: Id
+    name: str
+    task_type: str
+    status: TaskStatus
+    priority: Annotated[int, Field(description="Among the tasks of its job, higher first.")]
+    worker: Id | None
+    progress: Annotated[int, Field(ge=0, le=100)]
+    activity: str | None
+    attempts: Annotated[list[Attempt], Field(description="The running one included, oldest first.")]
+
+
+class Worker(Answer):
+    """A machine known to the farm. `uuid` is its id in the form that protocols with UUIDs use."""
+
+    id: Id
+    uuid: Annotated[str, Field(json_schema_extra={"format": "uuid"})]
+    name: str
+    status: Annotated[WorkerStatus, Field(description="`lost`: silent for too long, whatever it last said.")]
+    status_requested: WorkerStatus | None
+    task_types: list[str]
+    tags: list[str]
+    slots: int
+    tasks: Annotated[list[Id], Field(description="What it holds now.")]
+    last_contact_at: Time
+
+
+class Upload(Answer):
+    """The request that stores the content: send these headers, verbatim, and nothing else that identifies you."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+
+
+class BlobAnnounced(Answer):
+    id: Id
+    upload: Annotated[Upload | None, Field(description="null: the content is known already, nothing is to be sent.")]
+
+
+class Blob(Answer):
+    """Immutable bytes with an id. `stored`: the content is there."""
+
+    id: Id
+    size: int
+    sha256: Sha256
+    stored: bool
+    created_at: Time
+
+
+class FarmCounts(Answer):
+    open_jobs: Annotated[int, Field(description="Jobs that have not ended; 1,000 stands for that many or more.")]
+    workers: int
+    live_workers: Annotated[int, Field(description="Those neither offline nor lost.")]
+
+
+class Farm(Answer):
+    name: str
+    version: str
+    auth: Annotated[str, Field(json_schema_extra={"enum": ["open", "token"]})]
+    counts: Annotated[
+        FarmCounts | dict[str, int],
+        Field(description="Empty for who may not see them: with a token of scope `submit` they are there."),
+    ]
+
+
+class Swept(Answer):
+    """What one pass did: leases ended, jobs settled, jobs that could not be settled (the farm's log says why)."""
+
+    expired: int
+    settled: int
+    failed: int
+
+
+class FieldProblem(Answer):
+    field: str
+    detail: str
+
+
+class Problem(Answer):
+    """What went wrong (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    field: Annotated[str, Field(description="The first field that is wrong, dotted; only if one is."), LEFT_OUT] = ""
+    errors: Annotated[
+        list[FieldProblem], Field(description="All fields that are wrong; only if several are."), LEFT_OUT
+    ] = []
+
+
+Item = TypeVar("Item", bound=Answer)
+
+
+class Page(Answer, Generic[Item]):
+    """Part of a list. `next` is the cursor of what follows, null at the end; a page before that may be empty."""
+
+    items: list[Item]
+    next: str | None
+
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        return f"{params[0].__name__}Page"

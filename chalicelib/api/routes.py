@@ -1,0 +1,57 @@
+"""The one list of this API's operations, hung into a blueprint: parameters and access are checked here, for all."""
+
+from __future__ import annotations
+
+import functools
+import json
+
+from chalice import Blueprint
+
+from ..core.farm import Farm
+from ..edge import auth
+from ..edge.http import Reply, Request, View, mount
+from ..edge.refusals import API
+from . import blobs, farm, jobs, tasks, workers
+from .openapi import document
+from .operations import Operation
+from .problems import on_error
+from .reading import refuse_unknown
+
+
+def openapi(farm: Farm, request: Request) -> Reply:
+    """This document."""
+    return Reply(200, _document(), "application/json")
+
+
+@functools.cache
+def _document() -> bytes:
+    return json.dumps(document(OPERATIONS), ensure_ascii=False).encode()
+
+
+OPERATIONS = (
+    *farm.OPERATIONS,
+    *jobs.OPERATIONS,
+    *tasks.OPERATIONS,
+    *workers.OPERATIONS,
+    *blobs.OPERATIONS,
+    Operation("GET", "/openapi.json", openapi, None),
+)
+
+
+def _view(operation: Operation) -> View:
+    """Access before anything else: who may not ask learns nothing about the request."""
+
+    @functools.wraps(operation.view)
+    def view(farm: Farm, request: Request, *variables: str) -> Reply:
+        if operation.scope is not None:
+            auth.require(farm, request, operation.scope)
+        refuse_unknown(request, operation.query_names)
+        return operation.view(farm, request, *variables)
+
+    return view
+
+
+blueprint = Blueprint(__name__)
+
+for operation in OPERATIONS:
+    mount(blueprint, [operation.method], API + operation.path, _view(operation), on_error)

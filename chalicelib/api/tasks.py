@@ -1,0 +1,136 @@
+"""Tasks: those of a job, page by page; one; and what its attempts wrote."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..core import jobs, leases, logs
+from ..core.access import Scope
+from ..core.farm import Farm
+from ..core.ids import parse_id
+from ..core.lifecycle import TaskStatus
+from ..core.model import Step, Task
+from ..edge.http import Reply, Request
+from . import models, translate
+from .answering import UNSNIFFED, answer
+from .operations import CURSOR, LIMIT, TEXT, Operation, Parameter, status_parameter
+from .reading import bad_cursor, number, page_wanted, status_wanted
+
+CHUNK = 100
+"""Tasks read at once: about a partition's worth."""
+MOST_CHUNKS = 50
+"""Read for one page, so that a filter that nothing passes ends in time; the cursor goes on from there."""
+_CURSOR = re.compile(r"([0-9]{1,4})\.([0-9]{1,9})")
+
+
+class Place(NamedTuple):
+    """Where a list goes on: step and index, in the order of the job."""
+
+    step: int
+    slot: int
+    """The index within the step."""
+
+
+def listing(farm: Farm, request: Request, job_id: str) -> Reply:
+    """Tasks of a job, in the order of its steps.
+
+    A step that is not open yet has none. With `status` a page may hold fewer than there are, and even none, before the
+    last: follow `next`.
+    """
+    wanted, status = page_wanted(request), status_wanted(request, TaskStatus)
+    place = _place(wanted.cursor)
+    job = jobs.get(farm, parse_id(job_id, "job"))
+    found, following = _page(farm, farm.jobs.steps(job.id), status, wanted.limit, place)
+    cursor = None if following is None else f"{following.step}.{following.slot}"
+    return answer(models.Page[models.Task](items=[translate.task(task) for task in found], next=cursor))
+
+
+def _place(cursor: str | None) -> Place:
+    if cursor is None:
+        return Place(0, 0)
+    match = _CURSOR.fullmatch(cursor)
+    if match is None:
+        raise bad_cursor()
+    return Place(int(match[1]), int(match[2]))
+
+
+def _page(
+    farm: Farm, steps: list[Step], status: TaskStatus | None, limit: int, place: Place
+) -> tuple[list[Task], Place | None]:
+    found: list[Task] = []
+    for read, (step, first, last) in enumerate(_chunks(steps, place)):
+        if read == MOST_CHUNKS:
+            return found, Place(step.number, first)
+        for task in farm.tasks.range(step.base + first, step.base + last):
+            if status in (None, task.status):
+                if len(found) == limit:
+                    return found, Place(step.number, task.index)
+                found.append(task)
+    return found, None
+
+
+def _chunks(steps: list[Step], place: Place) -> Iterator[tuple[Step, int, int]]:
+    """Ranges of indices, both ends included, that meet whole partitions."""
+    for step in steps:
+        if step.number < place.step:
+            continue
+        first = place.slot if step.number == place.step else 0
+        while first < step.count:
+            last = min(step.count - 1, first + CHUNK - 1 - (step.base + first) % CHUNK)
+            yield step, first, last
+            first = last + 1
+
+
+def show(farm: Farm, request: Request, task_id: str) -> Reply:
+    """One task, with its attempts."""
+    return answer(translate.task(leases.get(farm, parse_id(task_id, "task"))))
+
+
+def log(farm: Farm, request: Request, task_id: str) -> Reply:
+    """What an attempt wrote.
+
+    Up to a megabyte from `offset` (bytes) on; empty when there is nothing more, or nothing yet.
+    """
+    offset = number(request, "offset", 0, 0)
+    attempt = number(request, "attempt", 0, 1) or None
+    task = leases.get(farm, parse_id(task_id, "task"))
+    part = logs.read(farm, task, attempt, offset)
+    data = _whole_characters(part.data)
+    following = part.next_offset - (len(part.data) - len(data))
+    return Reply(200, data, TEXT, {"X-Next-Offset": str(following), **UNSNIFFED})
+
+
+def _whole_characters(data: bytes) -> bytes:
+    """Without the beginning of a character at the end, whose rest comes with the next part."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder.decode(data)
+    begun, _ = decoder.getstate()
+    return data[: len(data) - len(begun)] if len(begun) < len(data) else data
+
+
+OPERATIONS = (
+    Operation(
+        "GET",
+        "/jobs/{id}/tasks",
+        listing,
+        Scope.SUBMIT,
+        answer=models.Page[models.Task],
+        parameters=(status_parameter(TaskStatus), LIMIT, CURSOR),
+    ),
+    Operation("GET", "/tasks/{id}", show, Scope.SUBMIT, answer=models.Task),
+    Operation(
+        "GET",
+        "/tasks/{id}/log",
+        log,
+        Scope.SUBMIT,
+        media=TEXT,
+        parameters=(
+            Parameter("attempt", "Its number; the newest if left out.", {"type": "integer", "minimum": 1}),
+            Parameter("offset", "In bytes.", {"type": "integer", "minimum": 0, "default": 0}),
+        ),
+        headers={"X-Next-Offset": "Where the next part begins, in bytes."},
+    ),
+)

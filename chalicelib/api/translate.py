@@ -1,0 +1,161 @@
+"""From the core's values to this API's answers. Pure: no reads, no clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, overload
+
+from ..core import model as core
+from ..core.jobs import Progress
+from ..core.lifecycle import JobStatus, TaskStatus, WorkerStatus
+from ..core.model import Json
+from ..core.ports import SignedRequest
+from ..edge.uuids import uuid_of
+from . import models
+
+LISTED_SETTINGS_BYTES = 4_000
+"""A page of a thousand jobs has to fit through Lambda's 6 MB."""
+
+
+@overload
+def time_text(at_ms: int) -> str: ...
+@overload
+def time_text(at_ms: int | None) -> str | None: ...
+def time_text(at_ms: int | None) -> str | None:
+    """RFC 3339 in UTC with milliseconds."""
+    if at_ms is None:
+        return None
+    seconds, milliseconds = divmod(at_ms, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
+
+
+def id_text(number: int | None) -> str | None:
+    return None if number is None else str(number)
+
+
+def listed_job(job: core.Job) -> models.Job:
+    """As a list shows it: counts as last rolled up, and no large settings."""
+    counts = {status.value: job.counts.get(status.value, 0) for status in TaskStatus}
+    return models.Job(**_job(job, _small(job.settings), counts, _share(job, counts)))
+
+
+def job_details(job: core.Job, settings: Json, progress: Progress) -> models.JobDetails:
+    steps = [
+        models.Step(
+            name=step.name,
+            status=step.status,
+            count=step.count,
+            completed=step.completed,
+            failed=step.failed,
+            canceled=step.canceled,
+        )
+        for step in progress.steps
+    ]
+    return models.JobDetails(**_job(job, settings, progress.counts, progress.percent), steps=steps)
+
+
+def _job(job: core.Job, settings: Json, counts: Mapping[str, int], percent: int) -> dict[str, Any]:
+    return {
+        "id": str(job.id),
+        "name": job.name,
+        "type": job.type,
+        "status": job.status,
+        "priority": job.priority,
+        "tags": list(job.tags),
+        "settings": settings if isinstance(settings, dict) else None,
+        "counts": models.Counts(**counts),
+        "progress": percent,
+        "outputs": [_output(output) for output in job.outputs],
+        "error": job.error,
+        "created_at": time_text(job.created_at),
+        "started_at": time_text(job.started_at),
+        "finished_at": time_text(job.finished_at),
+    }
+
+
+def _small(settings: Json) -> Json:
+    return settings if len(json.dumps(settings)) <= LISTED_SETTINGS_BYTES else None
+
+
+def _share(job: core.Job, counts: Mapping[str, int]) -> int:
+    """Progress from counts alone. Later steps are not counted before they are open, so it is never 100 too early."""
+    if job.status is JobStatus.COMPLETED:
+        return 100
+    ended = sum(counts[word] for word in ("completed", "failed", "canceled"))
+    return min(99, 100 * ended // (sum(counts.values()) or 1))
+
+
+def _output(output: core.Output) -> models.Output:
+    return models.Output(name=output.name, blob=str(output.blob), size=output.size, sha256=output.sha256)
+
+
+def task(task: core.Task) -> models.Task:
+    return models.Task(
+        id=str(task.id),
+        job=str(task.job),
+        name=task.name,
+        task_type=task.requirement.task_type,
+        status=task.status,
+        priority=task.own_priority,
+        worker=id_text(task.lease.worker if task.lease else None),
+        progress=task.progress,
+        activity=task.activity or None,
+        attempts=[*map(_ended, task.attempts), *_running(task)],
+    )
+
+
+def _ended(attempt: core.Attempt) -> models.Attempt:
+    return models.Attempt(
+        number=attempt.number,
+        worker=str(attempt.worker),
+        outcome=attempt.outcome,
+        exit_code=attempt.exit_code,
+        error=attempt.error,
+        started_at=time_text(attempt.started_at),
+        ended_at=time_text(attempt.ended_at),
+    )
+
+
+def _running(task: core.Task) -> Iterable[models.Attempt]:
+    """The core counts an attempt when it has ended; a person wants to see the one that runs."""
+    if task.lease is None:
+        return
+    yield models.Attempt(
+        number=task.attempts[-1].number + 1 if task.attempts else 1,
+        worker=str(task.lease.worker),
+        outcome=None,
+        exit_code=None,
+        error=None,
+        started_at=time_text(task.lease.granted_at),
+        ended_at=None,
+    )
+
+
+def worker(worker: core.Worker, status: WorkerStatus, held: Iterable[core.TaskId]) -> models.Worker:
+    """`status`: as a person should see it (`workers.liveness`)."""
+    return models.Worker(
+        id=str(worker.id),
+        uuid=uuid_of(worker.id),
+        name=worker.name,
+        status=status,
+        status_requested=worker.status_requested,
+        task_types=sorted(worker.task_types),
+        tags=sorted(worker.tags),
+        slots=worker.slots,
+        tasks=[str(number) for number in sorted(held)],
+        last_contact_at=time_text(worker.last_contact_at),
+    )
+
+
+def upload(signed: SignedRequest | None, url: str) -> models.Upload | None:
+    if signed is None:
+        return None
+    return models.Upload(method=signed.method, url=url, headers=dict(signed.headers))
+
+
+def blob(blob: core.Blob, stored: bool) -> models.Blob:
+    return models.Blob(
+        id=str(blob.id), size=blob.size, sha256=blob.sha256, stored=stored, created_at=time_text(blob.created_at)
+    )

@@ -1,0 +1,100 @@
+"""Workers: look at them, and ask them to wake, sleep or go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..core import workers
+from ..core.access import Scope
+from ..core.farm import Farm
+from ..core.ids import parse_id
+from ..core.lifecycle import WorkerStatus
+from ..core.model import TaskId, Worker, WorkerId
+from ..edge.http import Reply, Request
+from . import models, translate
+from .answering import answer
+from .operations import CURSOR, LIMIT, Operation, status_parameter
+from .reading import bad_cursor, page_wanted, read_body, status_wanted
+
+MOST_READS = 20
+"""Of the table for one page, so that a filter that nothing passes ends in time; the cursor goes on from there."""
+
+
+def listing(farm: Farm, request: Request) -> Reply:
+    """Workers, newest first.
+
+    With `status` a page may hold fewer than there are, and even none, before the last: follow `next`.
+    """
+    wanted, status = page_wanted(request), status_wanted(request, WorkerStatus)
+    try:
+        found, cursor = _page(farm, status, wanted.limit, wanted.cursor)
+    except ValueError:
+        raise bad_cursor() from None
+    return answer(models.Page[models.Worker](items=_shown(farm, found), next=cursor))
+
+
+def _page(farm: Farm, status: WorkerStatus | None, limit: int, cursor: str | None) -> tuple[list[Worker], str | None]:
+    found: list[Worker] = []
+    for _ in range(MOST_READS):
+        page, cursor = farm.workers.page(limit - len(found), cursor)
+        found += [worker for worker in page if status in (None, workers.liveness(farm, worker))]
+        if cursor is None or len(found) == limit:
+            break
+    return found, cursor
+
+
+def show(farm: Farm, request: Request, worker_id: str) -> Reply:
+    """One worker."""
+    return _one(farm, workers.get(farm, parse_id(worker_id, "worker")))
+
+
+def ask(farm: Farm, request: Request, worker_id: str) -> Reply:
+    """Ask a worker to become awake, asleep or offline.
+
+    It hears of it with its next call; `status_requested` says what is still to come.
+    """
+    number, wanted = parse_id(worker_id, "worker"), read_body(request, models.StatusWanted)
+    return _one(farm, workers.request_status(farm, number, wanted.status, lazy=wanted.lazy))
+
+
+def _one(farm: Farm, worker: Worker) -> Reply:
+    return answer(_shown(farm, [worker])[0])
+
+
+def _shown(farm: Farm, found: Sequence[Worker]) -> list[models.Worker]:
+    held = _held(farm, found)
+    return [translate.worker(worker, workers.liveness(farm, worker), held[worker.id]) for worker in found]
+
+
+def _held(farm: Farm, found: Sequence[Worker]) -> Mapping[WorkerId, list[TaskId]]:
+    """What each of them holds. The index may lag, so the tasks themselves are asked, all at once."""
+    entries = [(worker.id, held.task) for worker in found for held in farm.tasks.held_by(worker.id)]
+    tasks = farm.tasks.get_many([task_id for _, task_id in entries])
+    holders = {task.id: task.lease.worker for task in tasks if task is not None and task.lease is not None}
+    mine: dict[WorkerId, list[TaskId]] = {worker.id: [] for worker in found}
+    for worker_id, task_id in entries:
+        if holders.get(task_id) == worker_id:
+            mine[worker_id].append(task_id)
+    return mine
+
+
+OPERATIONS = (
+    Operation(
+        "GET",
+        "/workers",
+        listing,
+        Scope.SUBMIT,
+        answer=models.Page[models.Worker],
+        parameters=(status_parameter(WorkerStatus), LIMIT, CURSOR),
+    ),
+    Operation("GET", "/workers/{id}", show, Scope.SUBMIT, answer=models.Worker),
+    Operation(
+        "POST",
+        "/workers/{id}/status",
+        ask,
+        Scope.OPERATE,
+        answer=models.Worker,
+        body=models.StatusWanted,
+        problems=(409, 413),
+    ),
+)
