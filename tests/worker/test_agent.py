@@ -129,6 +129,14 @@ def test_a_lost_lease_ends_the_task_and_nothing_is_uploaded_or_reported(
     assert not any(report["task"] == "1" for _, body in manager.calls for report in body.get("reports", []))
 
 
+def test_where_leases_are_short_the_worker_does_not_wait_them_away(manager: Manager, start_agent: StartAgent) -> None:
+    manager.lease_seconds = 2.0
+    manager.queue("1", ("echo", {"message": "first"}))
+    start_agent()
+    manager.wait_for_outcome("1")
+    manager.wait_for(lambda: manager.calls[-1][1].get("timeout") == 0.5)
+
+
 def test_a_task_ends_before_its_lease_when_the_farm_cannot_be_reached(
     manager: Manager, start_agent: StartAgent, tmp_path: Path
 ) -> None:

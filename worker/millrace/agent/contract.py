@@ -58,6 +58,7 @@ class ContractLoop:
         self._woken = threading.Event()
         self._unanswered: _Claim | None = None
         self._batch = MAX_REPORTS
+        self._longest_wait = LONG_POLL_SECONDS
         self._withheld: set[LeaseId] = set()
 
     def wake(self) -> None:
@@ -90,7 +91,7 @@ class ContractLoop:
         reports = [one for one in self._outbox.oldest(MAX_REPORTS) if one.lease not in self._withheld][: self._batch]
         # Reports want their answer now: one that waits in the outbox would hold up its job, or a stop of ours.
         idle = not len(self._held) and not len(self._outbox) and not repeat
-        timeout = LONG_POLL_SECONDS if idle and claim.slots > 0 else 0.0
+        timeout = self._longest_wait if idle and claim.slots > 0 else 0.0
         body = self._body(claim, repeat, timeout, reports)
         self._unanswered = claim if claim.slots > 0 else None
         sent_at = self._clock()
@@ -146,7 +147,10 @@ class ContractLoop:
 
     def _accept(self, wire: JsonObject, sent_at: float) -> None:
         try:
-            self._take(Assignment.from_wire(wire), sent_at)
+            assignment = Assignment.from_wire(wire)
+            # A lease counts from before the call: where leases are short, waiting long for a task would use it up.
+            self._longest_wait = min(LONG_POLL_SECONDS, assignment.lease_seconds / 4)
+            self._take(assignment, sent_at)
         except (BadAnswer, TypeError, ValueError, AttributeError) as error:
             say("claim", f"The farm gave a task that cannot be run: {error}", level=ERROR)
             self._refuse_task(wire, str(error))
