@@ -17,7 +17,7 @@ from ...core.ids import parse_id
 from ...core.jobs import Submission
 from ...core.model import Function, Job, Task
 from ...edge.http import Reply, Request
-from . import translate, updating
+from . import documents, translate, updating
 from .access import allow, speaker
 from .envelope import json_object, ok, parsed
 from .wire import NewJob, NewLambda, UpdateJob, seconds
@@ -41,7 +41,7 @@ def create_lambda(farm: Farm, request: Request) -> Reply:
 
 def lambda_info(farm: Farm, request: Request, function_id: str) -> Reply:
     allow(farm, request, Scope.SUBMIT, Scope.WORKER)
-    return ok(**translate.lambda_document(_function(farm, function_id)))
+    return ok(**documents.lambda_document(_function(farm, function_id)))
 
 
 def _function(farm: Farm, text: str) -> Function:
@@ -72,7 +72,7 @@ def _submission(function: Function, wanted: NewJob) -> Submission:
         tags=translate.job_tags(tags),
         max_retries=MAX_RETRIES,
         lease_seconds=LEASE_SECONDS,
-        annotations=translate.annotations_for(function, wanted.input, tags),
+        annotations=documents.annotations_for(function, wanted.input, tags),
     )
 
 
@@ -104,7 +104,7 @@ def job_info(farm: Farm, request: Request, job_id: str) -> Reply:
         seen = _look(farm, job_id)
     else:
         seen = _wait(farm, job_id, patience, lambda s: s.state.lower() == wanted or s.state in translate.FINAL_STATES)
-    return ok(**translate.job_document(seen.job, farm.plans.settings(seen.job), seen.task))
+    return ok(**documents.job_document(seen.job, farm.plans.settings(seen.job), seen.task))
 
 
 def _patience(request: Request) -> int:
@@ -137,4 +137,4 @@ def update_job(farm: Farm, request: Request, job_id: str) -> Reply:
 def trace(farm: Farm, request: Request, job_id: str) -> Reply:
     allow(farm, request, Scope.SUBMIT, Scope.WORKER)
     seen = _look(farm, job_id)
-    return ok(**translate.trace_document(seen.job, seen.task))
+    return ok(**documents.trace_document(seen.job, seen.task))

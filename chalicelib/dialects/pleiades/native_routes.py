@@ -1,19 +1,15 @@
 """The calls of the native worker protocol (`docs/native-protocol.md`), as views.
 
-Every call may be repeated for want of an answer. A contract that dies half way has applied its first reports and
-perhaps claimed: the repetition finds the reports applied and, under the same request id, gets the same tasks.
-
-A plain contract costs three table requests: the worker, the lanes' registry (cached) and one `take`.
+Every call may be repeated for want of an answer; registering again leaves an unused worker behind. The contract, the
+call that matters, is in `native_contract.py`.
 """
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from ...core import blobs, claiming, leases, logs, workers
 from ...core.access import Scope
-from ...core.claiming import Claimed
 from ...core.errors import BadInput, LeaseLost, NotFound
 from ...core.farm import Farm
 from ...core.lifecycle import Outcome
@@ -22,23 +18,18 @@ from ...edge.http import Reply, Request
 from ...edge.uuids import uuid_of
 from .access import allow, native_worker
 from .envelope import TooLarge, json_object, ok, parsed
+from .native_contract import poll_seconds, told
 from .native_wire import (
     Announcement,
-    AttemptReport,
     Became,
-    Contract,
-    LeaseId,
     LogChunk,
     Nothing,
     Registration,
     Renew,
     Renewal,
     SignOn,
-    assignment,
     stop,
 )
-
-RECONCILE_EVERY_MS = 30_000
 
 
 def register(farm: Farm, request: Request, body: dict[str, Any]) -> Reply:
@@ -56,7 +47,7 @@ def sign_on(farm: Farm, request: Request, worker_id: str) -> Reply:
     worker = workers.sign_on(farm, worker, _checked(wanted))
     claiming.reconcile(farm, worker, [lease.pair for lease in wanted.held], at_start=True)
     requested = worker.status_requested.value if worker.status_requested else None
-    return ok(poll_seconds=_poll_seconds(farm, worker, busy=True), status_requested=requested)
+    return ok(poll_seconds=poll_seconds(farm, busy=True), status_requested=requested)
 
 
 def _checked(wanted: Registration) -> workers.Description:
@@ -74,98 +65,6 @@ def sign_off(farm: Farm, request: Request, worker_id: str) -> Reply:
     return ok()
 
 
-# ---- contract ------------------------------------------------------------------------------------------------------
-
-
-def contract(farm: Farm, request: Request, worker_id: str, body: dict[str, Any]) -> Reply:
-    """`POST /worker/{id}/contract` with `slots` or `request_id` in its body: report, hear, claim."""
-    worker = native_worker(farm, request, worker_id)
-    wanted = parsed(Contract, body)
-    worker = workers.contact(farm, worker, wants_work=wanted.slots > 0)
-    verdicts = [_verdict(farm, worker, said) for said in wanted.reports]
-    cancel = _to_stop(farm, worker, wanted.held)
-    _reconcile_now_and_then(farm, worker, wanted)
-    worker, claimed = _claim(farm, worker, wanted)
-    return ok(
-        reports=verdicts,
-        assignments=[assignment(given) for given in claimed.assignments],
-        cancel=cancel,
-        **_told(farm, worker, busy=claimed.contended or bool(claimed.assignments)),
-    )
-
-
-def _verdict(farm: Farm, worker: Worker, said: AttemptReport) -> dict[str, Any]:
-    """Each report counts by itself: one that is late does not keep the others from being heard."""
-    try:
-        outputs = blobs.as_outputs(farm, said.blobs) if said.outputs else ()
-        leases.report(farm, worker.id, said.task_id, said.generation, said.said(outputs))
-    except (LeaseLost, NotFound) as refused:
-        return {**said.wire(), "accepted": False, "message": refused.message}
-    return {**said.wire(), "accepted": True, "message": ""}
-
-
-def _to_stop(farm: Farm, worker: Worker, held: list[LeaseId]) -> list[dict[str, Any]]:
-    if not held:
-        return []
-    tasks = farm.tasks.get_many([lease.task_id for lease in held])
-    notices = [stop(lease, task, worker.id) for lease, task in zip(held, tasks, strict=True)]
-    return [notice for notice in notices if notice is not None]
-
-
-def _claim(farm: Farm, worker: Worker, wanted: Contract) -> tuple[Worker, Claimed]:
-    if wanted.slots == 0:
-        return worker, Claimed((), contended=False)
-    if wanted.repeat or wanted.timeout <= 0:
-        return worker, claiming.claim(farm, worker, wanted.request_id, slots=wanted.slots, repeat=wanted.repeat)
-    claimed = claiming.claim_or_wait(farm, worker, wanted.request_id, seconds=wanted.timeout, slots=wanted.slots)
-    if not claimed.assignments:  # something may have been asked of the worker while it waited
-        worker = farm.workers.get(worker.id) or worker
-    return worker, claimed
-
-
-class _Reconciled:
-    """When this process last compared what a worker holds with what the table says."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._at: dict[int, int] = {}
-
-    def is_due(self, worker_id: int, now: int) -> bool:
-        """At first sight it is not: the worker signed on a moment ago, or another process looks after it."""
-        with self._lock:
-            if len(self._at) > 10_000:
-                self._at.clear()
-            if now - self._at.setdefault(worker_id, now) < RECONCILE_EVERY_MS:
-                return False
-            self._at[worker_id] = now
-            return True
-
-
-_reconciled = _Reconciled()
-
-
-def _reconcile_now_and_then(farm: Farm, worker: Worker, wanted: Contract) -> None:
-    """Not before a repeated claim, which is about to hear of what was given in the answer that got lost."""
-    if not wanted.repeat and _reconciled.is_due(worker.id, farm.clock.now()):
-        known = [lease.pair for lease in (*wanted.held, *wanted.reports)]
-        claiming.reconcile(farm, worker, known)
-
-
-def _told(farm: Farm, worker: Worker, *, busy: bool) -> dict[str, Any]:
-    """What every contract and renewal tells the worker besides its own business."""
-    return {
-        "poll_seconds": _poll_seconds(farm, worker, busy=busy),
-        "status_requested": worker.status_requested.value if worker.status_requested else None,
-        "lazy": worker.lazy,
-    }
-
-
-def _poll_seconds(farm: Farm, worker: Worker, *, busy: bool) -> float:
-    """Jittered, so that workers which were started together do not ask together for ever."""
-    seconds = farm.limits.poll_busy_seconds if busy else farm.limits.poll_idle_seconds
-    return round(seconds * farm.random.uniform(0.8, 1.2), 3)
-
-
 # ---- while it runs -------------------------------------------------------------------------------------------------
 
 
@@ -178,7 +77,7 @@ def renew(farm: Farm, request: Request, worker_id: str) -> Reply:
     return ok(
         leases=[_lease_left(farm, lease, task) for lease, task in renewed],
         cancel=[notice for notice in notices if notice is not None],
-        **_told(farm, worker, busy=False),
+        **told(farm, worker, busy=False),
     )
 
 

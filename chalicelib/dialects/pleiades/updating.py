@@ -17,7 +17,7 @@ from ...core.lifecycle import JobStatus, Outcome, TaskStatus
 from ...core.model import Job, Output, Task, WorkerId
 from ...core.ports import Set
 from ...core.records.items import to_json
-from . import translate
+from . import documents, translate
 from .translate import NO_BLOB, State
 from .wire import UpdateJob
 
@@ -100,7 +100,7 @@ _REPORTS: Mapping[State, Callable[[Farm, UpdateJob], Report]] = {
 def _replace_input(farm: Farm, job: Job, input_id: str) -> None:
     """Kept beside the job: only clients of this protocol see it."""
     for _ in range(TRIES):
-        noted = translate.with_input(job, input_id)
+        noted = documents.with_input(job, input_id)
         if noted == job.annotations or farm.jobs.change(job, Set("annotations", to_json(noted))) is not None:
             return
         job = jobs.get(farm, job.id)

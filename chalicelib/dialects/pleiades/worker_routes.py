@@ -12,7 +12,7 @@ from ...core.farm import Farm
 from ...core.ids import parse_id
 from ...core.model import Worker
 from ...edge.http import Reply, Request
-from . import native_routes, translate
+from . import documents, native_contract, native_routes, translate
 from .access import allow, any_worker
 from .envelope import json_object, ok, parsed
 from .wire import Contract, Register
@@ -30,18 +30,18 @@ def register(farm: Farm, request: Request) -> Reply:
     workers.checked_description(NAME, (), runtimes)
     worker, _ = workers.register(farm, workers.Description(NAME, runtimes=runtimes), with_secret=False)
     old_names = {"wid": str(worker.id)} if Register.uses_old_names(body) else {}
-    return ok(**translate.worker_document(worker), **old_names)
+    return ok(**documents.worker_document(worker), **old_names)
 
 
 def info(farm: Farm, request: Request, worker_id: str) -> Reply:
     allow(farm, request, Scope.SUBMIT, Scope.WORKER)
-    return ok(**translate.worker_document(workers.get(farm, parse_id(worker_id, "worker"))))
+    return ok(**documents.worker_document(workers.get(farm, parse_id(worker_id, "worker"))))
 
 
 def contract(farm: Farm, request: Request, worker_id: str) -> Reply:
     body = json_object(request, may_be_empty=True)
     if not body.keys().isdisjoint({"slots", "request_id"}):
-        return native_routes.contract(farm, request, worker_id, body)
+        return native_contract.contract(farm, request, worker_id, body)
     worker = any_worker(farm, request, worker_id)
     return _contract(farm, worker, parsed(Contract, body))
 

@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib.config import Settings
 from chalicelib.core.farm import Farm
+from chalicelib.dialects.pleiades import routes
 from chalicelib.edge import current
 from tests.contract.replay import Differs, InProcess, OverHttp, replay
 from tests.dialects.pleiades.conftest import Site, the_app
@@ -47,3 +48,10 @@ def test_a_key_too_many_is_a_difference(farm: Farm, settings: Settings) -> None:
     del recording["steps"][0]["response"]["json"]["message"]
     with pytest.raises(Differs, match="keys"):
         replay(recording, InProcess(the_app()))
+
+
+def test_every_route_is_served_under_every_base(farm: Farm) -> None:
+    served = the_app().routes
+    for base in routes.BASES:
+        for route in routes.ROUTES:
+            assert route.method in served[base + route.path]

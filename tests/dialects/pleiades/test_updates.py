@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.compilers import JOB_TYPES
-from chalicelib.core import jobs, sweeping
-from chalicelib.core.lifecycle import JobStatus, TaskStatus
+from chalicelib.core import jobs, leases, sweeping
+from chalicelib.core.lifecycle import JobStatus, Outcome, TaskStatus
 from chalicelib.dialects.pleiades import translate
 from tests.dialects.pleiades.conftest import Site
 
@@ -158,6 +158,15 @@ def test_the_trace_tells_what_happened(site: Site) -> None:
     trace = site.get(f"/job/{job}/trace").json()
     assert [entry["state"] for entry in trace["trace"]] == ["Enqueued", "Running", "Enqueued", "Running", "Finished"]
     assert trace["trace"][1]["worker"] == worker
+
+
+def test_a_failed_attempt_that_is_tried_again_leads_back_to_the_queue(site: Site) -> None:
+    job = site.job()
+    assert site.contract(site.old_worker()) == job
+    said = leases.Report(Outcome.FAILED, error="it broke")
+    leases.report(site.farm, None, int(job) + 1, 1, said)
+    ended = site.get(f"/job/{job}/trace").json()["trace"][-1]
+    assert (ended["state"], ended["outcome"], ended["message"]) == ("Enqueued", "failed", "it broke")
 
 
 def test_the_update_of_one_worker_counts_for_the_attempt_of_another(site: Site) -> None:
