@@ -8,28 +8,28 @@ Threads, each with one duty and none waiting for another:
     log        bring task logs to the farm           (logship.py)
     one per attempt: inputs, commands, outputs, report    (execution.py)
 
-The thread that calls `run` waits for the end: a stop from outside, `offline` from the farm, or a farm that no longer
-knows us. Killed at any instant, the next start finds the outbox, ends left-over processes, and gives back what it
-does not report.
+The thread that calls `run` waits for the end and then drains (drain.py): a stop from outside, `offline` from the farm,
+or a farm that does not take us any more. Killed at any instant, the next start finds the outbox, ends left-over
+processes, and gives back what it does not report.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from millrace.agent.attempt import Attempt, StopReason
 from millrace.agent.cache import BlobCache
 from millrace.agent.client import FarmClient
-from millrace.agent.contract import ContractLoop, wait_until_delivered
+from millrace.agent.contract import ContractLoop
+from millrace.agent.drain import Drain
 from millrace.agent.errors import CommandFailed, FarmCallError, NotRecognised, Refused, Stopped
 from millrace.agent.execution import Workshop, execute
 from millrace.agent.guard import Guard
 from millrace.agent.held import Held
 from millrace.agent.lease import Lease, boot_seconds
-from millrace.agent.logship import LogShipper, wait_until_empty
+from millrace.agent.logship import LogShipper
 from millrace.agent.membership import Description, Membership
 from millrace.agent.observe import ERROR, WARNING, say
 from millrace.agent.outbox import Outbox
@@ -94,6 +94,7 @@ class Agent:
         )
         self._renew = RenewLoop(client, self._held, self._hear, boot_seconds)
         self._watch = Watch(self._held, boot_seconds, self._tell_guard)
+        self._drain = Drain(self._held, self._outbox, self._logs, self._contract, self._hurry)
         self._guard = Guard(state.work, state.root / "guard.lock")
 
     def stop(self) -> None:
@@ -121,7 +122,9 @@ class Agent:
         while not self._stop_requested.wait(0.2):
             if self._fault is not None:
                 self._join_anew()
-        self._drain()
+        self._draining = True
+        self._drain.run(self._grace_seconds, self._options.flush_seconds)
+        self._sign_off()
 
     # -- coming and going ------------------------------------------------------------------------------------------
 
@@ -176,42 +179,13 @@ class Agent:
         self._fault = None
         self._contract.wake()
 
-    def _drain(self) -> None:
-        """Take no more, let tasks finish for a while, end them, deliver everything, sign off."""
-        say("drain", "Stopping: no new tasks.", running=len(self._held) or None)
-        self._draining = True
-        self._let_finish()
-        self._held.stop_all(StopReason.INTERRUPTED)
-        self._await_ends()
-        flush_seconds = 2.0 if self._hurry.is_set() else self._options.flush_seconds
-        delivered = wait_until_delivered(self._outbox, self._contract, flush_seconds)
-        delivered = wait_until_empty(self._logs, flush_seconds if delivered else 0.0) and delivered
-        if not delivered:
-            say(
-                "drain",
-                "Not everything was delivered; the next start does it.",
-                level=WARNING,
-                reports=len(self._outbox),
-            )
+    def _sign_off(self) -> None:
+        # The loops end first: a call after the sign-off would have us back.
         self._ended.set()
         try:
             self._membership.end()
         except FarmCallError as error:
             say("sign-off", f"Could not sign off: {error}", level=WARNING)
-
-    def _let_finish(self) -> None:
-        deadline = None if self._grace_seconds is None else time.monotonic() + self._grace_seconds
-        while not self._hurry.is_set() and (deadline is None or time.monotonic() < deadline):
-            if self._held.wait_until_empty(0.1):
-                return
-
-    def _await_ends(self) -> None:
-        """Stopped tasks have their notice; in a hurry they are killed at once. One that hangs in a transfer is left."""
-        deadline = time.monotonic() + 10.0
-        while not self._held.wait_until_empty(0.1) and time.monotonic() < deadline:
-            if self._hurry.is_set():
-                for attempt in self._held.all():
-                    attempt.kill()
 
     def _wait_or_stop(self, seconds: float) -> None:
         if self._stop_requested.wait(seconds):

@@ -78,9 +78,12 @@ class Guard:
 
     def end(self) -> None:
         """The agent ends in order: so does the guard."""
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
-            self._process.wait(15)
+        with self._telling:
+            # From here on nobody may take the closed pipe for a guard that died, and start another.
+            process, self._process = self._process, None
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+            process.wait(15)
 
 
 def main(work_root: str) -> None:
