@@ -39,12 +39,12 @@ def aws_farm(settings: Settings) -> Farm:
     import boto3
 
     from .store.dynamo import DynamoTable
-    from .store.s3 import S3ObjectStore
+    from .store.s3 import S3ObjectStore, client_config
 
     assert settings.table is not None and settings.bucket is not None
     session = boto3.session.Session()
     table = DynamoTable(session.client("dynamodb"), settings.table, INDEXES)
-    objects = S3ObjectStore(session.client("s3"), settings.bucket)
+    objects = S3ObjectStore(session.client("s3", config=client_config()), settings.bucket)
     return Farm(table, objects, SystemClock(), PollingBell(), JOB_TYPES, settings.limits)
 
 

@@ -1,15 +1,15 @@
 """Settings of a manager process, read once from the environment and checked together.
 
-| variable                    | default                          | meaning                                              |
-|-----------------------------|----------------------------------|------------------------------------------------------|
-| MILLRACE_TABLE, _BUCKET     | none                             | names on AWS; without them the farm is embedded      |
-| MILLRACE_DATA               | the user's data folder           | where an embedded farm keeps everything              |
-| MILLRACE_AUTH               | open (embedded), token (AWS)     | who may call: everybody, or holders of a token       |
-| MILLRACE_DELIVERY           | inline (embedded), redirect (AWS)| how large downloads leave: inline, stream, redirect  |
-| MILLRACE_LEASE_SECONDS      | 120                              | how long a worker may hold a task without renewing   |
-| MILLRACE_GRACE_SECONDS      | 90                               | how much later the manager lets a lease end          |
-| MILLRACE_LOST_AFTER_SECONDS | 90                               | a worker silent for so long is shown as lost         |
-| MILLRACE_WAIT_SECONDS       | 25                               | the longest long poll                                |
+| variable                    | default                           | meaning                                         |
+|-----------------------------|-----------------------------------|-------------------------------------------------|
+| MILLRACE_TABLE, _BUCKET     | none                              | names on AWS; without them the farm is embedded |
+| MILLRACE_DATA               | the user's data folder            | where an embedded farm keeps everything         |
+| MILLRACE_AUTH               | open (embedded), token (AWS)      | who may call: everybody, or holders of a token  |
+| MILLRACE_DELIVERY           | inline (embedded), redirect (AWS) | how large downloads leave, see Settings         |
+| MILLRACE_LEASE_SECONDS      | 120                               | how long a worker holds a task without renewing |
+| MILLRACE_GRACE_SECONDS      | 90                                | how much later the manager lets a lease end     |
+| MILLRACE_LOST_AFTER_SECONDS | 90                                | a worker silent for so long is shown as lost    |
+| MILLRACE_WAIT_SECONDS       | 25                                | the longest long poll                           |
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _limits(environment: Mapping[str, str]) -> Limits:
     lost_after = given.get("lost_after_seconds", Limits.lost_after_seconds)
     contact_every = min(Limits.contact_every_seconds, lost_after / 3)
     try:
-        return replace(Limits(), **given, contact_every_seconds=contact_every)
+        return replace(Limits(contact_every_seconds=contact_every), **given)  # type: ignore[arg-type]
     except ValueError as error:
         raise BadSettings(str(error)) from None
 

@@ -9,7 +9,7 @@ without it and the task is released (`reconcile`), or the lease runs out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import leases
 from .farm import Farm
@@ -51,20 +51,27 @@ def claim(farm: Farm, worker: Worker, request_id: str, *, slots: int = 1, repeat
 
 
 def claim_or_wait(farm: Farm, worker: Worker, request_id: str, *, seconds: float, slots: int = 1) -> Claimed:
-    """As `claim`, but waits for work. Registers before each look, so that no wake between look and wait is lost."""
+    """As `claim`, but waits for work, or for a word to this worker. Listens before each look, so that no wake between
+    look and wait is lost. The tags are those of this call."""
     end_at = farm.clock.now() + int(min(seconds, farm.limits.wait_seconds) * 1000)
+    requested = worker.status_requested
     while True:
-        lanes = lanes_for(worker, farm.registry.read())
-        with farm.bell.waiter([NEW_LANE, f"worker/{worker.id}", *topics(lanes)]) as waiter:
-            claimed = claim(farm, worker, request_id, slots=slots)
-            left = (end_at - farm.clock.now()) / 1000
-            if claimed.assignments or left <= 0:
-                waiter.used()
-                return claimed
-            pause = min(left, farm.limits.poll_busy_seconds) if claimed.contended else left
-            if waiter.wait(pause):
-                waiter.used()
-        worker = farm.workers.get(worker.id) or worker  # asked to sleep meanwhile?
+        listening_to = _topics(farm, worker)
+        with farm.bell.waiter(listening_to) as waiter:
+            while listening_to == _topics(farm, worker):
+                claimed = claim(farm, worker, request_id, slots=slots)
+                if claimed.assignments:
+                    waiter.used()  # any other wake goes on to somebody who may have a use for it
+                left = (end_at - farm.clock.now()) / 1000
+                if claimed.assignments or left <= 0 or worker.status_requested is not requested:
+                    return claimed
+                waiter.wait(min(left, farm.limits.poll_busy_seconds) if claimed.contended else left)
+                worker = replace(farm.workers.get(worker.id) or worker, tags=worker.tags)
+
+
+def _topics(farm: Farm, worker: Worker) -> list[str]:
+    """What this worker would want to hear of: work in its lanes, lanes it does not know, words for itself."""
+    return [NEW_LANE, f"worker/{worker.id}", *topics(lanes_for(worker, farm.registry.read()))]
 
 
 def _take(farm: Farm, worker: Worker, request_id: str) -> tuple[Task | None, bool]:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import blobs, compiling, counting
 from .errors import BadInput, Conflict, NotFound
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, JOB, JobStatus, next_status
-from .model import Job, JobId, Json, Step
+from .model import BlobId, Job, JobId, Json, Step, TaskInput
 from .ports import ConditionFailed, Set
-from .settle import end_early, settle
+from .records import task_writes
+from .settle import decided, end_early, settle
 
 TRIES = 5
 """Decisions about one job made at the same moment; more than two people are not expected."""
@@ -152,13 +153,7 @@ def cancel(farm: Farm, job_id: JobId) -> Job:
 
 def pause(farm: Farm, job_id: JobId) -> Job:
     """No new claims; running tasks may finish."""
-
-    def decide(job: Job) -> Job | None:
-        next_status(JOB, job.status, "pause")
-        farm.registry.halt(job.id, job.epoch + 1)
-        return farm.jobs.transition(job, "pause", Set("epoch", job.epoch + 1))
-
-    return _decide(farm, job_id, decide)
+    return _decide(farm, job_id, lambda job: decided(farm, job, "pause"))
 
 
 def resume(farm: Farm, job_id: JobId) -> Job:
@@ -189,6 +184,17 @@ def change(farm: Farm, job_id: JobId, *, name: str | None = None, priority: int 
         return farm.jobs.change(job, *changes) if changes else job
 
     return _decide(farm, job_id, decide)
+
+
+def replace_input(farm: Farm, job: Job, blob_id: BlobId) -> None:
+    """Give a job of type `function` another input; an attempt that has begun keeps the one it was given."""
+    task = farm.tasks.get(job.first_task)
+    blob = farm.blobs.get(blob_id)
+    if task is not None:
+        size, sha256 = (blob.size, blob.sha256) if blob is not None else (None, None)
+        others = tuple(given for given in task.work.inputs if given.name != "input")
+        work = replace(task.work, inputs=(*others, TaskInput("input", blob_id, size, sha256)))
+        farm.tasks.update(task_writes.rewritten(task, work))
 
 
 def _decide(farm: Farm, job_id: JobId, decide: Callable[[Job], Job | None]) -> Job:

@@ -30,6 +30,8 @@ class Report:
     error: str | None = None
     outputs: tuple[Output, ...] = ()
     result: Json = None
+    final: bool = False
+    """A failure that is not to be tried again, whatever retries are left."""
 
 
 def renew(
@@ -133,7 +135,7 @@ def _held(farm: Farm, task_id: TaskId, worker_id: WorkerId | None, generation: i
 
 def _end(farm: Farm, task: Task, said: Report, lease: Lease | None = None) -> Task:
     attempt = _attempt(farm, task, said)
-    event = _event(task, said.outcome)
+    event = _event(task, said)
     if event == "return":
         return _return(farm, task, attempt, lease)
     done = farm.tasks.update(_fenced(task_writes.ended(task, event, attempt, said.outputs, said.result), lease))
@@ -141,13 +143,13 @@ def _end(farm: Farm, task: Task, said: Report, lease: Lease | None = None) -> Ta
     return done
 
 
-def _event(task: Task, outcome: Outcome) -> str:
+def _event(task: Task, said: Report) -> str:
     """Decide first, act second: what this outcome means for the task."""
-    if outcome is Outcome.COMPLETED:
+    if said.outcome is Outcome.COMPLETED:
         return "complete"
-    if outcome is Outcome.CANCELED or task.cancel_reason is not None:
+    if said.outcome is Outcome.CANCELED or task.cancel_reason is not None:
         return "cancel"  # whatever came of it, nobody wants it run again
-    if outcome in (Outcome.FAILED, Outcome.LOST) and task.failures >= task.max_retries:
+    if said.outcome in (Outcome.FAILED, Outcome.LOST) and (said.final or task.failures >= task.max_retries):
         return "fail"
     return "return"
 

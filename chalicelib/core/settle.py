@@ -15,7 +15,7 @@ from .errors import FarmError
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, RUNNABLE_JOBS, JobStatus, StepStatus, TaskStatus
 from .model import Job, JobId, Step, Task
-from .ports import Set
+from .ports import Change, Set
 from .records.keys import WINDOW
 from .windows import marks_of
 
@@ -44,11 +44,22 @@ def _stops(farm: Farm, task: Task) -> bool:
 
 def end_early(farm: Farm, job: Job, event: str, reason: str | None) -> Job | None:
     """Fail or cancel a job before its tasks have ended; `settle` ends them. None if the job has moved on meanwhile."""
-    farm.registry.halt(job.id, job.epoch + 1)
-    changes = [Set("epoch", job.epoch + 1), Set("finished_at", farm.clock.now())]
+    changes = [Set("finished_at", farm.clock.now())]
     if reason is not None:
         changes.append(Set("error", reason))
-    return farm.jobs.transition(job, event, *changes)
+    return decided(farm, job, event, *changes)
+
+
+def decided(farm: Farm, job: Job, event: str, *changes: Change) -> Job | None:
+    """Write a decision that keeps tasks from being given away: it counts from here on, `settle` carries it out.
+
+    The halt comes second: it only shortens the moment until the tasks are in line, and one for a decision that was
+    never made would stand in the way for ever.
+    """
+    after = farm.jobs.transition(job, event, Set("epoch", job.epoch + 1), *changes)
+    if after is not None:
+        farm.registry.halt(after.id, after.epoch)
+    return after
 
 
 def settle(farm: Farm, job_id: JobId, *, thorough: bool = False) -> Job | None:

@@ -13,6 +13,8 @@ from .model import JobId
 from .ports import TableUnavailable
 from .settle import settle
 
+EVERY_EPOCH = 2**53
+
 log = logging.getLogger(__name__)
 
 
@@ -31,7 +33,16 @@ def sweep(farm: Farm, *, thorough: bool = False) -> Swept:
         done = _settle(farm, job_id, thorough)
         settled, failed = settled + done, failed + (not done)
     farm.registry.prune()
+    _lift_halts(farm)
     return Swept(expired, settled, failed)
+
+
+def _lift_halts(farm: Farm) -> None:
+    """A halt can come after its job is in line already, when two processes carry out one decision."""
+    for job_id in farm.registry.refresh().halted:
+        job = farm.jobs.get(job_id)
+        if job is None or job.aligned_epoch == job.epoch:
+            farm.registry.unhalt(job_id, job.epoch if job else EVERY_EPOCH)
 
 
 def _settle(farm: Farm, job_id: JobId, thorough: bool) -> bool:

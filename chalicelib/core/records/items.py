@@ -214,7 +214,7 @@ def task_item(task: Task) -> dict[str, Any]:
         "wishes": sorted(task.wishes) or None,
         "priority": task.priority,
         "own_priority": task.own_priority,
-        "work": to_json(_work_json(task.work)),
+        "work": to_json(work_json(task.work)),
         "parents": list(task.parents) or None,
         "children": list(task.children) or None,
         "generation": task.generation,
@@ -320,7 +320,7 @@ def outputs_from(fields: list[Mapping[str, Any]] | None) -> tuple[Output, ...]:
     return tuple(Output(o["name"], o["blob"], o["size"], o["sha256"]) for o in fields or ())
 
 
-def _work_json(work: Work) -> dict[str, Any]:
+def work_json(work: Work) -> dict[str, Any]:
     return {
         "commands": [dict(command) for command in work.commands],
         "inputs": [[i.name, i.blob, i.size, i.sha256] for i in work.inputs],

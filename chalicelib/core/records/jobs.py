@@ -83,7 +83,6 @@ class JobRecords:
             job,
             "retry",
             Set("epoch", epoch),
-            Set("aligned_epoch", epoch),
             Set("restart_epoch", epoch),
             Set("unsettled_pk", keys.UNSETTLED),
             Set("unsettled_sk", keys.digits(job.id)),
@@ -158,7 +157,11 @@ class JobRecords:
 
     def mark(self, job_id: JobId, step: int, number: int, marks: frozenset[int]) -> Window | None:
         """Add marks; the window as it is then, or None if it is shut (then its marks no longer matter)."""
-        update = Update(keys.open_window(job_id, step, number), (Include("marks", marks),), (Exists(),))
+        key = keys.open_window(job_id, step, number)
+        if not marks:
+            item = self._table.get(key)
+            return None if item is None else items.window_from(item)
+        update = Update(key, (Include("marks", marks),), (Exists(),))
         try:
             return items.window_from(self._table.update(update))
         except ConditionFailed:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..lifecycle import TASK, Outcome, TaskStatus, next_status, sources_of
-from ..model import Attempt, Lease, Output, Task, TaskId
-from ..ports import Change, Condition, Equals, Include, OneOf, Remove, Set, Update
+from ..model import Attempt, Lease, Output, Task, TaskId, Work
+from ..ports import Change, Condition, Equals, Exists, Include, OneOf, Remove, Set, Update
 from . import items, keys
 
 
@@ -101,6 +101,11 @@ def returned(task: Task, attempt: Attempt, *, paused: bool) -> Update:
 def asked_to_stop(task: Task, reason: str) -> Update:
     """The worker hears of it with its next call."""
     return Update(keys.task(task.id), (Set("cancel_reason", reason),), _held(task.generation))
+
+
+def rewritten(task: Task, work: Work) -> Update:
+    """Another content, for the next attempt. The status stays as it is."""
+    return Update(keys.task(task.id), (Set("work", items.to_json(items.work_json(work))),), (Exists(),))
 
 
 def released(task: Task, *, paused: bool) -> Update:

@@ -92,13 +92,14 @@ def _outputs(farm: Farm, blob_id: str) -> tuple[Output, ...]:
 _REPORTS: Mapping[State, Callable[[Farm, UpdateJob], Report]] = {
     State.FINISHED: _finished,
     State.CANCELLED: lambda farm, wanted: Report(Outcome.CANCELED, error="its worker gave up"),
-    State.ERROR: lambda farm, wanted: Report(Outcome.FAILED, error="its worker reported an error"),
+    State.ERROR: lambda farm, wanted: Report(Outcome.FAILED, error="its worker reported an error", final=True),
     State.ENQUEUED: lambda farm, wanted: Report(Outcome.RELEASED, error="its worker gave it back"),
 }
 
 
 def _replace_input(farm: Farm, job: Job, input_id: str) -> None:
-    """Kept beside the job: only clients of this protocol see it."""
+    """For the next attempt, and beside the job for clients of this protocol: it may be "0", or no blob yet."""
+    jobs.replace_input(farm, job, int(input_id))
     for _ in range(TRIES):
         noted = documents.with_input(job, input_id)
         if noted == job.annotations or farm.jobs.change(job, Set("annotations", to_json(noted))) is not None:

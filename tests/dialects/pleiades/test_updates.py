@@ -10,10 +10,6 @@ from chalicelib.core.lifecycle import JobStatus, Outcome, TaskStatus
 from chalicelib.dialects.pleiades import translate
 from tests.dialects.pleiades.conftest import Site
 
-needs_final_reports = pytest.mark.xfail(
-    strict=True, reason="the core has no report yet that fails a task although a retry is left (Report.final)"
-)
-
 
 def job_in(site: Site, state: str) -> str:
     """A job brought into that state by a worker."""
@@ -39,16 +35,16 @@ def job_in(site: Site, state: str) -> str:
         ("Running", "cancelled", "Cancelled"),
         ("Running", "canceled", "Cancelled"),
         ("Running", "FINISHED", "Finished"),
-        pytest.param("Running", "error", "Error", marks=needs_final_reports),
-        pytest.param("Running", "Failed", "Error", marks=needs_final_reports),
+        ("Running", "error", "Error"),
+        ("Running", "Failed", "Error"),
         ("Finished", "finished", "Finished"),
         ("Finished", "error", None),
         ("Finished", "running", None),
         ("Finished", "enqueued", None),
         ("Cancelled", "cancelled", "Cancelled"),
         ("Cancelled", "finished", None),
-        pytest.param("Error", "failed", "Error", marks=needs_final_reports),
-        pytest.param("Error", "enqueued", None, marks=needs_final_reports),
+        ("Error", "failed", "Error"),
+        ("Error", "enqueued", None),
     ],
 )
 def test_an_update(site: Site, state: str, word: str, becomes: str | None) -> None:
@@ -58,7 +54,6 @@ def test_an_update(site: Site, state: str, word: str, becomes: str | None) -> No
     assert (answer.status_code, answer.json()["code"], site.state(job)) == expected
 
 
-@needs_final_reports
 def test_an_error_is_final_although_a_retry_is_left(site: Site) -> None:
     job = job_in(site, "Error")
     assert site.contract(site.old_worker()) is None

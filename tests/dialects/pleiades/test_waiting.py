@@ -51,7 +51,6 @@ def test_a_contract_ends_as_soon_as_a_job_comes(site: Site) -> None:
     assert found == job and answered_at - submitted_at < PROMPT_SECONDS
 
 
-@pytest.mark.xfail(strict=True, reason="claim_or_wait forgets the tags of the call when it reads the worker again")
 def test_a_waiting_worker_with_a_tag_gets_the_job_that_requires_it(site: Site) -> None:
     worker = site.old_worker()
     pool, future = waiting(site, lambda: site.contract(worker, timeout=5, tags=["gpu"]), f"worker/{worker}")

@@ -1,0 +1,321 @@
+"""The farm against a small model of itself, under random events and faults.
+
+On the simulated table everything that DynamoDB may do happens: index lag, lost and repeated answers, conflicts, and
+processes that die between any two calls, while managers' clocks differ by up to a minute. On SQLite the processes die
+as well. What must hold, always:
+
+- no two workers believe at the same time that they hold one task, each by its own clock;
+- what was acknowledged as completed stays completed, and is never given away again;
+- when the faults end and the sweep has run, every job can be worked off, and its counts equal its tasks.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from chalicelib.core import claiming, events, jobs, leases, sweeping, workers
+from chalicelib.core.errors import FarmError, LeaseLost
+from chalicelib.core.farm import Farm
+from chalicelib.core.lifecycle import ENDED_JOBS, JobStatus, Outcome, TaskStatus
+from chalicelib.core.model import JobId, TaskId, Worker
+from chalicelib.core.ports import ConditionFailed, Table, TableUnavailable
+from chalicelib.core.records.keys import INDEXES
+from chalicelib.store.sqlite import SqliteTable
+from tests.core.conftest import make_farm
+from tests.engines.simulated import Crash, Faults, SimulatedClock, SimulatedTable
+
+FAULTS = Faults(lost_answer=0.02, repeated=0.02, refused=0.02, conflict=0.02, unreadable=0.01, crash=0.02)
+SKEW_MS = 30_000
+"""Each way: two managers differ by up to a minute."""
+WORKERS = 3
+
+RUNGS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "count": st.integers(1, 4),
+            "after": st.lists(st.integers(0, 1), max_size=1),
+            "parents": st.dictionaries(st.integers(1, 3), st.lists(st.just(0), min_size=1, max_size=1), max_size=2),
+            "task_type": st.sampled_from(["sleep", "debug"]),
+        }
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+class SkewedClock:
+    """The clock of whichever manager process answers next."""
+
+    def __init__(self, true: SimulatedClock) -> None:
+        self.true = true
+        self.skew_ms = 0
+
+    def now(self) -> int:
+        return self.true.now() + self.skew_ms
+
+
+@dataclass(frozen=True)
+class Belief:
+    """A worker thinks that it holds this task until then, on its own clock."""
+
+    worker: int
+    generation: int
+    until: float
+
+
+class FarmMachine(RuleBasedStateMachine):
+    faulty = True
+
+    def make_table(self, seed: int) -> Table:
+        return SimulatedTable(INDEXES, seed, faults=FAULTS, clock=self.time)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.time = SimulatedClock()
+        self.clock = SkewedClock(self.time)
+        self.beliefs: dict[TaskId, list[Belief]] = {}
+        self.completed: dict[TaskId, int] = {}
+        self.jobs: list[JobId] = []
+        self.requests = 0
+        self.told: Counter[str] = Counter()
+
+    @initialize(seed=st.integers(0, 10_000))
+    def start(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.table = self.make_table(seed)
+        self.restart()
+        self.crew: list[Worker] = []
+        while len(self.crew) < WORKERS:
+            types = ("sleep", "debug") if len(self.crew) < 2 else ("sleep",)
+            described = workers.Description(f"w{len(self.crew)}", task_types=types)
+            made = self.call(lambda d=described: workers.register(self.farm, d, with_secret=False)[0])  # type: ignore[misc]
+            if isinstance(made, Worker):
+                self.crew.append(made)
+
+    def restart(self) -> None:
+        """A new process: nothing in memory survives."""
+        self.farm: Farm = make_farm(self.table, self.clock)
+
+    def call(self, work):  # type: ignore[no-untyped-def]
+        """Run a call as some manager process would. None: no answer came, whatever took effect."""
+        self.clock.skew_ms = self.chance.randint(-SKEW_MS, SKEW_MS) if self.faulty else 0
+        try:
+            return work()
+        except (Crash, TableUnavailable):
+            self.told["no answer"] += 1
+            self.restart()
+        except LeaseLost:
+            raise
+        except (FarmError, ConditionFailed) as refused:
+            self.told[type(refused).__name__] += 1
+        return None
+
+    # ---- people
+
+    @rule(rungs=RUNGS, retries=st.integers(0, 2), stop=st.booleans(), key=st.booleans())
+    def submit(self, rungs: list[dict[str, object]], retries: int, stop: bool, key: bool) -> None:
+        for number, rung in enumerate(rungs):
+            rung["after"] = [n for n in rung["after"] if n < number]  # type: ignore[attr-defined]
+            rung["parents"] = {i: p for i, p in rung["parents"].items() if i < rung["count"]}  # type: ignore[attr-defined, operator]
+        on_failure = "stop" if stop else "continue"
+        wanted = jobs.Submission("j", "ladder", {"rungs": rungs}, max_retries=retries, on_failure=on_failure)
+        self.requests += 1
+        once = f"k{self.requests}" if key else None
+        job = self.call(lambda: jobs.submit(self.farm, wanted, once=once))
+        if job is None and key:
+            job = self.call(lambda: jobs.submit(self.farm, wanted, once=once))
+        if job is not None:
+            assert job.id not in self.jobs
+            self.jobs.append(job.id)
+
+    @precondition(lambda self: self.jobs)
+    @rule(which=st.integers(0, 5), what=st.sampled_from(["cancel", "pause", "resume", "resume", "retry", "priority"]))
+    def decide(self, which: int, what: str) -> None:
+        job_id = self.jobs[which % len(self.jobs)]
+        if what == "priority":
+            priority = self.chance.randint(0, 100)
+            self.call(lambda: jobs.change(self.farm, job_id, priority=priority))
+        else:
+            self.call(lambda: getattr(jobs, what)(self.farm, job_id))
+
+    # ---- workers
+
+    @rule(who=st.integers(0, WORKERS - 1), slots=st.integers(1, 3))
+    def claim(self, who: int, slots: int) -> None:
+        asked_at = self.time.now()
+        self.requests += 1
+        request_id = f"r{self.requests}"
+        claimed = self.call(lambda: claiming.claim(self.farm, self.crew[who], request_id, slots=slots))
+        if claimed is None and self.chance.random() < 0.7:
+            self.time.advance(2_500)  # its time-out; by then the index has heard
+            claimed = self.call(lambda: claiming.claim(self.farm, self.crew[who], request_id, slots=slots, repeat=True))
+        for assignment in claimed.assignments if claimed is not None else ():
+            until = asked_at + assignment.seconds * 1000
+            self.believe(assignment.task.id, Belief(who, assignment.lease.generation, until))
+
+    def believe(self, task_id: TaskId, belief: Belief) -> None:
+        assert task_id not in self.completed, "a completed task was given away again"
+        others = [b for b in self.living(task_id) if b.worker != belief.worker or b.generation != belief.generation]
+        assert not others, f"two live leases on {task_id}: {others} and {belief}"
+        self.beliefs.setdefault(task_id, []).append(belief)
+
+    def living(self, task_id: TaskId) -> list[Belief]:
+        return [b for b in self.beliefs.get(task_id, ()) if b.until > self.time.now()]
+
+    def some_belief(self, which: int) -> tuple[TaskId, Belief] | None:
+        """A lease that some worker holds, or once held: late workers report too."""
+        held = [(task_id, belief) for task_id, beliefs in self.beliefs.items() for belief in beliefs]
+        return held[which % len(held)] if held else None
+
+    def drop(self, task_id: TaskId, belief: Belief) -> None:
+        self.beliefs[task_id] = [b for b in self.beliefs[task_id] if b is not belief]
+
+    @precondition(lambda self: any(self.beliefs.values()))
+    @rule(which=st.integers(0, 30))
+    def renew(self, which: int) -> None:
+        found = self.some_belief(which)
+        assert found
+        task_id, belief = found
+        asked_at, worker = self.time.now(), self.crew[belief.worker]
+        if belief.until <= asked_at:
+            return  # the worker has abandoned it
+        try:
+            task = self.call(lambda: leases.renew(self.farm, worker.id, task_id, belief.generation, 10, None))
+            left = None if task is None else leases.seconds_left(self.farm, task)
+        except LeaseLost:
+            self.drop(task_id, belief)
+            return
+        if left is not None:
+            self.drop(task_id, belief)
+            self.beliefs[task_id].append(Belief(belief.worker, belief.generation, asked_at + left * 1000))
+
+    @precondition(lambda self: any(self.beliefs.values()))
+    @rule(which=st.integers(0, 30), outcome=st.sampled_from([*Outcome][:5] + [Outcome.COMPLETED] * 3))
+    def report(self, which: int, outcome: Outcome) -> None:
+        found = self.some_belief(which)
+        assert found
+        task_id, belief = found
+        for _ in range(2):  # it repeats what was not answered, and what was
+            try:
+                said = leases.Report(outcome)
+                worker_id = self.crew[belief.worker].id
+                task = self.call(lambda w=worker_id, s=said: leases.report(self.farm, w, task_id, belief.generation, s))  # type: ignore[misc]
+            except LeaseLost:
+                self.drop(task_id, belief)
+                return
+            if task is not None:
+                if outcome is Outcome.COMPLETED:
+                    assert self.completed.setdefault(task_id, belief.generation) == belief.generation
+                self.drop(task_id, belief)
+                return
+
+    # ---- time, events, the sweep
+
+    @rule(seconds=st.sampled_from([0.1, 1, 5, 40, 100, 250]))
+    def pass_time(self, seconds: float) -> None:
+        self.time.advance(int(seconds * 1000))
+
+    @rule(thorough=st.booleans())
+    def sweep(self, thorough: bool) -> None:
+        self.call(lambda: sweeping.sweep(self.farm, thorough=thorough))
+
+    @precondition(lambda self: self.jobs)
+    @rule(which=st.integers(0, 5), some=st.integers(1, 4))
+    def events_arrive(self, which: int, some: int) -> None:
+        """Late, twice, in pieces."""
+        job_id = self.jobs[which % len(self.jobs)]
+        steps = self.call(lambda: self.farm.jobs.steps(job_id)) or []
+        ids = [s.base + i for s in steps for i in range(s.count)]
+        chosen = self.chance.sample(ids, min(some, len(ids)))
+        self.call(lambda: events.tasks_changed(self.farm, chosen))
+
+    # ---- the end
+
+    def teardown(self) -> None:
+        if not hasattr(self, "table"):
+            return
+        if isinstance(self.table, SimulatedTable):
+            self.table.calm()
+        self.clock.skew_ms = 0
+        self.faulty = False
+        self.restart()
+        self.work_off()
+        for job in self.farm.jobs.page(None, 1000, None)[0]:
+            self.check(job.id)
+        self.close()
+
+    def close(self) -> None:
+        pass
+
+    def work_off(self) -> None:
+        for _ in range(30):
+            self.time.advance(300_000)
+            for job in self.farm.jobs.page("paused", 1000, None)[0]:
+                jobs.resume(self.farm, job.id)
+            sweeping.sweep(self.farm, thorough=True)
+            for worker in self.crew:
+                self.complete_what_comes(worker)
+            self.time.advance(10_000)
+            if not list(self.farm.jobs.unsettled()):
+                return
+        raise AssertionError(f"jobs that do not end: {list(self.farm.jobs.unsettled())}")
+
+    def complete_what_comes(self, worker: Worker) -> None:
+        workers.contact(self.farm, worker, wants_work=True)
+        while given := claiming.claim(self.farm, worker, "last", slots=5).assignments:
+            for a in given:
+                self.believe(a.task.id, Belief(self.crew.index(worker), a.lease.generation, 0))
+                said = leases.Report(Outcome.COMPLETED)
+                leases.report(self.farm, worker.id, a.task.id, a.lease.generation, said)
+
+    def check(self, job_id: JobId) -> None:
+        job = jobs.get(self.farm, job_id)
+        assert job.status in ENDED_JOBS and job.settled
+        steps = self.farm.jobs.steps(job_id)
+        tasks = [t for s in steps if s.count for t in self.farm.tasks.range(s.base, s.base + s.count - 1)]
+        truth = Counter(task.status.value for task in tasks)
+        assert dict(truth) == {s: c for s, c in job.counts.items() if c}
+        assert set(truth) <= {"completed", "failed", "canceled"}
+        if job.status is JobStatus.COMPLETED:
+            assert set(truth) == {"completed"}
+        for task in tasks:
+            if task.id in self.completed:
+                assert task.status is TaskStatus.COMPLETED
+                ended = [a for a in task.attempts if a.outcome is Outcome.COMPLETED]
+                assert [a.generation for a in ended] == [self.completed[task.id]]
+            generations = [a.generation for a in task.attempts]
+            assert generations == sorted(set(generations))
+
+
+class SqliteMachine(FarmMachine):
+    """One machine's engine: nothing is lost or late there, but clocks differ and processes start anew."""
+
+    def make_table(self, seed: int) -> Table:
+        self.folder = Path(tempfile.mkdtemp())
+        return SqliteTable(self.folder / "farm.db", INDEXES)
+
+    def close(self) -> None:
+        assert isinstance(self.table, SqliteTable)
+        self.table.close()
+        shutil.rmtree(self.folder)
+
+    @rule()
+    def start_anew(self) -> None:
+        self.restart()
+
+
+def test_the_farm_keeps_its_promises_on_a_faulty_table() -> None:
+    run_state_machine_as_test(FarmMachine, settings=settings(stateful_step_count=60))  # type: ignore[no-untyped-call]
+
+
+def test_the_farm_keeps_its_promises_on_one_machine() -> None:
+    run_state_machine_as_test(SqliteMachine, settings=settings(stateful_step_count=40))  # type: ignore[no-untyped-call]
