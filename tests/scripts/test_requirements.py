@@ -10,7 +10,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-COMES_ALONG = {"botocore": "boto3"}
+COMES_ALONG = {"botocore": "boto3", "pydantic_core": "pydantic"}
 
 
 def imported(path: Path) -> Iterator[str]:
