@@ -47,7 +47,7 @@ def listing(farm: Farm, request: Request) -> Reply:
         found, cursor = farm.jobs.page(status.value if status else None, wanted.limit, wanted.cursor)
     except ValueError:
         raise bad_cursor() from None
-    return answer(models.Page[models.Job](items=[translate.listed_job(job) for job in found], next=cursor))
+    return answer(models.JobPage(items=[translate.listed_job(job) for job in found], next=cursor))
 
 
 def show(farm: Farm, request: Request, job_id: str) -> Reply:
@@ -123,7 +123,6 @@ _KEY = Parameter(
     {"type": "string", "minLength": 1, "maxLength": 200},
     where="header",
 )
-_PAGE = models.Page[models.Job]
 
 OPERATIONS = (
     Operation(
@@ -139,7 +138,12 @@ OPERATIONS = (
         problems=(409, 413),
     ),
     Operation(
-        "GET", "/jobs", listing, Scope.SUBMIT, answer=_PAGE, parameters=(status_parameter(JobStatus), LIMIT, CURSOR)
+        "GET",
+        "/jobs",
+        listing,
+        Scope.SUBMIT,
+        answer=models.JobPage,
+        parameters=(status_parameter(JobStatus), LIMIT, CURSOR),
     ),
     Operation("GET", "/jobs/{id}", show, Scope.SUBMIT, answer=models.JobDetails),
     Operation(

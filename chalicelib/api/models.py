@@ -268,6 +268,14 @@ class Page(Answer, Generic[Item]):
     items: list[Item]
     next: str | None
 
-    @classmethod
-    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
-        return f"{params[0].__name__}Page"
+
+class JobPage(Page[Job]):
+    """Part of a list of jobs. `next` is the cursor of what follows, null at the end."""
+
+
+class TaskPage(Page[Task]):
+    """Part of a list of tasks. `next` is the cursor of what follows, null at the end; before that it may be empty."""
+
+
+class WorkerPage(Page[Worker]):
+    """Part of a list of workers. `next` is the cursor of what follows, null at the end; before that it may be empty."""

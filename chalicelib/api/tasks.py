@@ -45,7 +45,7 @@ def listing(farm: Farm, request: Request, job_id: str) -> Reply:
     job = jobs.get(farm, parse_id(job_id, "job"))
     found, following = _page(farm, farm.jobs.steps(job.id), status, wanted.limit, place)
     cursor = None if following is None else f"{following.step}.{following.slot}"
-    return answer(models.Page[models.Task](items=[translate.task(task) for task in found], next=cursor))
+    return answer(models.TaskPage(items=[translate.task(task) for task in found], next=cursor))
 
 
 def _place(cursor: str | None) -> Place:
@@ -117,7 +117,7 @@ OPERATIONS = (
         "/jobs/{id}/tasks",
         listing,
         Scope.SUBMIT,
-        answer=models.Page[models.Task],
+        answer=models.TaskPage,
         parameters=(status_parameter(TaskStatus), LIMIT, CURSOR),
     ),
     Operation("GET", "/tasks/{id}", show, Scope.SUBMIT, answer=models.Task),

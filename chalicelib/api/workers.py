@@ -30,7 +30,7 @@ def listing(farm: Farm, request: Request) -> Reply:
         found, cursor = _page(farm, status, wanted.limit, wanted.cursor)
     except ValueError:
         raise bad_cursor() from None
-    return answer(models.Page[models.Worker](items=_shown(farm, found), next=cursor))
+    return answer(models.WorkerPage(items=_shown(farm, found), next=cursor))
 
 
 def _page(farm: Farm, status: WorkerStatus | None, limit: int, cursor: str | None) -> tuple[list[Worker], str | None]:
@@ -84,7 +84,7 @@ OPERATIONS = (
         "/workers",
         listing,
         Scope.SUBMIT,
-        answer=models.Page[models.Worker],
+        answer=models.WorkerPage,
         parameters=(status_parameter(WorkerStatus), LIMIT, CURSOR),
     ),
     Operation("GET", "/workers/{id}", show, Scope.SUBMIT, answer=models.Worker),
