@@ -16,7 +16,7 @@ _SHAPE = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def uuid_of(number: int) -> str:
-    """`00000000-0000-8000-8000-00004e2ff913` for 1311768851. Raises ValueError for what is no id."""
+    """`00000000-0000-8000-8000-00004e2ff913` for 1311766803. Raises ValueError for what is no id."""
     if not 0 < number <= LARGEST:
         raise ValueError(f"not an id: {number}")
     text = f"{_FIXED | number:032x}"
