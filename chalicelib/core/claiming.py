@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from . import leases
 from .farm import Farm
 from .lifecycle import Outcome, WorkerStatus
-from .model import Assignment, Lease, Requirement, Task, TaskId, Worker
+from .model import Assignment, Lease, Task, TaskId, Worker
 from .records import keys
 from .records.lanes import Lane, Registry
 from .registry import NEW_LANE
-from .scheduling import Picker, fits, lanes_for, topics
+from .scheduling import Picker, fits, kept_from, lanes_for, topics
 from .workers import liveness
 
 LANES_PER_CLAIM = 3
@@ -91,19 +91,21 @@ def _take(farm: Farm, worker: Worker, request_id: str) -> tuple[Task | None, boo
 
 
 def _take_excluded(farm: Farm, worker: Worker, picker: Picker, lanes: Sequence[Lane]) -> tuple[Task | None, bool]:
-    """Only tasks that failed on this worker are left: it gets those that no other living worker could take."""
-    others = [other for other in farm.workers.all() if other.id != worker.id and _may_come(farm, other)]
+    """Only tasks that are kept from this worker are left: it gets those that no other living worker could take."""
+    others = [other for other in other_workers(farm, worker) if _may_come(farm, other)]
     by_partition = {keys.ready_pk(lane.requirement): lane.requirement for lane in lanes}
     picker.allowed = frozenset(
         candidate["id"]
         for candidate in picker.passed_over
-        if not _somebody_else(by_partition[candidate["ready_pk"]], candidate["excluded"], others)
+        if not any(fits(by_partition[candidate["ready_pk"]], o) and not kept_from(o, candidate) for o in others)
     )
     return farm.tasks.take([lane.requirement for lane in lanes], picker) if picker.allowed else (None, False)
 
 
-def _somebody_else(requirement: Requirement, excluded: Iterable[int], others: Sequence[Worker]) -> bool:
-    return any(fits(requirement, other) and other.id not in excluded for other in others)
+def other_workers(farm: Farm, worker: Worker) -> list[Worker]:
+    """All registered workers but this one, with their blocklists; a read each, for rare occasions."""
+    found = (farm.workers.get(other.id) for other in farm.workers.all() if other.id != worker.id)
+    return [other for other in found if other is not None]
 
 
 def _may_come(farm: Farm, worker: Worker) -> bool:
@@ -113,7 +115,7 @@ def _may_come(farm: Farm, worker: Worker) -> bool:
 def _picker(farm: Farm, worker: Worker, request_id: str, registry: Registry) -> Picker:
     lease = Lease(worker.id, 0, request_id, farm.clock.now(), farm.limits.lease_seconds, 0)
     grace_ms = int(farm.limits.grace_seconds * 1000)
-    return Picker(worker.id, worker.tags, registry.halted, lease, grace_ms)
+    return Picker(worker, registry.halted, lease, grace_ms)
 
 
 def _note_head(farm: Farm, lanes: Sequence[Lane], task: Task) -> None:

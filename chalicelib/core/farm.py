@@ -40,6 +40,8 @@ class Limits:
     inline_bytes: int = 100_000
     """Settings above this are kept as an object: items end at 400 KB."""
     log_chunk_bytes: int = 262_144
+    blocklist_after: int = 3
+    """Tasks of one job and type that fail on one worker before it is blocked for them."""
 
     def __post_init__(self) -> None:
         if self.contact_every_seconds >= self.lost_after_seconds:

@@ -135,12 +135,22 @@ def _held(farm: Farm, task_id: TaskId, worker_id: WorkerId | None, generation: i
 
 def _end(farm: Farm, task: Task, said: Report, lease: Lease | None = None) -> Task:
     attempt = _attempt(farm, task, said)
+    if said.outcome is Outcome.FAILED:
+        _note_failure(farm, task, attempt)
     event = _event(task, said)
     if event == "return":
         return _return(farm, task, attempt, lease)
     done = farm.tasks.update(_fenced(task_writes.ended(task, event, attempt, said.outputs, said.result), lease))
     settle.task_ended(farm, done)
     return done
+
+
+def _note_failure(farm: Farm, task: Task, attempt: Attempt) -> None:
+    """After failures on several tasks of one job and type the worker is blocked for them. Repeating it is harmless;
+    noted before the attempt ends, or the same worker could claim the next one in between."""
+    failed_on = farm.workers.note_failure(attempt.worker, task)
+    if failed_on >= farm.limits.blocklist_after:
+        farm.workers.block(attempt.worker, task.job, task.requirement.task_type, attempt.ended_at)
 
 
 def _event(task: Task, said: Report) -> str:

@@ -53,6 +53,8 @@ class Worker:
     software: str
     created_at: int
     last_contact_at: int
+    blocked: frozenset[tuple[JobId, str]] = frozenset()
+    """The blocklist: (job, task type) that this worker must not meet again, while anybody else can run them."""
 
     @property
     def abilities(self) -> frozenset[str]:

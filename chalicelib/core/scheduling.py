@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from .model import JobId, Lease, Requirement, TaskId, Worker, WorkerId
+from .model import JobId, Lease, Requirement, TaskId, Worker
 from .ports import Item, Update
 from .records import keys, task_writes
 from .records.lanes import Lane, Registry
@@ -25,6 +25,12 @@ def fits(requirement: Requirement, worker: Worker) -> bool:
     )
 
 
+def kept_from(worker: Worker, candidate: Item) -> bool:
+    """Whether the task failed on this worker before, or the worker is blocked for its job."""
+    blocked = any(job == candidate["job"] and candidate["task_type"] == kind for job, kind in worker.blocked)
+    return blocked or worker.id in (candidate.get("excluded") or ())
+
+
 def lanes_for(worker: Worker, registry: Registry) -> list[Lane]:
     """The lanes this worker may serve, highest priority first."""
     return sorted((lane for lane in registry.lanes if fits(lane.requirement, worker)), key=lambda lane: -lane.top)
@@ -37,24 +43,23 @@ class Picker:
     Runs inside the table's writer on exact engines: no table calls, no blocking.
     """
 
-    worker: WorkerId
-    tags: frozenset[str]
+    worker: Worker
     halted: frozenset[JobId]
     lease: Lease
     """A pattern: generation and, for tasks with a rule of their own, the length are filled in per candidate."""
     grace_ms: int
     allowed: frozenset[TaskId] = frozenset()
-    """Tasks that failed on this worker, but that nobody else can take."""
+    """Tasks that are kept from this worker, but that nobody else can take."""
     passed_over: list[Item] = field(default_factory=list)
-    """Candidates refused only because they failed on this worker before."""
+    """Candidates refused only because they, or too many like them, failed on this worker before."""
 
     def __call__(self, candidates: Sequence[Item]) -> Iterator[Update]:
-        open_to_it = [c for c in candidates if c["job"] not in self.halted and self._not_excluded(c)]
+        open_to_it = [c for c in candidates if c["job"] not in self.halted and self._not_kept_from_it(c)]
         for candidate in sorted(open_to_it, key=self._rank):  # stable: equal ranks keep their age
             yield self._grant(candidate)
 
-    def _not_excluded(self, candidate: Item) -> bool:
-        if self.worker not in (candidate.get("excluded") or ()) or candidate["id"] in self.allowed:
+    def _not_kept_from_it(self, candidate: Item) -> bool:
+        if not kept_from(self.worker, candidate) or candidate["id"] in self.allowed:
             return True
         self.passed_over.append(candidate)
         return False
@@ -62,14 +67,14 @@ class Picker:
     def _rank(self, candidate: Item) -> tuple[str, int]:
         """Priority first; among equals the one that wishes for most of this worker's tags."""
         priorities = candidate["ready_sk"].partition("|")[0]
-        return priorities, -len(self.tags.intersection(candidate.get("wishes") or ()))
+        return priorities, -len(self.worker.tags.intersection(candidate.get("wishes") or ()))
 
     def _grant(self, candidate: Item) -> Update:
         generation = candidate["generation"]
         rule_ms = candidate.get("lease_rule_ms")
         seconds = self.lease.seconds if rule_ms is None else rule_ms / 1000
         lease = Lease(
-            worker=self.worker,
+            worker=self.worker.id,
             generation=generation + 1,
             request_id=self.lease.request_id,
             granted_at=self.lease.granted_at,

@@ -113,6 +113,29 @@ def test_a_fresh_claim_is_not_taken_for_forgotten(bench: Bench) -> None:
     assert [task.status for task in bench.tasks(job)] == ["queued"]
 
 
+def test_a_worker_that_fails_three_tasks_of_a_job_is_blocked_for_the_rest(bench: Bench) -> None:
+    bad, good = bench.worker("bad"), bench.worker("good")
+    job = bench.submit({"count": 5})
+    for _ in range(3):
+        bench.fail(bench.take(bad))
+    blocked = workers.get(bench.farm, bad.id)
+    assert blocked.blocked == {(job.id, "sleep")}
+    assert bench.claim(blocked) == []
+    other = bench.submit()
+    assert bench.take(blocked).task.job == other.id
+    assert bench.work_off(good) == 5
+    bench.farm.workers.unblock(bad.id, job.id, "sleep")
+    assert workers.get(bench.farm, bad.id).blocked == set()
+
+
+def test_a_blocked_worker_goes_on_when_nobody_else_can(bench: Bench) -> None:
+    job = bench.submit({"count": 4}, max_retries=0)
+    alone = bench.worker()
+    for _ in range(4):
+        bench.fail(bench.take(workers.get(bench.farm, alone.id)))
+    assert bench.job(job).status == "failed"
+
+
 # ---- the price -----------------------------------------------------------------------------------------------------
 
 

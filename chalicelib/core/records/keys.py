@@ -6,7 +6,8 @@
 | steps of a job             | settle, api               | base        | JOB#job                  | STEP#number                  |
 | open / shut windows        | settle, counts            | base        | WINDOWS#job#step         | OPEN#window, SHUT#window     |
 | task by id, tasks of a range | reports, lists          | base        | TASKS#(id / 100)         | id                           |
-| worker by id               | every worker call         | base        | WORKER#worker            | -                            |
+| worker by id, its blocklist | every worker call        | base        | WORKER#worker            | -, BLOCK#job#type            |
+| failures of a worker       | a failed report           | base        | WORKER#worker            | FAILED#job#type              |
 | blob, function by id       | dialects, settle          | base        | BLOB#id, FUNCTION#id     | -                            |
 | next id of a second        | ids                       | base        | IDS#second               | -                            |
 | lanes in use, halted jobs  | claims (cached)           | base        | LANES                    | LANE#class, HALT#job         |
@@ -33,7 +34,7 @@ from ..model import JobId, Requirement, TaskId, WorkerId
 from ..ports import Key
 
 INDEXES: Mapping[str, tuple[str, ...]] = {
-    "ready": ("id", "job", "generation", "excluded", "wishes", "lease_rule_ms"),
+    "ready": ("id", "job", "task_type", "generation", "excluded", "wishes", "lease_rule_ms"),
     "due": ("id", "generation", "worker", "lease_due_at"),
     "held": ("id", "generation", "request_id", "lease_granted_at"),
     "listing": (),
@@ -90,6 +91,18 @@ def task(task_id: TaskId) -> Key:
 
 def worker(worker_id: WorkerId) -> Key:
     return Key(f"WORKER#{worker_id}", ALONE)
+
+
+def block(worker_id: WorkerId, job_id: JobId, task_type: str) -> Key:
+    return Key(f"WORKER#{worker_id}", f"BLOCK#{job_id}#{task_type}")
+
+
+def failures(worker_id: WorkerId, job_id: JobId, task_type: str) -> Key:
+    return Key(f"WORKER#{worker_id}", f"FAILED#{job_id}#{task_type}")
+
+
+WORKER_RANGE = (ALONE, "BLOCK#~")
+"""A worker and its blocklist, in one read."""
 
 
 def blob(blob_id: int) -> Key:

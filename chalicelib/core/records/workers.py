@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from ..model import Worker, WorkerId
-from ..ports import Absent, Change, ConditionFailed, Exists, Key, Put, Table, Update
+from ..model import JobId, Task, Worker, WorkerId
+from ..ports import Absent, Change, ConditionFailed, Delete, Exists, Include, Key, Put, Table, Update
 from . import items, keys
 from .paging import pages
 
@@ -15,8 +16,32 @@ class WorkerRecords:
         self._table = table
 
     def get(self, worker_id: WorkerId) -> Worker | None:
-        item = self._table.get(keys.worker(worker_id))
-        return None if item is None else items.worker_from(item)
+        """With its blocklist; one read."""
+        first, last = keys.WORKER_RANGE
+        worker: Worker | None = None
+        blocked: list[tuple[JobId, str]] = []
+        for item in pages(self._table, keys.worker(worker_id).pk, first=first, last=last):
+            if item["sk"] == keys.ALONE:
+                worker = items.worker_from(item)
+            else:
+                blocked.append((item["job"], item["task_type"]))
+        return None if worker is None else replace(worker, blocked=frozenset(blocked))
+
+    def note_failure(self, worker_id: WorkerId, task: Task) -> int:
+        """Remember that the task failed on this worker; on how many tasks of this job and type it has failed now."""
+        key = keys.failures(worker_id, task.job, task.requirement.task_type)
+        noted = self._table.update(Update(key, (Include("tasks", frozenset({task.id})),)))
+        return len(noted["tasks"])
+
+    def block(self, worker_id: WorkerId, job_id: JobId, task_type: str, at: int) -> None:
+        key = keys.block(worker_id, job_id, task_type)
+        fields = {"worker": worker_id, "job": job_id, "task_type": task_type, "created_at": at}
+        self._table.write(Put({"pk": key.pk, "sk": key.sk} | fields))
+
+    def unblock(self, worker_id: WorkerId, job_id: JobId, task_type: str) -> None:
+        """A clean slate: the failures that led to it are forgotten too."""
+        self._table.write(Delete(keys.failures(worker_id, job_id, task_type)))
+        self._table.write(Delete(keys.block(worker_id, job_id, task_type)))
 
     def add(self, worker: Worker) -> None:
         self._table.write(Put(items.worker_item(worker), (Absent(),)))
