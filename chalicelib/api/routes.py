@@ -51,7 +51,12 @@ def _view(operation: Operation) -> View:
     return view
 
 
-blueprint = Blueprint(__name__)
+def make_blueprint() -> Blueprint:
+    """A new one for each app: Chalice forgets the methods of a blueprint's routes once they are registered."""
+    made = Blueprint(__name__)
+    for operation in OPERATIONS:
+        mount(made, [operation.method], API + operation.path, _view(operation), on_error)
+    return made
 
-for operation in OPERATIONS:
-    mount(blueprint, [operation.method], API + operation.path, _view(operation), on_error)
+
+blueprint = make_blueprint()

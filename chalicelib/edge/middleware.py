@@ -13,7 +13,7 @@ from typing import Any
 from chalice import Chalice, Response
 from chalice.app import CaseInsensitiveMapping
 
-from . import current
+from . import current, signed_objects
 from .guard import make_guard
 from .http import accept_of, keep_accept
 from .refusals import API, refusal
@@ -28,6 +28,8 @@ def install(app: Chalice) -> None:
     app.middleware("http")(wire)
     if not _has_our_server_in_front():
         app.middleware("http")(guarded)
+    if _is_run_by_chalice_local():
+        app.register_blueprint(signed_objects.make_blueprint())
     app.route("/", methods=["GET"], content_types=["*/*"])(_front_page(app))
 
 
@@ -63,6 +65,12 @@ def guarded(event: Any, get_response: GetResponse) -> Response:
 def _has_our_server_in_front() -> bool:
     """Its guard then knows how the farm was started. Lambda and the chalice command say by these that they run us."""
     return not {"AWS_LAMBDA_FUNCTION_NAME", "AWS_CHALICE_CLI_MODE"}.intersection(os.environ)
+
+
+def _is_run_by_chalice_local() -> bool:
+    """The chalice command loads the app for other purposes too, with the variables of the stage that it is about: one
+    that has a table is packaged for AWS, where uploads go to the bucket."""
+    return "AWS_CHALICE_CLI_MODE" in os.environ and not os.environ.get("MILLRACE_TABLE")
 
 
 def _in_our_words(path: str, response: Response) -> Response:
