@@ -20,8 +20,9 @@ from .fields import Settings, blob_id
 
 TASK_TYPE = "transcode"
 MOST_RANGES = 1_000
-PIECE = "converted.mkv"
-"""Matroska takes every codec; the format asked for is made when the pieces are joined."""
+EXACT_TIMES = ("libx264", "libx265", "h264", "hevc")
+"""Encoders whose pieces can travel as mov, which keeps times exactly; Matroska takes every codec but rounds to 1 ms.
+The format asked for is made when the pieces are joined."""
 _BLOB = re.compile(r"[1-9][0-9]{0,15}")
 _ABSOLUTE = re.compile(r"/.+|[A-Za-z]:[\\/].+|\\\\.+")
 _RANGE = re.compile(r"(\d{1,7}(?:\.\d{1,3})?)-(\d{1,7}(?:\.\d{1,3})?)")
@@ -137,7 +138,10 @@ def _split_task(settings: TranscodeSettings) -> TaskPlan:
 def _audio_task(settings: TranscodeSettings) -> TaskPlan:
     source, inputs = _source(settings)
     ranges = None if settings.segments is None else [list(r) for r in parse_ranges(settings.segments)]
-    said = {"input": source, "ranges": ranges, "audio_codec": _audio_codec(settings), "output": "audio.mka"}
+    codec = settings.audio_codec or ("libopus" if settings.format == "webm" else "aac")
+    # AAC in Matroska plays late by its priming; everything else is at home there.
+    output = "audio.m4a" if codec == "aac" else "audio.mka"
+    said = {"input": source, "ranges": ranges, "audio_codec": codec, "output": output}
     return _task("audio", "encode_track", said, inputs)
 
 
@@ -147,8 +151,9 @@ def _convert_pieces(settings: TranscodeSettings, results: Results) -> Expansion:
         raise BadInput("the input has no video to convert")
 
     def task(index: int) -> TaskPlan:
-        inputs = [("piece.mkv", pieces[index].blob)]
-        return _convert_task(settings, f"convert {index + 1} of {len(pieces)}", "piece.mkv", inputs, {})
+        piece = pieces[index]
+        name = f"convert {index + 1} of {len(pieces)}"
+        return _convert_task(settings, name, piece.name, [(piece.name, piece.blob)], {})
 
     return Expansion(len(pieces), task)
 
@@ -172,30 +177,42 @@ def _convert_task(
     inputs: Sequence[tuple[str, BlobId]],
     cut: Mapping[str, float],
 ) -> TaskPlan:
+    piece = f"converted{_piece_suffix(settings)}"
     said = {
         "input": source,
         **cut,
-        "video_codec": settings.video_codec or ("libvpx-vp9" if settings.format == "webm" else None),
+        "video_codec": _video_codec(settings),
         "extra_args": settings.extra_args,
-        "output": PIECE,
+        "output": piece,
     }
-    return _task(name, "convert_segment", said, inputs, [PIECE])
+    return _task(name, "convert_segment", said, inputs, [piece])
 
 
 def _join_task(settings: TranscodeSettings, results: Results) -> TaskPlan:
-    parts = [(f"part_{index:05d}.mkv", r.outputs[0].blob) for index, r in enumerate(results["convert"])]
-    sound = [("audio.mka", output.blob) for output in results["audio"][0].outputs]
-    split = results["split"][0].result if "split" in results else {}
+    suffix = _piece_suffix(settings)
+    parts = [(f"part_{index:05d}{suffix}", r.outputs[0].blob) for index, r in enumerate(results["convert"])]
+    sound = [(output.name, output.blob) for output in results["audio"][0].outputs]
+    split = results["split"][0].result if "split" in results else None
+    frames = split["frames"] if split is not None and not _changes_frames(settings) else None
     output = f"output.{settings.format}"
     said = {
         "inputs": [name for name, _ in parts],
         "audio": sound[0][0] if sound else None,
         "format": settings.format,
         "output": output,
-        "expected_frames": (split or {}).get("frames"),
+        "expected_frames": frames,
     }
     return _task("join", "join_segments", said, [*parts, *sound], [output])
 
 
-def _audio_codec(settings: TranscodeSettings) -> str | None:
-    return settings.audio_codec or ("libopus" if settings.format == "webm" else None)
+def _video_codec(settings: TranscodeSettings) -> str:
+    return settings.video_codec or ("libvpx-vp9" if settings.format == "webm" else "libx264")
+
+
+def _piece_suffix(settings: TranscodeSettings) -> str:
+    return ".mov" if _video_codec(settings).startswith(EXACT_TIMES) else ".mkv"
+
+
+def _changes_frames(settings: TranscodeSettings) -> bool:
+    """The encoder may be told to drop or repeat frames; then their number is what it makes it."""
+    return any(argument in ("-r", "-vf", "-filter:v", "-fps_mode", "-vsync") for argument in settings.extra_args)

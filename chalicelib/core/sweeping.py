@@ -25,9 +25,13 @@ class Swept(NamedTuple):
     """Jobs that could not be settled; the log says why, the next sweep tries again."""
 
 
-def sweep(farm: Farm, *, thorough: bool = False) -> Swept:
-    """One pass. `thorough` looks into every task of every open window: now and then, or after a crash."""
-    expired = sum(expire(farm, due.task, due.generation) for due in farm.tasks.due(farm.clock.now()))
+def sweep(farm: Farm, *, thorough: bool = False, ends_leases: bool = True) -> Swept:
+    """One pass. `thorough` looks into every task of every open window: now and then, or after a crash.
+
+    `ends_leases` False: right after an outage of the manager, when workers could not renew and have yet to report.
+    """
+    due = farm.tasks.due(farm.clock.now()) if ends_leases else ()
+    expired = sum(expire(farm, entry.task, entry.generation) for entry in due)
     settled = failed = 0
     for job_id in farm.jobs.unsettled():
         done = _settle(farm, job_id, thorough)
