@@ -51,12 +51,7 @@ def _view(operation: Operation) -> View:
     return view
 
 
-def make_blueprint() -> Blueprint:
-    """A new one for each app: Chalice forgets the methods of a blueprint's routes once they are registered."""
-    made = Blueprint(__name__)
-    for operation in OPERATIONS:
-        mount(made, [operation.method], API + operation.path, _view(operation), on_error)
-    return made
+blueprint = Blueprint(__name__)
 
-
-blueprint = make_blueprint()
+for operation in OPERATIONS:
+    mount(blueprint, [operation.method], API + operation.path, _view(operation), on_error)

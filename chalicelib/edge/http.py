@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from chalice import Blueprint, Response
+from chalice import Blueprint, Chalice, Response
 
 from . import current
 
@@ -100,17 +100,31 @@ OnError = Callable[[Request, Exception], Reply]
 def mount(blueprint: Blueprint, methods: list[str], path: str, view: View, on_error: OnError) -> None:
     """Register the view. Path variables are passed by position, percent-decoding is the view's business."""
 
+    def register(app: Chalice, options: Any) -> None:
+        handler = _handler(app, view, on_error)
+        handler.__name__ = _name(view, methods, path)
+        app.route(path, methods=methods, content_types=["*/*"])(handler)
+
+    # Not `blueprint.route`: Chalice 1.34 forgets a route's methods when it registers it, and a blueprint knows only the
+    # app that took it last, so that two apps in one process (the tests') could not share a room.
+    blueprint._deferred_registrations.append(register)
+
+
+def _handler(app: Chalice, view: View, on_error: OnError) -> Callable[..., Response]:
     def handler(**variables: str) -> Response:
-        request = _request(blueprint.current_request)
+        request = _request(app.current_request)
         try:
             reply = view(current.farm(), request, *variables.values())
         except Exception as error:
             reply = on_error(request, error)
         return _response(reply)
 
-    name = "_".join([view.__module__.replace(".", "_"), view.__name__, *methods, path.strip("/").replace("/", "_")])
-    handler.__name__ = "".join(c if c.isalnum() else "_" for c in name)
-    blueprint.route(path, methods=methods, content_types=["*/*"])(handler)
+    return handler
+
+
+def _name(view: View, methods: list[str], path: str) -> str:
+    text = "_".join([view.__module__, view.__name__, *methods, path.strip("/")])
+    return "".join(c if c.isalnum() else "_" for c in text)
 
 
 def keep_accept(raw: Any) -> None:

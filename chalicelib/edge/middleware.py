@@ -29,7 +29,7 @@ def install(app: Chalice) -> None:
     if not _has_our_server_in_front():
         app.middleware("http")(guarded)
     if _is_run_by_chalice_local():
-        app.register_blueprint(signed_objects.make_blueprint())
+        app.register_blueprint(signed_objects.blueprint)
     app.route("/", methods=["GET"], content_types=["*/*"])(_front_page(app))
 
 

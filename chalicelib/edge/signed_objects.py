@@ -60,9 +60,7 @@ def on_error(request: Request, error: Exception) -> Reply:
     raise error  # the middleware answers 500
 
 
-def make_blueprint() -> Blueprint:
-    """A new one for each app: Chalice forgets the methods of a blueprint's routes once they are registered."""
-    blueprint = Blueprint(__name__)
-    for path in PATHS:
-        mount(blueprint, ["PUT"], path, put, on_error)
-    return blueprint
+blueprint = Blueprint(__name__)
+
+for path in PATHS:
+    mount(blueprint, ["PUT"], path, put, on_error)

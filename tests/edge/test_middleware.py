@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from chalice import Chalice, Response
 
+from chalicelib.api.routes import blueprint as api
 from chalicelib.edge import middleware
 from tests.api.bench import Bench, gateway_of
 
@@ -104,3 +105,16 @@ def test_the_app_guards_itself(alone: Chalice) -> None:
 
 def test_our_own_server_guards_the_app_otherwise(bench: Bench) -> None:
     assert bench.send("GET", "/", Host="192.168.1.5:8000").status == 200
+
+
+def test_two_apps_may_share_a_room(bench: Bench) -> None:
+    """Chalice takes a blueprint once; the tests of one process have more than one app."""
+    apps = []
+    for _ in range(2):
+        app = Chalice(app_name="millrace")
+        app.register_blueprint(api)
+        middleware.install(app)
+        apps.append(app)
+    for app in apps:
+        assert {method for methods in app.routes.values() for method in methods} == {"GET", "POST", "PATCH", "DELETE"}
+        assert ask(app, "GET", "/api/v1/farm")[0] == 200
