@@ -70,7 +70,6 @@ OPERATIONS = (
         models.BlobAnnounced,
         body=models.BlobWanted,
         headers={"Location": "The blob's path."},
-        problems=(413,),
     ),
     Operation("GET", "/blobs/{id}", show, Scope.SUBMIT, answer=models.Blob),
     Operation(

@@ -135,7 +135,7 @@ OPERATIONS = (
         body=models.JobWanted,
         parameters=(_KEY,),
         headers={"Location": "The job's path."},
-        problems=(409, 413),
+        problems=(409,),
     ),
     Operation(
         "GET",
@@ -153,7 +153,7 @@ OPERATIONS = (
         Scope.OPERATE,
         answer=models.JobDetails,
         body=models.JobChange,
-        problems=(409, 413),
+        problems=(409,),
     ),
     Operation("DELETE", "/jobs/{id}", delete, Scope.OPERATE, 204, problems=(409,)),
     *(

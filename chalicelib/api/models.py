@@ -218,7 +218,9 @@ class Blob(Answer):
 
 
 class FarmCounts(Answer):
-    open_jobs: Annotated[int, Field(description="Jobs that have not ended; 1,000 stands for that many or more.")]
+    """Each is counted up to 1,000, which stands for that many or more."""
+
+    open_jobs: Annotated[int, Field(description="Jobs that have not ended, or of which tasks are still ending.")]
     workers: int
     live_workers: Annotated[int, Field(description="Those neither offline nor lost.")]
 

@@ -17,8 +17,11 @@ from .operations import Operation, Parameter
 Json = dict[str, Any]
 
 REF = "#/components/schemas/{model}"
-_ABOUT = """The farm's own API. Ids are decimal strings, times are RFC 3339 in UTC, lists come in pages, errors are
-problem documents (RFC 9457) that name the field. Requests may hold no unknown fields and no unknown parameters."""
+_ABOUT = (
+    "The farm's own API. Ids are decimal strings, times are RFC 3339 in UTC, lists come in pages, errors are problem "
+    "documents (RFC 9457) that name the field. Requests may hold no unknown fields and no unknown parameters."
+)
+_LICENSE = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
 _SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A token of the farm."},
     "basic": {"type": "http", "scheme": "basic", "description": "The token as password, or as user without one."},
@@ -33,31 +36,36 @@ _ID = {
 }
 
 
-def document(operations: Sequence[Operation]) -> Json:
+def document(operations: Sequence[Operation], job_types: Mapping[str, type[BaseModel]]) -> Json:
+    """`job_types`: the settings' model of each."""
     paths: Json = {}
     for operation in operations:
         paths.setdefault(API + operation.path, {})[operation.method.lower()] = _operation(operation)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Millrace", "version": VERSION, "description": _ABOUT, "license": {"name": "Apache-2.0"}},
+        "info": {"title": "Millrace", "version": VERSION, "description": _ABOUT, "license": _LICENSE},
         "paths": paths,
         "components": {
-            "schemas": _schemas(operations),
+            "schemas": _schemas(operations, job_types),
             "responses": {_problem_name(status): _problem(status) for status in _all_problems(operations)},
             "securitySchemes": _SECURITY,
         },
     }
 
 
-def _schemas(operations: Iterable[Operation]) -> Json:
-    bodies = {operation.body for operation in operations if operation.body}
+def _schemas(operations: Iterable[Operation], job_types: Mapping[str, type[BaseModel]]) -> Json:
+    bodies = {operation.body for operation in operations if operation.body} | set(job_types.values())
     answers = {operation.answer for operation in operations if operation.answer} | {models.Problem}
     wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [
         *((model, "validation") for model in sorted(bodies, key=lambda model: model.__name__)),
         *((model, "serialization") for model in sorted(answers, key=lambda model: model.__name__)),
     ]
-    _, definitions = models_json_schema(wanted, ref_template=REF)
-    return dict(definitions["$defs"])
+    references, definitions = models_json_schema(wanted, ref_template=REF)
+    schemas: Json = definitions["$defs"]
+    # No keyword says "what this is depends on its neighbour" in a way that tools understand.
+    settings = schemas[models.JobWanted.__name__]["properties"]["settings"]
+    settings["x-job-types"] = {name: references[model, "validation"] for name, model in sorted(job_types.items())}
+    return schemas
 
 
 def _operation(operation: Operation) -> Json:
@@ -120,7 +128,8 @@ def _content(media: str, model: type[BaseModel] | None) -> Json:
 def _problems(operation: Operation) -> list[int]:
     needs_token = (401, 403) if operation.scope else ()
     unknown = (404,) if "{id}" in operation.path else ()
-    return sorted({400, 500, 503, *needs_token, *unknown, *operation.problems})
+    too_large = (413,) if operation.body else ()
+    return sorted({400, 500, 503, *needs_token, *unknown, *too_large, *operation.problems})
 
 
 def _all_problems(operations: Iterable[Operation]) -> list[int]:

@@ -45,7 +45,7 @@ class Operation:
     headers: Mapping[str, str] = field(default_factory=dict)
     """Of the success, with their meaning."""
     problems: tuple[int, ...] = ()
-    """Besides 400, 401, 403, 500 and 503, which any call may get; 404 goes with `{id}`."""
+    """Besides 400, 401, 403, 500 and 503, which any call may get; 404 goes with `{id}`, 413 with a body."""
 
     @property
     def query_names(self) -> frozenset[str]:

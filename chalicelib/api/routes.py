@@ -6,6 +6,7 @@ import functools
 import json
 
 from chalice import Blueprint
+from pydantic import BaseModel
 
 from ..core.farm import Farm
 from ..edge import auth
@@ -20,12 +21,13 @@ from .reading import refuse_unknown
 
 def openapi(farm: Farm, request: Request) -> Reply:
     """This document."""
-    return Reply(200, _document(), "application/json")
+    types = tuple(sorted((name, kind.settings) for name, kind in farm.job_types.items()))
+    return Reply(200, _document(types), "application/json")
 
 
 @functools.cache
-def _document() -> bytes:
-    return json.dumps(document(OPERATIONS), ensure_ascii=False).encode()
+def _document(job_types: tuple[tuple[str, type[BaseModel]], ...]) -> bytes:
+    return json.dumps(document(OPERATIONS, dict(job_types)), ensure_ascii=False).encode()
 
 
 OPERATIONS = (

@@ -95,6 +95,6 @@ OPERATIONS = (
         Scope.OPERATE,
         answer=models.Worker,
         body=models.StatusWanted,
-        problems=(409, 413),
+        problems=(409,),
     ),
 )

@@ -46,7 +46,7 @@ class Request:
     @property
     def base_url(self) -> str:
         """Scheme and host as the client knows them, for completing path-absolute URLs."""
-        scheme = self.headers.get("x-forwarded-proto", "http")
+        scheme = "https" if self.headers.get("x-forwarded-proto") == "https" else "http"
         return f"{scheme}://{self.headers.get('host', 'localhost')}"
 
     def absolute(self, url: str) -> str:

@@ -65,6 +65,13 @@ def test_it_names_fields_parameters_and_problems(document: dict[str, Any]) -> No
     assert "default" not in document["components"]["schemas"]["JobChange"]["properties"]["name"]
 
 
+def test_it_describes_the_settings_of_every_job_type(bench: Bench, document: dict[str, Any]) -> None:
+    described = document["components"]["schemas"]["JobWanted"]["properties"]["settings"]["x-job-types"]
+    assert set(described) == set(bench.farm.job_types) >= {"commands", "function", "transcode"}
+    commands = document["components"]["schemas"][described["commands"]["$ref"].rpartition("/")[2]]
+    assert set(commands["properties"]) == {"tasks"}
+
+
 def test_answers_are_as_the_document_says(bench: Bench, document: dict[str, Any]) -> None:
     """Names and nothing else: the values are made by the same models."""
     worker, _ = bench.worker()
