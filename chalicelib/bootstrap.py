@@ -1,4 +1,7 @@
-"""Settings -> Farm: the only module that knows both the core and the engines. Wired by hand, in one visible place."""
+"""Settings -> Farm: the only module that knows both the core and the engines. Wired by hand, in one visible place.
+
+Each farm's engines are imported where it is made: Lambda has no orjson, and one machine needs no boto3.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .compilers import JOB_TYPES
 from .config import Settings, settings_from
@@ -14,18 +18,21 @@ from .core.farm import Farm
 from .core.ports import Bell
 from .core.records.keys import INDEXES
 from .edge.clock import SystemClock
-from .embedded.bell import LocalBell, PollingBell
-from .embedded.feed import ChangeFeed
 from .handlers import stream
-from .store.change_log import ChangeRecord, Listener
-from .store.files import FileObjectStore
-from .store.sqlite import SqliteTable
+
+if TYPE_CHECKING:
+    from .embedded.feed import ChangeFeed
+    from .store.change_log import ChangeRecord, Listener
 
 __all__ = ["aws_farm", "embedded_farm", "farm_from_environment", "rings"]
 
 
 def embedded_farm(settings: Settings) -> Farm:
     """A farm in one folder. Commits ring the bell, so that whoever waits hears of new work at once."""
+    from .embedded.bell import LocalBell
+    from .store.files import FileObjectStore
+    from .store.sqlite import SqliteTable
+
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     clock, bell = SystemClock(), LocalBell()
     table = SqliteTable(settings.data / "farm.db", INDEXES)
@@ -35,9 +42,10 @@ def embedded_farm(settings: Settings) -> Farm:
 
 
 def aws_farm(settings: Settings) -> Farm:
-    """A farm on DynamoDB and S3. The engines are imported here: one machine needs no boto3."""
+    """A farm on DynamoDB and S3."""
     import boto3
 
+    from .embedded.bell import PollingBell
     from .store.dynamo import DynamoTable
     from .store.s3 import S3ObjectStore, client_config
 
@@ -60,6 +68,9 @@ def farm_from_environment(environment: Mapping[str, str] | None = None) -> tuple
 
 def feed_of(farm: Farm) -> ChangeFeed:
     """The reader of an embedded farm's change log, calling the handler that DynamoDB's stream calls on AWS."""
+    from .embedded.feed import ChangeFeed
+    from .store.sqlite import SqliteTable
+
     table = farm.table
     assert isinstance(table, SqliteTable)
     return ChangeFeed(table, lambda records: stream.changed(farm, ((r.pk, r.sk) for r in records)))

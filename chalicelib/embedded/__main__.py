@@ -31,6 +31,10 @@ from .server import EmbeddedServer
 from .timer import Timer
 
 SWEEP_SECONDS = 10.0
+"""Sooner where leases are short."""
+HOMECOMING_SECONDS = 60.0
+"""After a start workers may report what ended while the server was away, before leases do. Their pauses between calls
+grow to 30 s at most."""
 THOROUGH_EVERY = 30
 """Every so many sweeps look into every task of every open window."""
 USAGE, FAILED = 2, 1
@@ -119,7 +123,14 @@ def _background(farm: Farm, settings: Settings) -> Election:
     """Feed and timer, in one process of those that share the data folder."""
     feed = feed_of(farm)
     rounds = iter(range(sys.maxsize))
-    timer = Timer(lambda: sweeping.sweep(farm, thorough=next(rounds) % THOROUGH_EVERY == 0), SWEEP_SECONDS)
+    lease_seconds = farm.limits.lease_seconds + farm.limits.grace_seconds
+    ends_leases_at = farm.clock.now() + int(min(HOMECOMING_SECONDS, lease_seconds) * 1000)
+
+    def sweep() -> None:
+        thorough, late = next(rounds) % THOROUGH_EVERY == 0, farm.clock.now() >= ends_leases_at
+        sweeping.sweep(farm, thorough=thorough, ends_leases=late)
+
+    timer = Timer(sweep, min(SWEEP_SECONDS, max(0.5, lease_seconds / 4)))
 
     def begin() -> None:
         feed.start()
