@@ -15,6 +15,7 @@ from . import models, translate
 from .answering import UNSNIFFED, answer
 from .operations import BINARY, Operation
 from .reading import read_body
+from .wanted import BlobWanted
 
 THROUGH_LAMBDA_BYTES = 4_000_000
 """Above this an answer does not fit through Lambda."""
@@ -25,7 +26,7 @@ def announce(farm: Farm, request: Request) -> Reply:
 
     Content is kept once: `upload` is null when it is known already. The upload is verified; other bytes are refused.
     """
-    wanted = read_body(request, models.BlobWanted)
+    wanted = read_body(request, BlobWanted)
     blob, signed = blobs.announce(farm, wanted.size, wanted.sha256)
     upload = translate.upload(signed, request.absolute(signed.url) if signed else "")
     made = models.BlobAnnounced(id=str(blob.id), upload=upload)
@@ -68,7 +69,7 @@ OPERATIONS = (
         Scope.SUBMIT,
         201,
         models.BlobAnnounced,
-        body=models.BlobWanted,
+        body=BlobWanted,
         headers={"Location": "The blob's path."},
     ),
     Operation("GET", "/blobs/{id}", show, Scope.SUBMIT, answer=models.Blob),

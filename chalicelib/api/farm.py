@@ -16,6 +16,7 @@ from . import models
 from .answering import answer
 from .operations import Operation
 from .reading import read_body
+from .wanted import SweepWanted
 
 MOST_COUNTED = 1000
 """Whoever asks whether the farm is ready must not make it read everything."""
@@ -51,12 +52,12 @@ def sweep(farm: Farm, request: Request) -> Reply:
 
     For a farm without a schedule (`chalice local`): ends leases that ran out, and settles what was left half done.
     """
-    wanted = read_body(request, models.SweepWanted, may_be_empty=True)
+    wanted = read_body(request, SweepWanted, may_be_empty=True)
     done = sweeping.sweep(farm, thorough=wanted.thorough)
     return answer(models.Swept(expired=done.expired, settled=done.settled, failed=done.failed))
 
 
 OPERATIONS = (
     Operation("GET", "/farm", show, None, answer=models.Farm),
-    Operation("POST", "/sweep", sweep, Scope.ADMIN, answer=models.Swept, body=models.SweepWanted),
+    Operation("POST", "/sweep", sweep, Scope.ADMIN, answer=models.Swept, body=SweepWanted),
 )

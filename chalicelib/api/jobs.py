@@ -18,6 +18,7 @@ from . import models, translate
 from .answering import answer
 from .operations import CURSOR, LIMIT, Operation, Parameter, status_parameter
 from .reading import bad_cursor, idempotency_key, page_wanted, read_body, status_wanted
+from .wanted import JobChange, JobWanted, Nothing
 
 
 def submit(farm: Farm, request: Request) -> Reply:
@@ -26,7 +27,7 @@ def submit(farm: Farm, request: Request) -> Reply:
     With an `Idempotency-Key` a repetition gives the job of the first call; the same key with other content is refused
     (409). The job's settings are checked at once: what is wrong is named, and nothing is kept.
     """
-    wanted = read_body(request, models.JobWanted)
+    wanted = read_body(request, JobWanted)
     submission = Submission(
         name=wanted.name,
         type=wanted.type,
@@ -57,7 +58,7 @@ def show(farm: Farm, request: Request, job_id: str) -> Reply:
 
 def change(farm: Farm, request: Request, job_id: str) -> Reply:
     """Rename a job, or give it another priority."""
-    number, wanted = _id(job_id), read_body(request, models.JobChange)
+    number, wanted = _id(job_id), read_body(request, JobChange)
     given = {name: getattr(wanted, name) for name in wanted.model_fields_set}
     return _details(farm, jobs.change(farm, number, **given))
 
@@ -96,7 +97,7 @@ def retry(farm: Farm, request: Request, job_id: str) -> Reply:
 
 def _decide(farm: Farm, request: Request, job_id: str, decide: Callable[[Farm, JobId], Job]) -> Reply:
     number = _id(job_id)
-    read_body(request, models.Nothing, may_be_empty=True)
+    read_body(request, Nothing, may_be_empty=True)
     return _details(farm, decide(farm, number))
 
 
@@ -132,7 +133,7 @@ OPERATIONS = (
         Scope.SUBMIT,
         201,
         models.JobDetails,
-        body=models.JobWanted,
+        body=JobWanted,
         parameters=(_KEY,),
         headers={"Location": "The job's path."},
         problems=(409,),
@@ -152,7 +153,7 @@ OPERATIONS = (
         change,
         Scope.OPERATE,
         answer=models.JobDetails,
-        body=models.JobChange,
+        body=JobChange,
         problems=(409,),
     ),
     Operation("DELETE", "/jobs/{id}", delete, Scope.OPERATE, 204, problems=(409,)),
@@ -163,7 +164,7 @@ OPERATIONS = (
             view,
             Scope.OPERATE,
             answer=models.JobDetails,
-            body=models.Nothing,
+            body=Nothing,
             problems=(409,),
         )
         for view in (cancel, pause, resume, retry)

@@ -13,6 +13,7 @@ from ..config import VERSION
 from ..edge.refusals import API, PROBLEM_TYPE, title
 from . import models
 from .operations import Operation, Parameter
+from .wanted import JobWanted
 
 Json = dict[str, Any]
 
@@ -63,7 +64,7 @@ def _schemas(operations: Iterable[Operation], job_types: Mapping[str, type[BaseM
     references, definitions = models_json_schema(wanted, ref_template=REF)
     schemas: Json = definitions["$defs"]
     # No keyword says "what this is depends on its neighbour" in a way that tools understand.
-    settings = schemas[models.JobWanted.__name__]["properties"]["settings"]
+    settings = schemas[JobWanted.__name__]["properties"]["settings"]
     settings["x-job-types"] = {name: references[model, "validation"] for name, model in sorted(job_types.items())}
     return schemas
 

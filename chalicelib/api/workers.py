@@ -15,6 +15,7 @@ from . import models, translate
 from .answering import answer
 from .operations import CURSOR, LIMIT, Operation, status_parameter
 from .reading import bad_cursor, page_wanted, read_body, status_wanted
+from .wanted import StatusWanted
 
 MOST_READS = 20
 """Of the table for one page, so that a filter that nothing passes ends in time; the cursor goes on from there."""
@@ -53,7 +54,7 @@ def ask(farm: Farm, request: Request, worker_id: str) -> Reply:
 
     It hears of it with its next call; `status_requested` says what is still to come.
     """
-    number, wanted = parse_id(worker_id, "worker"), read_body(request, models.StatusWanted)
+    number, wanted = parse_id(worker_id, "worker"), read_body(request, StatusWanted)
     return _one(farm, workers.request_status(farm, number, wanted.status, lazy=wanted.lazy))
 
 
@@ -94,7 +95,7 @@ OPERATIONS = (
         ask,
         Scope.OPERATE,
         answer=models.Worker,
-        body=models.StatusWanted,
+        body=StatusWanted,
         problems=(409,),
     ),
 )

@@ -21,6 +21,7 @@ from chalicelib.core import access, claiming, events, jobs, leases, workers
 from chalicelib.core.farm import Farm
 from chalicelib.core.lifecycle import Outcome
 from chalicelib.core.model import Assignment, Job, Worker
+from chalicelib.core.ports import ObjectStore, Table
 from chalicelib.core.records.keys import INDEXES
 from chalicelib.edge import current
 from chalicelib.embedded.bell import LocalBell
@@ -121,12 +122,18 @@ def gateway_of(app: Chalice) -> LocalGateway:
 
 @contextmanager
 def served(folder: Path) -> Iterator[Bench]:
-    """The app of app.py, serving a fresh open farm."""
-    from app import app
-
+    """The app of app.py, serving a fresh open farm on one machine's engines."""
     clock = SimulatedClock()
     table = SqliteTable(folder / "farm.db", INDEXES)
-    objects = FileObjectStore(folder / "objects", b"a secret", clock=clock)
+    with serving(table, FileObjectStore(folder / "objects", b"a secret", clock=clock), clock, folder) as bench:
+        yield bench
+    table.close()
+
+
+@contextmanager
+def serving(table: Table, objects: ObjectStore, clock: SimulatedClock, folder: Path) -> Iterator[Bench]:
+    from app import app
+
     bell = LocalBell()
     farm = Farm(table, objects, clock, bell, {**JOB_TYPES, "ladder": Ladder()}, random=random.Random(1))
     settings = Settings(data=folder, auth="open", delivery="inline")
@@ -134,4 +141,3 @@ def served(folder: Path) -> Iterator[Bench]:
     yield Bench(farm, clock, settings, gateway_of(app))
     current.forget()
     bell.close()
-    table.close()

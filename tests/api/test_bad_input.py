@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.api import reading
-from chalicelib.api.models import JobChange
 from chalicelib.api.problems import TooLarge
+from chalicelib.api.wanted import JobChange
 from chalicelib.edge.http import Request, Spool
 from tests.api.bench import Bench, served
 

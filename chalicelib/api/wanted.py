@@ -1,0 +1,84 @@
+"""The shapes of requests. The OpenAPI document is generated from these; their docstrings are its text.
+
+Strict: no unknown fields, no "5" for 5, no true for 1, no null for what may be left out.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("only printable characters, please")
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+Priority = Annotated[int, Field(ge=0, le=100)]
+
+
+def _no_default(schema: dict[str, Any]) -> None:
+    """What is left out has no value; the one that stands in our code is nobody's business."""
+    schema.pop("default", None)
+
+
+LEFT_OUT = Field(json_schema_extra=_no_default)
+
+
+class Wanted(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class JobWanted(Wanted):
+    """A job to run."""
+
+    name: Name
+    type: Annotated[str, Field(min_length=1, max_length=200)]
+    priority: Annotated[Priority, Field(description="Higher first.")] = 50
+    tags: Annotated[
+        list[Name],
+        Field(
+            max_length=100,
+            description="`x` or `+x`: the worker must have tag x; `-x`: must not have it; `~x`: had better have it.",
+        ),
+    ] = []
+    settings: Annotated[dict[str, Any], Field(description="As the job type wants them.")] = {}
+    max_retries: Annotated[int, Field(ge=0, le=100, description="Of each task.")] = 3
+    on_failure: Annotated[
+        Literal["continue", "stop"],
+        Field(description="`stop`: the first task that fails for good ends the job."),
+    ] = "continue"
+
+
+class JobChange(Wanted):
+    """What is to be different. What is not given stays."""
+
+    name: Annotated[Name, LEFT_OUT] = ""
+    priority: Annotated[Priority, Field(description="Higher first. Reaches queued tasks at once."), LEFT_OUT] = 0
+
+
+class StatusWanted(Wanted):
+    """What a worker is asked to become; it hears of it with its next call."""
+
+    status: Literal["awake", "asleep", "offline"]
+    lazy: Annotated[bool, Field(description="Only after the tasks that it runs now.")] = False
+
+
+class BlobWanted(Wanted):
+    """Content that is about to be uploaded."""
+
+    size: Annotated[int, Field(ge=0, description="In bytes.")]
+    sha256: Sha256
+
+
+class SweepWanted(Wanted):
+    thorough: Annotated[bool, Field(description="Look into every task of every open window.")] = False
+
+
+class Nothing(Wanted):
+    """No fields; the body may be left out."""
