@@ -10,7 +10,7 @@ from .farm import Farm
 from .lifecycle import ENDED_JOBS
 from .model import Job, Output, Step
 from .ports import Change, Remove, Set
-from .records.items import outputs_json
+from .records.fields import outputs_json
 
 
 def end(farm: Farm, job: Job, steps: Sequence[Step]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..model import Blob, BlobId, Function, FunctionId
 from ..ports import Absent, Put, Table
-from . import items, keys
+from . import keys, worker_items
 
 
 class BlobRecords:
@@ -15,14 +15,14 @@ class BlobRecords:
 
     def get(self, blob_id: BlobId) -> Blob | None:
         item = self._table.get(keys.blob(blob_id))
-        return None if item is None else items.blob_from(item)
+        return None if item is None else worker_items.blob_from(item)
 
     def get_many(self, blob_ids: Sequence[BlobId]) -> dict[BlobId, Blob]:
         found = self._table.get_many([keys.blob(blob_id) for blob_id in blob_ids])
-        return {item["id"]: items.blob_from(item) for item in found if item is not None}
+        return {item["id"]: worker_items.blob_from(item) for item in found if item is not None}
 
     def add(self, blob: Blob) -> None:
-        self._table.write(Put(items.blob_item(blob), (Absent(),)))
+        self._table.write(Put(worker_items.blob_item(blob), (Absent(),)))
 
 
 class FunctionRecords:
@@ -31,7 +31,7 @@ class FunctionRecords:
 
     def get(self, function_id: FunctionId) -> Function | None:
         item = self._table.get(keys.function(function_id))
-        return None if item is None else items.function_from(item)
+        return None if item is None else worker_items.function_from(item)
 
     def add(self, function: Function) -> None:
-        self._table.write(Put(items.function_item(function), (Absent(),)))
+        self._table.write(Put(worker_items.function_item(function), (Absent(),)))

@@ -26,7 +26,7 @@ from ..ports import (
     Update,
 )
 from ..windows import Window
-from . import items, keys
+from . import job_items, keys
 from .paging import pages
 
 
@@ -38,7 +38,7 @@ class JobRecords:
 
     def get(self, job_id: JobId) -> Job | None:
         item = self._table.get(keys.job(job_id))
-        return None if item is None else items.job_from(item)
+        return None if item is None else job_items.job_from(item)
 
     def create(self, job: Job, once: tuple[str, str, str] | None = None) -> None:
         """Write a new job; `once` = (scope, key, digest of the request) makes the call repeatable.
@@ -51,20 +51,20 @@ class JobRecords:
             key = keys.once(scope, name)
             record = {"pk": key.pk, "sk": key.sk, "job": job.id, "digest": digest, "created_at": job.created_at}
             operations.append(Put(record, (Absent(),)))
-        operations.append(Put(items.job_item(job), (Absent(),)))
+        operations.append(Put(job_items.job_item(job), (Absent(),)))
         self._table.write(*operations)
 
     def transition(self, job: Job, event: str, *changes: Change) -> Job | None:
         """Move the job by a lifecycle event; None when it is no longer as `job` says (status or epoch)."""
         status = next_status(JOB, job.status, event)
-        fields = items.job_status_fields(job.id, status)
+        fields = job_items.job_status_fields(job.id, status)
         return self.change(job, *(Set(name, value) for name, value in fields.items()), *changes)
 
     def change(self, job: Job, *changes: Change) -> Job | None:
         """Change fields while the job is as `job` says; None when it is not."""
         when = (Equals("status", job.status.value), Equals("epoch", job.epoch))
         try:
-            return items.job_from(self._table.update(Update(keys.job(job.id), changes, when)))
+            return job_items.job_from(self._table.update(Update(keys.job(job.id), changes, when)))
         except ConditionFailed:
             return None
 
@@ -96,7 +96,7 @@ class JobRecords:
         index, pk = ("status", keys.status_pk(status)) if status else ("listing", keys.listing_pk("jobs"))
         page = self._table.query(pk, index=index, descending=True, limit=limit, cursor=cursor)
         found = self._table.get_many([Key(entry["pk"], entry["sk"]) for entry in page.items])
-        jobs = [items.job_from(item) for item in found if item is not None]
+        jobs = [job_items.job_from(item) for item in found if item is not None]
         return [job for job in jobs if status is None or job.status == status], page.cursor
 
     def unsettled(self) -> Iterable[JobId]:
@@ -118,11 +118,11 @@ class JobRecords:
     def steps(self, job_id: JobId) -> list[Step]:
         first, last = keys.STEP_PREFIX
         found = pages(self._table, keys.job(job_id).pk, first=first, last=last)
-        return [items.step_from(item) for item in found]
+        return [job_items.step_from(item) for item in found]
 
     def add_steps(self, steps: Sequence[Step]) -> None:
         """Put-if-absent each."""
-        self._table.write_many([[Put(items.step_item(step), (Absent(),))] for step in steps])
+        self._table.write_many([[Put(job_items.step_item(step), (Absent(),))] for step in steps])
 
     def change_step(self, step: Step, event: str | None, *changes: Change) -> Step | None:
         """Move the step, or only change it (`event` None); None when it is no longer as `step` says."""
@@ -130,7 +130,7 @@ class JobRecords:
         when = (Equals("status", step.status.value), Equals("epoch", step.epoch))
         update = Update(keys.step(step.job, step.number), (Set("status", status.value), *changes), when)
         try:
-            return items.step_from(self._table.update(update))
+            return job_items.step_from(self._table.update(update))
         except ConditionFailed:
             return None
 
@@ -148,22 +148,22 @@ class JobRecords:
 
     def _windows(self, job_id: JobId, step: int, bounds: tuple[str, str]) -> Iterable[Window]:
         found = pages(self._table, keys.windows(job_id, step), first=bounds[0], last=bounds[1])
-        return (items.window_from(item) for item in found)
+        return (job_items.window_from(item) for item in found)
 
     def add_window(self, window: Window) -> None:
         """Put-if-absent, among the open and the shut ones: a repetition must not revive a window that has closed."""
         shut = Check(keys.shut_window(window.job, window.step, window.number), (Absent(),))
-        self._table.write_many([[shut, Put(items.window_item(window), (Absent(),))]])
+        self._table.write_many([[shut, Put(job_items.window_item(window), (Absent(),))]])
 
     def mark(self, job_id: JobId, step: int, number: int, marks: frozenset[int]) -> Window | None:
         """Add marks; the window as it is then, or None if it is shut (then its marks no longer matter)."""
         key = keys.open_window(job_id, step, number)
         if not marks:
             item = self._table.get(key)
-            return None if item is None else items.window_from(item)
+            return None if item is None else job_items.window_from(item)
         update = Update(key, (Include("marks", marks),), (Exists(),))
         try:
-            return items.window_from(self._table.update(update))
+            return job_items.window_from(self._table.update(update))
         except ConditionFailed:
             return None
 
@@ -186,11 +186,11 @@ class JobRecords:
 
     def _turn(self, window: Window, *, shut: bool, sign: int) -> bool:
         counts = window.counts()
-        sums = [Add(s.value, sign * counts[s]) for s in items.SUMMED if counts[s]]
+        sums = [Add(s.value, sign * counts[s]) for s in job_items.SUMMED if counts[s]]
         changes: list[Change] = [*sums]
         if not shut:
             changes += [Add("epoch", 1), Set("status", StepStatus.OPEN.value)]
-        turned = items.window_item(items.turned(window, shut=shut))
+        turned = job_items.window_item(job_items.turned(window, shut=shut))
         here = keys.open_window if shut else keys.shut_window
         try:
             self._table.write(

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from ..model import JobId, Requirement
 from ..ports import AtMost, ConditionFailed, Delete, Equals, Item, Put, Table
-from . import items, keys
+from . import keys
+from .fields import from_json, to_json
 from .paging import pages
 
 
@@ -80,7 +81,7 @@ def _lane_item(lane: Lane) -> Item:
     return {
         "pk": key.pk,
         "sk": key.sk,
-        "requirement": items.to_json(
+        "requirement": to_json(
             [requirement.task_type, sorted(requirement.require), sorted(requirement.forbid), requirement.worker]
         ),
         "top": lane.top,
@@ -89,6 +90,6 @@ def _lane_item(lane: Lane) -> Item:
 
 
 def _lane_from(item: Item) -> Lane:
-    task_type, require, forbid, worker = items.from_json(item["requirement"])
+    task_type, require, forbid, worker = from_json(item["requirement"])
     requirement = Requirement(task_type, frozenset(require), frozenset(forbid), worker)
     return Lane(requirement, item["top"], item["touched_at"])

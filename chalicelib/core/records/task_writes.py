@@ -11,7 +11,8 @@ from typing import Any
 from ..lifecycle import TASK, Outcome, TaskStatus, next_status, sources_of
 from ..model import Attempt, Lease, Output, Task, TaskId, Work
 from ..ports import Change, Condition, Equals, Exists, Include, OneOf, Remove, Set, Update
-from . import items, keys
+from . import keys, task_items
+from .fields import outputs_json, to_json
 
 
 def _when(event: str, generation: int) -> tuple[Condition, ...]:
@@ -29,13 +30,13 @@ def _remove(names: tuple[str, ...]) -> list[Change]:
 
 def claimed(task_id: TaskId, generation: int, lease: Lease) -> Update:
     """queued -> active under a new lease. `generation` is the one before."""
-    fields = items.lease_fields(task_id, lease) | {
+    fields = task_items.lease_fields(task_id, lease) | {
         "status": TaskStatus.ACTIVE.value,
         "generation": lease.generation,
         "progress": 0,
         "activity": "",
     }
-    changes = _set(fields) + _remove(items.READY_FIELDS)
+    changes = _set(fields) + _remove(task_items.READY_FIELDS)
     return Update(keys.task(task_id), tuple(changes), _when("claim", generation))
 
 
@@ -72,10 +73,10 @@ def ended(task: Task, event: str, attempt: Attempt, outputs: tuple[Output, ...] 
         "failures": task.failures + _spends(attempt.outcome),
     }
     if event == "complete":
-        fields |= {"outputs": items.outputs_json(outputs), "result": items.to_json(result), "progress": 100}
+        fields |= {"outputs": outputs_json(outputs), "result": to_json(result), "progress": 100}
     if attempt.error is not None:
         fields["error"] = attempt.error
-    changes = _set(fields) + _remove(items.LEASE_FIELDS)
+    changes = _set(fields) + _remove(task_items.LEASE_FIELDS)
     return Update(keys.task(task.id), tuple(changes), _held(task.generation))
 
 
@@ -92,7 +93,7 @@ def returned(task: Task, attempt: Attempt, *, paused: bool) -> Update:
         "progress": 0,
         "activity": "",
     }
-    changes = _set(fields if paused else fields | items.ready_fields(task)) + _remove(items.LEASE_FIELDS)
+    changes = _set(fields if paused else fields | task_items.ready_fields(task)) + _remove(task_items.LEASE_FIELDS)
     if attempt.outcome is Outcome.FAILED:
         changes.append(Include("excluded", frozenset({attempt.worker})))
     return Update(keys.task(task.id), tuple(changes), _held(task.generation))
@@ -105,31 +106,31 @@ def asked_to_stop(task: Task, reason: str) -> Update:
 
 def rewritten(task: Task, work: Work) -> Update:
     """Another content, for the next attempt. The status stays as it is."""
-    return Update(keys.task(task.id), (Set("work", items.to_json(items.work_json(work))),), (Exists(),))
+    return Update(keys.task(task.id), (Set("work", to_json(task_items.work_json(work))),), (Exists(),))
 
 
 def released(task: Task, *, paused: bool) -> Update:
     """waiting -> queued (or paused): its parents are completed."""
     if paused:
         return _moved(task, "pause", {})
-    return _moved(task, "release", items.ready_fields(task))
+    return _moved(task, "release", task_items.ready_fields(task))
 
 
 def paused(task: Task) -> Update:
     """queued -> paused."""
-    return _moved(task, "pause", {}, items.READY_FIELDS)
+    return _moved(task, "pause", {}, task_items.READY_FIELDS)
 
 
 def resumed(task: Task) -> Update:
     """paused -> queued."""
-    return _moved(task, "resume", items.ready_fields(task) | {"priority": task.priority})
+    return _moved(task, "resume", task_items.ready_fields(task) | {"priority": task.priority})
 
 
 def reprioritised(task: Task) -> Update:
     """The same status; its job has another priority now. What is queued moves to the place that gives it."""
     fields: dict[str, Any] = {"priority": task.priority}
     if task.status is TaskStatus.QUEUED:
-        fields |= items.ready_fields(task)
+        fields |= task_items.ready_fields(task)
     when = (Equals("status", task.status.value), Equals("generation", task.generation))
     return Update(keys.task(task.id), tuple(_set(fields)), when)
 
@@ -139,7 +140,7 @@ def canceled(task: Task, reason: str, at: int) -> Update:
     sources = tuple(s.value for s in sources_of(TASK, "cancel") if s is not TaskStatus.ACTIVE)
     changes = _set({"status": TaskStatus.CANCELED.value, "error": reason, "finished_at": at})
     when = (OneOf("status", sources), Equals("generation", task.generation))
-    return Update(keys.task(task.id), tuple(changes + _remove(items.READY_FIELDS)), when)
+    return Update(keys.task(task.id), tuple(changes + _remove(task_items.READY_FIELDS)), when)
 
 
 def requeued(task: Task, epoch: int, *, waiting: bool) -> Update:
@@ -154,7 +155,7 @@ def requeued(task: Task, epoch: int, *, waiting: bool) -> Update:
         "progress": 0,
         "activity": "",
     }
-    changes = _set(fields if waiting else fields | items.ready_fields(task))
+    changes = _set(fields if waiting else fields | task_items.ready_fields(task))
     changes += _remove(("finished_at", "error", "excluded"))
     return Update(keys.task(task.id), tuple(changes), _when(event, task.generation))
 
@@ -167,7 +168,7 @@ def _moved(task: Task, event: str, fields: dict[str, Any], gone: tuple[str, ...]
 
 def _with(task: Task, attempt: Attempt) -> list[dict[str, Any]]:
     """The attempts so far and this one; the oldest go when there are many, the numbers stay."""
-    return [items.attempt_json(a) for a in (*task.attempts, attempt)][-KEPT_ATTEMPTS:]
+    return [task_items.attempt_json(a) for a in (*task.attempts, attempt)][-KEPT_ATTEMPTS:]
 
 
 KEPT_ATTEMPTS = 50

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..model import Requirement, Task, TaskId, WorkerId
 from ..ports import Absent, Check, ConditionFailed, Delete, Operation, Pick, Put, Table, Update
-from . import items, keys
+from . import keys, task_items
 from .paging import pages
 
 CHUNK = 99
@@ -39,18 +39,18 @@ class TaskRecords:
 
     def get(self, task_id: TaskId) -> Task | None:
         item = self._table.get(keys.task(task_id))
-        return None if item is None else items.task_from(item)
+        return None if item is None else task_items.task_from(item)
 
     def get_many(self, task_ids: Sequence[TaskId]) -> list[Task | None]:
         found = self._table.get_many([keys.task(task_id) for task_id in task_ids])
-        return [None if item is None else items.task_from(item) for item in found]
+        return [None if item is None else task_items.task_from(item) for item in found]
 
     def range(self, first: TaskId, last: TaskId) -> Iterator[Task]:
         """Tasks with ids in [first, last], in order, by partition."""
         for bucket in range(first // keys.BUCKET, last // keys.BUCKET + 1):
             pk = keys.task(bucket * keys.BUCKET).pk
             for item in pages(self._table, pk, first=keys.digits(first), last=keys.digits(last)):
-                yield items.task_from(item)
+                yield task_items.task_from(item)
 
     def add(self, tasks: Sequence[Task], guard: Check) -> bool:
         """Put-if-absent each, while the guard holds; False when it does not (some may have been written).
@@ -58,7 +58,7 @@ class TaskRecords:
         Never a batch write: it has no conditions, and would put a fresh task over one that runs.
         """
         for start in range(0, len(tasks), CHUNK):
-            puts = [Put(items.task_item(task), (Absent(),)) for task in tasks[start : start + CHUNK]]
+            puts = [Put(task_items.task_item(task), (Absent(),)) for task in tasks[start : start + CHUNK]]
             if not self._write_guarded(guard, puts):
                 return False
         return True
@@ -81,7 +81,7 @@ class TaskRecords:
         self._table.write(*operations)
 
     def update(self, update: Update) -> Task:
-        return items.task_from(self._table.update(update))
+        return task_items.task_from(self._table.update(update))
 
     def write_each(self, updates: Sequence[Update]) -> list[ConditionFailed | None]:
         return self._table.write_many([[update] for update in updates])
@@ -89,7 +89,7 @@ class TaskRecords:
     def take(self, lanes: Sequence[Requirement], pick: Pick) -> tuple[Task | None, bool]:
         """Claim the best task of these lanes; the flag says that others were faster, so ask again."""
         taken = self._table.take("ready", [keys.ready_pk(lane) for lane in lanes], pick)
-        return (None if taken.item is None else items.task_from(taken.item)), taken.contended
+        return (None if taken.item is None else task_items.task_from(taken.item)), taken.contended
 
     def held_by(self, worker_id: WorkerId) -> list[Held]:
         found = pages(self._table, keys.held_pk(worker_id), index="held")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..model import JobId, Task, Worker, WorkerId
 from ..ports import Absent, Change, ConditionFailed, Delete, Exists, Include, Key, Put, Table, Update
-from . import items, keys
+from . import keys, worker_items
 from .paging import pages
 
 
@@ -22,7 +22,7 @@ class WorkerRecords:
         blocked: list[tuple[JobId, str]] = []
         for item in pages(self._table, keys.worker(worker_id).pk, first=first, last=last):
             if item["sk"] == keys.ALONE:
-                worker = items.worker_from(item)
+                worker = worker_items.worker_from(item)
             else:
                 blocked.append((item["job"], item["task_type"]))
         return None if worker is None else replace(worker, blocked=frozenset(blocked))
@@ -44,12 +44,12 @@ class WorkerRecords:
         self._table.write(Delete(keys.block(worker_id, job_id, task_type)))
 
     def add(self, worker: Worker) -> None:
-        self._table.write(Put(items.worker_item(worker), (Absent(),)))
+        self._table.write(Put(worker_items.worker_item(worker), (Absent(),)))
 
     def change(self, worker_id: WorkerId, *changes: Change) -> Worker | None:
         """The worker as it is then, or None if there is none."""
         try:
-            return items.worker_from(self._table.update(Update(keys.worker(worker_id), changes, (Exists(),))))
+            return worker_items.worker_from(self._table.update(Update(keys.worker(worker_id), changes, (Exists(),))))
         except ConditionFailed:
             return None
 
@@ -58,10 +58,10 @@ class WorkerRecords:
         pk = keys.listing_pk("workers")
         page = self._table.query(pk, index="listing", descending=True, limit=limit, cursor=cursor)
         found = self._table.get_many([Key(entry["pk"], entry["sk"]) for entry in page.items])
-        return [items.worker_from(item) for item in found if item is not None], page.cursor
+        return [worker_items.worker_from(item) for item in found if item is not None], page.cursor
 
     def all(self) -> Iterator[Worker]:
         entries = [Key(i["pk"], i["sk"]) for i in pages(self._table, keys.listing_pk("workers"), index="listing")]
         for item in self._table.get_many(entries):
             if item is not None:
-                yield items.worker_from(item)
+                yield worker_items.worker_from(item)

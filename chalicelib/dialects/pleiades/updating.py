@@ -16,7 +16,7 @@ from ...core.leases import Report
 from ...core.lifecycle import JobStatus, Outcome, TaskStatus
 from ...core.model import Job, Output, Task, WorkerId
 from ...core.ports import Set
-from ...core.records.items import to_json
+from ...core.records.fields import to_json
 from . import documents, translate
 from .translate import NO_BLOB, State
 from .wire import UpdateJob

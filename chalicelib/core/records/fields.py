@@ -1,0 +1,42 @@
+"""How values become fields and fields values: what the item modules have in common.
+
+What only travels (work, settings, results, annotations) is kept as JSON text: it may hold floats, and nobody asks the
+table about its inside. A field that is None is absent from the item.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ..model import Output
+from ..ports import Key
+
+
+def to_json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def from_json(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
+
+
+def item(key: Key, fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {"pk": key.pk, "sk": key.sk} | {name: value for name, value in fields.items() if value is not None}
+
+
+def outputs_json(outputs: tuple[Output, ...]) -> list[dict[str, Any]]:
+    return [{"name": o.name, "blob": o.blob, "size": o.size, "sha256": o.sha256} for o in outputs]
+
+
+def outputs_from(fields: list[Mapping[str, Any]] | None) -> tuple[Output, ...]:
+    return tuple(Output(o["name"], o["blob"], o["size"], o["sha256"]) for o in fields or ())
+
+
+def milliseconds_of(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)
+
+
+def seconds_of(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
