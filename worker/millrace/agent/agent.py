@@ -240,6 +240,8 @@ class Agent:
         self._asleep = status == "asleep"
         if status == "awake" or not len(self._held):
             self._membership.say_status(status)
+        if status == "awake":
+            self._contract.wake()
 
     def _tell_guard(self, attempts: list[Attempt]) -> None:
         """Half the margin later than we would end them ourselves: the guard is for when we do not."""

@@ -126,7 +126,10 @@ class ContractLoop:
         # work.
         idle = not len(self._held) and not len(self._outbox)
         more = bool(answer.get("assignments") or (reports and idle)) and self._wanted() > 0
-        return 0.0 if more or len(self._outbox) > len(self._withheld) else told.poll_seconds
+        if more or len(self._outbox) > len(self._withheld):
+            return 0.0
+        # From ask to ask: a farm that made us wait for the answer has had its pause, and may have work a moment later.
+        return max(0.0, told.poll_seconds - (self._clock() - sent_at))
 
     def _settle(self, report: Report, verdict: JsonObject) -> None:
         """The farm has answered for this report."""
