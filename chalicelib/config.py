@@ -10,10 +10,13 @@
 | MILLRACE_GRACE_SECONDS      | 90                                | how much later the manager lets a lease end     |
 | MILLRACE_LOST_AFTER_SECONDS | 90                                | a worker silent for so long is shown as lost    |
 | MILLRACE_WAIT_SECONDS       | 25                                | the longest long poll                           |
+| MILLRACE_PUSH_NETWORKS      | loopback (`serve` there), or none | networks of workers that may be called, comma-  |
+|                             |                                   | separated: 10.1.0.0/16,127.0.0.0/8              |
 """
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -22,6 +25,7 @@ from pathlib import Path
 from .core.farm import Limits
 
 VERSION = "0.1.0"
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 AUTHS = ("open", "token")
 DELIVERIES = ("inline", "stream", "redirect")
 
@@ -41,6 +45,8 @@ class Settings:
     auth: str = "open"
     delivery: str = "inline"
     limits: Limits = field(default_factory=Limits)
+    push_networks: tuple[Network, ...] = ()
+    """Where the farm may call workers of protocols that want that (`edge/push.py`); empty: nowhere."""
 
     def __post_init__(self) -> None:
         if self.auth not in AUTHS:
@@ -65,6 +71,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         auth=environment.get("MILLRACE_AUTH") or ("token" if on_aws else "open"),
         delivery=environment.get("MILLRACE_DELIVERY") or ("redirect" if on_aws else "inline"),
         limits=_limits(environment),
+        push_networks=_networks(environment.get("MILLRACE_PUSH_NETWORKS", "")),
     )
 
 
@@ -97,3 +104,10 @@ def _seconds(variable: str, text: str) -> float:
     if not 0 <= seconds <= 86_400:
         raise BadSettings(f"{variable} must be seconds from 0 to 86400, not {text!r}")
     return seconds
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise BadSettings(f"MILLRACE_PUSH_NETWORKS must be networks such as 10.1.0.0/16,127.0.0.0/8: {error}") from None

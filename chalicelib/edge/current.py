@@ -6,6 +6,7 @@ import threading
 
 from ..config import Settings
 from ..core.farm import Farm
+from .push import Pusher
 
 _lock = threading.Lock()
 _served: tuple[Farm, Settings] | None = None
@@ -28,6 +29,11 @@ def farm() -> Farm:
 
 def settings() -> Settings:
     return _current()[1]
+
+
+def pusher() -> Pusher:
+    """Makes calls to workers, inside the networks that this farm's operator allowed."""
+    return Pusher(settings().push_networks)
 
 
 def serve(farm: Farm, settings: Settings) -> None:

@@ -23,6 +23,7 @@ from ..core.farm import Farm
 from ..core.ports import TableUnavailable
 from ..edge import current
 from ..edge.guard import make_guard
+from ..edge.push import LOOPBACK
 from ..store.files import FileObjectStore
 from ..store.sqlite import SqliteTable
 from .bell import LocalBell
@@ -84,7 +85,9 @@ def _settings(options: argparse.Namespace) -> Settings:
     if not 0 <= options.port <= 65535:
         raise BadSettings(f"--port must be 0 to 65535, not {options.port}")
     data = (options.data or given.data).expanduser().absolute()
-    return replace(given, data=data, auth=auth, delivery="stream")
+    told = "MILLRACE_PUSH_NETWORKS" in os.environ
+    push_networks = given.push_networks if told or not loopback else LOOPBACK
+    return replace(given, data=data, auth=auth, delivery="stream", push_networks=push_networks)
 
 
 def _is_loopback(host: str) -> bool:
