@@ -9,7 +9,7 @@
 | MILLRACE_LEASE_SECONDS      | 120                               | how long a worker holds a task without renewing |
 | MILLRACE_GRACE_SECONDS      | 90                                | how much later the manager lets a lease end     |
 | MILLRACE_LOST_AFTER_SECONDS | 90                                | a worker silent for so long is shown as lost    |
-| MILLRACE_WAIT_SECONDS       | 25                                | the longest long poll                           |
+| MILLRACE_WAIT_SECONDS       | 25, at most a quarter of a lease  | the longest long poll                           |
 | MILLRACE_PUSH_NETWORKS      | loopback (`serve` there), or none | networks of workers that may be called, comma-  |
 |                             |                                   | separated: 10.1.0.0/16,127.0.0.0/8              |
 """
@@ -90,8 +90,10 @@ def _limits(environment: Mapping[str, str]) -> Limits:
     }
     lost_after = given.get("lost_after_seconds", Limits.lost_after_seconds)
     contact_every = min(Limits.contact_every_seconds, lost_after / 3)
+    # A worker counts its lease from before the call that waited for the task: most of it must be left then.
+    wait = min(Limits.wait_seconds, given.get("lease_seconds", Limits.lease_seconds) / 4)
     try:
-        return replace(Limits(contact_every_seconds=contact_every), **given)  # type: ignore[arg-type]
+        return replace(Limits(contact_every_seconds=contact_every, wait_seconds=wait), **given)  # type: ignore[arg-type]
     except ValueError as error:
         raise BadSettings(str(error)) from None
 

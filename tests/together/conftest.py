@@ -10,7 +10,7 @@ import pytest
 from millrace import Farm
 from tests.together.ensemble import Ensemble
 
-SHORT = {"lease": "4", "grace": "2", "lost_after": "4"}
+SHORT = {"lease": "3", "grace": "1", "lost_after": "3"}
 """Seconds; for tests in which leases run out."""
 Found = Callable[..., Ensemble]
 

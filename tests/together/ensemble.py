@@ -70,8 +70,8 @@ class Program:
 class Server(Program):
     """`millrace serve`. It keeps its port over restarts, so that its workers find it again."""
 
-    def __init__(self, folder: Path, environment: dict[str, str], options: Sequence[str] = ()) -> None:
-        super().__init__("server", folder, environment)
+    def __init__(self, name: str, folder: Path, environment: dict[str, str], options: Sequence[str] = ()) -> None:
+        super().__init__(name, folder, environment)
         self.data = folder / "farm"
         self.url = ""
         self._options = options
@@ -122,8 +122,9 @@ class Ensemble:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._environment = {**os.environ, "PYTHONPATH": str(ROOT / "worker"), "PYTHONUNBUFFERED": "1", **variables}
-        self.server = Server(folder, self._environment, options)
+        self.server = Server("server", folder, self._environment, options)
         self.workers: dict[str, Worker] = {}
+        self._others: list[Server] = []
 
     def start(self) -> Ensemble:
         self.server.start()
@@ -140,9 +141,18 @@ class Ensemble:
         one.start()
         return one
 
+    def another_server(self) -> Server:
+        """A second one on the same data folder, started."""
+        other = Server("second server", self.folder, self._environment)
+        self._others.append(other)
+        other.start()
+        return other
+
     def end(self) -> str:
         """Kill everything; what all of them said."""
         for worker in self.workers.values():
             worker.clear_up()
-        self.server.kill()
-        return "\n".join(f"---- {one.name} ----\n{one.output}" for one in (self.server, *self.workers.values()))
+        programs = (self.server, *self._others, *self.workers.values())
+        for program in programs:
+            program.kill()
+        return "\n".join(f"---- {one.name} ----\n{one.output}" for one in programs)
