@@ -34,8 +34,21 @@ class Claimed:
     """There was work, but others were faster: ask again soon."""
 
 
-def claim(farm: Farm, worker: Worker, request_id: str, *, slots: int = 1, repeat: bool = False) -> Claimed:
-    """Up to `slots` tasks under new leases; the same ones again for a repeated request id."""
+def claim(
+    farm: Farm,
+    worker: Worker,
+    request_id: str,
+    *,
+    slots: int = 1,
+    repeat: bool = False,
+    lease_seconds: float | None = None,
+    takes_excluded: bool = True,
+) -> Claimed:
+    """Up to `slots` tasks under new leases; the same ones again for a repeated request id.
+
+    `lease_seconds`: for a protocol whose workers renew more seldom; a task with a rule of its own keeps to that.
+    `takes_excluded` False: never a task that is kept from this worker, even if nobody else can take it.
+    """
     if slots < 1 or worker.status_requested in (WorkerStatus.ASLEEP, WorkerStatus.OFFLINE):
         return Claimed((), False)
     if repeat and (before := _given_before(farm, worker, request_id)):
@@ -43,7 +56,7 @@ def claim(farm: Farm, worker: Worker, request_id: str, *, slots: int = 1, repeat
     given: list[Assignment] = []
     contended = False
     while len(given) < slots:
-        task, contended = _take(farm, worker, request_id)
+        task, contended = _take(farm, worker, request_id, lease_seconds, takes_excluded)
         if task is None:
             break
         given.append(_assignment(farm, task))
@@ -74,16 +87,18 @@ def _topics(farm: Farm, worker: Worker) -> list[str]:
     return [NEW_LANE, f"worker/{worker.id}", *topics(lanes_for(worker, farm.registry.read()))]
 
 
-def _take(farm: Farm, worker: Worker, request_id: str) -> tuple[Task | None, bool]:
+def _take(
+    farm: Farm, worker: Worker, request_id: str, lease_seconds: float | None, takes_excluded: bool
+) -> tuple[Task | None, bool]:
     registry = farm.registry.read()
     lanes = lanes_for(worker, registry)
     if not farm.table.exact:
         lanes = lanes[:LANES_PER_CLAIM]
     if not lanes:
         return None, False
-    picker = _picker(farm, worker, request_id, registry)
+    picker = _picker(farm, worker, request_id, registry, lease_seconds)
     task, contended = farm.tasks.take([lane.requirement for lane in lanes], picker)
-    if task is None and picker.passed_over:
+    if task is None and picker.passed_over and takes_excluded:
         return _take_excluded(farm, worker, picker, lanes)
     if task is not None and not farm.table.exact:
         _note_head(farm, lanes, task)
@@ -112,8 +127,11 @@ def _may_come(farm: Farm, worker: Worker) -> bool:
     return liveness(farm, worker) in (WorkerStatus.STARTING, WorkerStatus.AWAKE)
 
 
-def _picker(farm: Farm, worker: Worker, request_id: str, registry: Registry) -> Picker:
-    lease = Lease(worker.id, 0, request_id, farm.clock.now(), farm.limits.lease_seconds, 0)
+def _picker(
+    farm: Farm, worker: Worker, request_id: str, registry: Registry, lease_seconds: float | None
+) -> Picker:
+    seconds = lease_seconds or farm.limits.lease_seconds
+    lease = Lease(worker.id, 0, request_id, farm.clock.now(), seconds, 0)
     grace_ms = int(farm.limits.grace_seconds * 1000)
     return Picker(worker, registry.halted, lease, grace_ms)
 

@@ -7,6 +7,7 @@ dies between the write and the mark leaves the mark to the event feed and the sw
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from . import settle
@@ -35,13 +36,23 @@ class Report:
 
 
 def renew(
-    farm: Farm, worker_id: WorkerId, task_id: TaskId, generation: int, progress: int | None, activity: str | None
+    farm: Farm,
+    worker_id: WorkerId,
+    task_id: TaskId,
+    generation: int,
+    progress: int | None,
+    activity: str | None,
+    *,
+    lease_seconds: float | None = None,
 ) -> Task:
-    """Extend the lease and note the progress. Raises LeaseLost. `cancel_reason` of the answer says: stop."""
+    """Extend the lease and note the progress. Raises LeaseLost. `cancel_reason` of the answer says: stop.
+
+    `lease_seconds`: as given to the claim.
+    """
     task = _held(farm, task_id, worker_id, generation)
     assert task.lease is not None
     now = farm.clock.now()
-    rule = task.lease_rule_seconds or farm.limits.lease_seconds
+    rule = task.lease_rule_seconds or lease_seconds or farm.limits.lease_seconds
     if seconds_left(farm, task) > rule * RENEW_BELOW:
         return task if (progress, activity) == (None, None) else _note(farm, task, progress, activity)
     # The length is counted from when the lease was granted; what the worker is told is what is left of it.
@@ -58,6 +69,17 @@ def _note(farm: Farm, task: Task, progress: int | None, activity: str | None) ->
         return farm.tasks.update(task_writes.reported(task, progress, activity))
     except ConditionFailed:
         raise LeaseLost(f"task {task.id} is no longer held at generation {task.generation}") from None
+
+
+def shorten(farm: Farm, task: Task, seconds: float) -> None:
+    """Let the lease of a task that is to stop end soon: a worker that was told so has nothing more to report."""
+    lease, now = task.lease, farm.clock.now()
+    if lease is None or task.cancel_reason is None or lease.due_at <= now + seconds * 1000:
+        return
+    length = (now - lease.granted_at) / 1000 + seconds
+    with suppress(ConditionFailed):  # it has ended, which is as good
+        shorter = replace(lease, seconds=length, due_at=now + round(seconds * 1000))
+        farm.tasks.update(task_writes.renewed(task, shorter, None, None))
 
 
 def seconds_left(farm: Farm, task: Task) -> float:

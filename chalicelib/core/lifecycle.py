@@ -128,7 +128,12 @@ STEP: Mapping[StepStatus, Mapping[str, StepStatus]] = {
 
 TASK: Mapping[TaskStatus, Mapping[str, TaskStatus]] = {
     TaskStatus.WAITING: {"release": TaskStatus.QUEUED, "pause": TaskStatus.PAUSED, "cancel": TaskStatus.CANCELED},
-    TaskStatus.QUEUED: {"claim": TaskStatus.ACTIVE, "pause": TaskStatus.PAUSED, "cancel": TaskStatus.CANCELED},
+    TaskStatus.QUEUED: {
+        "claim": TaskStatus.ACTIVE,
+        "give_up": TaskStatus.FAILED,
+        "pause": TaskStatus.PAUSED,
+        "cancel": TaskStatus.CANCELED,
+    },
     TaskStatus.ACTIVE: {
         "complete": TaskStatus.COMPLETED,
         "fail": TaskStatus.FAILED,

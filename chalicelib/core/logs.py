@@ -6,14 +6,16 @@ attempt are whatever its chunks say in order; a gap (a chunk that is still in a 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from .errors import BadInput, LeaseLost, NotFound
 from .farm import Farm
 from .model import Task, WorkerId
-from .ports import SignedRequest
+from .ports import ObjectHead, SignedRequest
 
 READ_BYTES = 1_000_000
+PAGE_CHUNKS = 1000
 UPLOAD_SECONDS = 900
 
 
@@ -52,7 +54,7 @@ def read(farm: Farm, task: Task, attempt: int | None, offset: int) -> Part:
         return Part(b"", 0)
     wanted, found = offset, b""
     prefix = _prefix(task.id, generation)
-    for head in farm.objects.list(prefix):
+    for head in _chunks(farm, prefix):
         start = int(head.key.removeprefix(prefix))
         if start + head.size <= wanted:
             continue
@@ -61,6 +63,21 @@ def read(farm: Farm, task: Task, attempt: int | None, offset: int) -> Part:
         piece = b"".join(farm.objects.open(head.key, offset=wanted - start) or ())[: READ_BYTES - len(found)]
         found, wanted = found + piece, wanted + len(piece)
     return Part(found, wanted)
+
+
+def end(farm: Farm, task: Task, generation: int) -> int:
+    """Where the log of that attempt goes on, for writers that do not count for themselves."""
+    prefix = _prefix(task.id, generation)
+    ends = (int(head.key.removeprefix(prefix)) + head.size for head in _chunks(farm, prefix))
+    return max(ends, default=0)
+
+
+def _chunks(farm: Farm, prefix: str) -> Iterator[ObjectHead]:
+    """In order of their offset."""
+    after = ""
+    while page := farm.objects.list(prefix, after=after, limit=PAGE_CHUNKS):
+        yield from page
+        after = page[-1].key
 
 
 def _key(task: Task, generation: int, offset: int) -> str:

@@ -33,6 +33,19 @@ class Requirement:
 
 
 @dataclass(frozen=True)
+class SleepSchedule:
+    """When a worker is to sleep: from `start` to `end` on these days, in the manager's local time."""
+
+    active: bool
+    days: tuple[int, ...] = ()
+    """0 is Monday; none means all."""
+    start_minute: int | None = None
+    """Since midnight; None means from midnight on."""
+    end_minute: int | None = None
+    """The first minute awake again; None means until midnight. Before `start_minute`: on the next day."""
+
+
+@dataclass(frozen=True)
 class Worker:
     """A machine known to the farm, with an identity."""
 
@@ -45,7 +58,7 @@ class Worker:
     tags: frozenset[str]
     slots: int
     secret_hash: str | None
-    """SHA-256 of a random 256-bit secret; None for a worker whose protocol knows no secret."""
+    """As `worker_secrets.kept` made it; None for a worker whose protocol knows no secret."""
     status_requested: WorkerStatus | None
     lazy: bool
     """The requested status may wait until running tasks have ended."""
@@ -55,6 +68,10 @@ class Worker:
     last_contact_at: int
     blocked: frozenset[tuple[JobId, str]] = frozenset()
     """The blocklist: (job, task type) that this worker must not meet again, while anybody else can run them."""
+
+    address: str = ""
+    """Where its last noted call came from; empty where nobody asked."""
+    sleep_schedule: SleepSchedule | None = None
 
     @property
     def abilities(self) -> frozenset[str]:

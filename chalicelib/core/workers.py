@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from . import sleep_schedules, worker_secrets
 from .errors import BadInput, Conflict, NotFound
 from .farm import Farm
 from .lifecycle import WORKER, WorkerStatus, next_status
-from .model import Worker, WorkerId
+from .model import SleepSchedule, Worker, WorkerId
 from .ports import Change, Remove, Set
+from .records.worker_items import schedule_json
 
 REQUESTABLE = (WorkerStatus.AWAKE, WorkerStatus.ASLEEP, WorkerStatus.OFFLINE)
 """What a person may ask of a worker; `offline` means: end your tasks, sign off and stop."""
@@ -31,12 +31,15 @@ class Description:
     software: str = ""
 
 
-def register(farm: Farm, description: Description, *, with_secret: bool) -> tuple[Worker, str | None]:
+def register(
+    farm: Farm, description: Description, *, with_secret: bool, secret: str | None = None, address: str = ""
+) -> tuple[Worker, str | None]:
     """A new worker and, if its protocol knows secrets, its secret, which is told only once.
 
-    The secret has 256 random bits, so its SHA-256 is stored: slow hashes are for passwords that people choose.
+    `secret`: the one that the worker has made, where its protocol has it so.
     """
-    secret = secrets.token_urlsafe(32) if with_secret else None
+    if with_secret and secret is None:
+        secret = secrets.token_urlsafe(32)
     now = farm.clock.now()
     worker = Worker(
         id=farm.ids.one(),
@@ -46,13 +49,14 @@ def register(farm: Farm, description: Description, *, with_secret: bool) -> tupl
         runtimes=description.runtimes,
         tags=frozenset(description.tags),
         slots=description.slots,
-        secret_hash=_hash(secret) if secret else None,
+        secret_hash=worker_secrets.kept(secret) if with_secret and secret is not None else None,
         status_requested=None,
         lazy=False,
         platform=description.platform,
         software=description.software,
         created_at=now,
         last_contact_at=now,
+        address=address,
     )
     farm.workers.add(worker)
     return worker, secret
@@ -67,11 +71,7 @@ def get(farm: Farm, worker_id: WorkerId) -> Worker:
 
 def secret_fits(worker: Worker, secret: str) -> bool:
     """Compares in constant time. A worker registered without a secret has none that fits."""
-    return worker.secret_hash is not None and hmac.compare_digest(worker.secret_hash, _hash(secret))
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return worker_secrets.fits(worker.secret_hash, secret)
 
 
 def sign_on(farm: Farm, worker: Worker, description: Description) -> Worker:
@@ -100,18 +100,28 @@ def sign_off(farm: Farm, worker: Worker) -> Worker:
     return _change(farm, worker.id, changes)
 
 
-def contact(farm: Farm, worker: Worker, *, wants_work: bool) -> Worker:
+def contact(
+    farm: Farm, worker: Worker, *, wants_work: bool, address: str | None = None, software: str | None = None
+) -> Worker:
     """Note that it is alive, but not on each poll: one write in `contact_every_seconds`.
 
-    A worker that asks for work while nobody asked it to sleep is awake.
+    A worker that asks for work while nobody asked it to sleep is awake. `address`, `software`: as the call shows them.
     """
     now = farm.clock.now()
+    seen: list[Change] = []
+    if (wish := sleep_schedules.request(worker, now)) is not None:
+        seen += [Set("status_requested", wish.value), Set("lazy", False)]
+        worker = replace(worker, status_requested=wish, lazy=False)
+    if address is not None and address != worker.address:
+        seen.append(Set("address", address))
+    if software is not None and software != worker.software:
+        seen.append(Set("software", software))
     wakes = wants_work and worker.status is not WorkerStatus.AWAKE and worker.status_requested is None
     if wakes and worker.status is WorkerStatus.ASLEEP:
         wakes = False  # asleep until it says otherwise
-    if not wakes and now - worker.last_contact_at < farm.limits.contact_every_seconds * 1000:
+    if not wakes and not seen and now - worker.last_contact_at < farm.limits.contact_every_seconds * 1000:
         return worker
-    changes: list[Change] = [Set("last_contact_at", now)]
+    changes: list[Change] = [Set("last_contact_at", now), *seen]
     if wakes:
         changes.append(Set("status", next_status(WORKER, worker.status, "wake").value))
     return _change(farm, worker.id, changes)
@@ -141,6 +151,20 @@ def request_status(farm: Farm, worker_id: WorkerId, status: str, *, lazy: bool) 
     changed = _change(farm, worker_id, [Set("status_requested", status), Set("lazy", lazy)])
     farm.bell.ring(f"worker/{worker_id}", times=None)
     return changed
+
+
+def withdraw_request(farm: Farm, worker: Worker) -> Worker:
+    """Whatever was asked of the worker is asked no more."""
+    if worker.status_requested is None:
+        return worker
+    return _change(farm, worker.id, [Remove("status_requested"), Set("lazy", False)])
+
+
+def set_sleep_schedule(farm: Farm, worker_id: WorkerId, schedule: SleepSchedule | None) -> Worker:
+    """It counts from the worker's next call on. None: no schedule any more."""
+    if schedule is None:
+        return _change(farm, worker_id, [Remove("sleep_schedule")])
+    return _change(farm, worker_id, [Set("sleep_schedule", schedule_json(schedule))])
 
 
 def liveness(farm: Farm, worker: Worker) -> WorkerStatus:

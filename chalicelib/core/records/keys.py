@@ -14,6 +14,8 @@
 | idempotency keys           | submit                    | base        | ONCE#scope#key           | -                            |
 | access tokens              | the doors                 | base        | TOKEN#hash               | -                            |
 | the farm itself            | bootstrap                 | base        | FARM                     | -                            |
+| its variables              | dialects, api             | base        | FARM                     | VARIABLES                    |
+| latest image               | dialects                  | base        | FARM                     | LATEST_IMAGE                 |
 | first runnable task        | claim                     | `ready`     | READY#class hash#shard   | priority|id: best first      |
 | leases that ran out        | sweep                     | `due`       | DUE#shard                | time: oldest first           |
 | tasks a worker holds       | sign-on, renew, api       | `held`      | HELD#worker              | task id                      |
@@ -138,6 +140,14 @@ def token(token_hash: str) -> Key:
 
 def farm() -> Key:
     return Key("FARM", ALONE)
+
+
+def variables() -> Key:
+    return Key("FARM", "VARIABLES")
+
+
+def latest_image() -> Key:
+    return Key("FARM", "LATEST_IMAGE")
 
 
 # ---- index keys ----------------------------------------------------------------------------------------------------

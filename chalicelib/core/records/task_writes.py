@@ -143,6 +143,11 @@ def canceled(task: Task, reason: str, at: int) -> Update:
     return Update(keys.task(task.id), tuple(changes + _remove(task_items.READY_FIELDS)), when)
 
 
+def given_up(task: Task, reason: str, at: int) -> Update:
+    """queued -> failed: it failed before, and nobody is left who may try it."""
+    return _moved(task, "give_up", {"error": reason, "finished_at": at}, task_items.READY_FIELDS)
+
+
 def requeued(task: Task, epoch: int, *, waiting: bool) -> Update:
     """failed or canceled -> queued (or waiting) once more, on a new generation, with all retries again."""
     event = "await" if waiting else "requeue"

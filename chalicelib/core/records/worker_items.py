@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..lifecycle import WorkerStatus
-from ..model import Blob, Function, Worker
+from ..model import Blob, Function, SleepSchedule, Worker
 from ..ports import Item
 from . import keys
 from .fields import item
@@ -27,6 +27,8 @@ def worker_item(worker: Worker) -> dict[str, Any]:
         "software": worker.software,
         "created_at": worker.created_at,
         "last_contact_at": worker.last_contact_at,
+        "address": worker.address or None,
+        "sleep_schedule": None if worker.sleep_schedule is None else schedule_json(worker.sleep_schedule),
         "listing_pk": keys.listing_pk("workers"),
         "listing_sk": keys.digits(worker.id),
     }
@@ -50,7 +52,24 @@ def worker_from(item: Item) -> Worker:
         software=item["software"],
         created_at=item["created_at"],
         last_contact_at=item["last_contact_at"],
+        address=item.get("address") or "",
+        sleep_schedule=_schedule_from(item.get("sleep_schedule")),
     )
+
+
+def schedule_json(schedule: SleepSchedule) -> dict[str, Any]:
+    return {
+        "active": schedule.active,
+        "days": list(schedule.days),
+        "start_minute": schedule.start_minute,
+        "end_minute": schedule.end_minute,
+    }
+
+
+def _schedule_from(fields: Any) -> SleepSchedule | None:
+    if fields is None:
+        return None
+    return SleepSchedule(fields["active"], tuple(fields["days"]), fields["start_minute"], fields["end_minute"])
 
 
 def blob_item(blob: Blob) -> dict[str, Any]:

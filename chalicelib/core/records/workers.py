@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..model import JobId, Task, Worker, WorkerId
+from ..model import JobId, Task, TaskId, Worker, WorkerId
 from ..ports import Absent, Change, ConditionFailed, Delete, Exists, Include, Key, Put, Table, Update
 from . import keys, worker_items
 from .paging import pages
@@ -32,6 +32,16 @@ class WorkerRecords:
         key = keys.failures(worker_id, task.job, task.requirement.task_type)
         noted = self._table.update(Update(key, (Include("tasks", frozenset({task.id})),)))
         return len(noted["tasks"])
+
+    def failed_tasks(self, worker_id: WorkerId, job_id: JobId, task_type: str) -> frozenset[TaskId]:
+        """The tasks of a job and type that have failed on this worker."""
+        noted = self._table.get(keys.failures(worker_id, job_id, task_type))
+        return frozenset(noted["tasks"]) if noted is not None else frozenset()
+
+    def remove(self, worker_id: WorkerId) -> None:
+        """The worker, its blocklist and what is noted of its failures."""
+        found = list(pages(self._table, keys.worker(worker_id).pk))
+        self._table.write_many([[Delete(Key(item["pk"], item["sk"]))] for item in found])
 
     def block(self, worker_id: WorkerId, job_id: JobId, task_type: str, at: int) -> None:
         key = keys.block(worker_id, job_id, task_type)

@@ -1,0 +1,92 @@
+"""Variables of the farm: `{blender}` in a command's settings becomes what that is on the worker's platform.
+
+Kept as one item, replaced as a whole; replaced in the copy that goes to a worker, never in the task.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .farm import Farm
+from .model import Json
+from .ports import Put
+from .records import keys
+
+ONE_WAY, TWO_WAY = "oneway", "twoway"
+ALL, WORKERS, USERS = "all", "workers", "users"
+_REFERENCE = re.compile(r"\{([^{}]+)\}")
+
+
+@dataclass(frozen=True)
+class Value:
+    value: str
+    audience: str = ALL
+    platforms: tuple[str, ...] = ()
+    """None means all."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    values: tuple[Value, ...]
+    direction: str = ONE_WAY
+    """`twoway`: clients turn values back into the variable, so that no value ends with a slash."""
+
+
+Variables = Mapping[str, Variable]
+
+
+def read(farm: Farm) -> Variables:
+    item = farm.table.get(keys.variables())
+    return {} if item is None else {name: _variable(fields) for name, fields in item["variables"].items()}
+
+
+def write(farm: Farm, variables: Variables) -> None:
+    """Replace them all."""
+    key = keys.variables()
+    fields = {name: _fields(variable) for name, variable in variables.items()}
+    farm.table.write(Put({"pk": key.pk, "sk": key.sk, "variables": fields}))
+
+
+def for_worker(variables: Variables, platform: str) -> Mapping[str, str]:
+    """Name to text, for workers of this platform. What is said for workers wins over what is said for all, and what
+    is said for the platform over what is said for every one."""
+    found = {name: _best(variable, platform) for name, variable in variables.items()}
+    return {name: text for name, text in found.items() if text is not None}
+
+
+def replaced(commands: Sequence[Mapping[str, Json]], texts: Mapping[str, str]) -> list[dict[str, Json]]:
+    """The commands with every reference in a string of `settings` replaced. Unknown names, other types and what is
+    nested deeper stay; what a value says is not looked through again."""
+
+    def text_of(match: re.Match[str]) -> str:
+        return texts.get(match[1], match[0])
+
+    def shown(value: Json) -> Json:
+        return _REFERENCE.sub(text_of, value) if isinstance(value, str) else value
+
+    return [
+        {**command, "settings": {name: shown(value) for name, value in (command.get("settings") or {}).items()}}
+        for command in commands
+    ]
+
+
+def _best(variable: Variable, platform: str) -> str | None:
+    fitting = [v for v in variable.values if v.audience in (ALL, WORKERS) and platform in (*v.platforms, platform)]
+    fitting = [v for v in fitting if not v.platforms or platform in v.platforms]
+    if not fitting:
+        return None
+    best = max(fitting, key=lambda v: (v.audience == WORKERS, bool(v.platforms)))
+    return best.value.rstrip("/") if variable.direction == TWO_WAY else best.value
+
+
+def _fields(variable: Variable) -> dict[str, Any]:
+    values = [{"value": v.value, "audience": v.audience, "platforms": list(v.platforms)} for v in variable.values]
+    return {"direction": variable.direction, "values": values}
+
+
+def _variable(fields: Mapping[str, Any]) -> Variable:
+    values = tuple(Value(v["value"], v["audience"], tuple(v["platforms"])) for v in fields["values"])
+    return Variable(values, fields["direction"])
