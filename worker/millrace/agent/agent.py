@@ -201,7 +201,7 @@ class Agent:
 
     def _take(self, assignment: Assignment, sent_at: float) -> None:
         """A task is ours: start it on a thread of its own."""
-        attempt = Attempt(assignment, Lease(sent_at, assignment.lease_seconds))
+        attempt = Attempt(assignment, Lease(sent_at, assignment.lease_seconds), self._renew.wake)
         if not self._held.add(attempt):
             return
         if self._draining:

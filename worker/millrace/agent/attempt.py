@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from millrace.agent.errors import Stopped
@@ -52,7 +53,8 @@ class Progress:
 class Attempt:
     """An assignment under way. All methods may be called from any thread."""
 
-    def __init__(self, assignment: Assignment, lease: Lease) -> None:
+    def __init__(self, assignment: Assignment, lease: Lease, on_news: Callable[[], None] = lambda: None) -> None:
+        """`on_news`: called when there is something that the farm should hear at once."""
         self.assignment = assignment
         self.taken_at = lease.counted_from
         self.stopping = threading.Event()
@@ -63,6 +65,9 @@ class Attempt:
         self._progress = Progress()
         self._told = Progress()
         self._told_at = lease.counted_from
+        self._on_news = on_news
+        self._is_urgent = False
+        self._notify_seconds = NOTIFY_SECONDS
 
     @property
     def id(self) -> LeaseId:
@@ -109,10 +114,12 @@ class Attempt:
         self.stopping.wait(seconds) if seconds > 0 else None
         self.check()
 
-    def started(self, process: ProcessTree) -> None:
-        """This command runs now. If the attempt was stopped a moment ago, it ends at once."""
+    def started(self, process: ProcessTree, notify_seconds: float = NOTIFY_SECONDS) -> None:
+        """This command runs now; asked to end it may take `notify_seconds`. If the attempt was stopped a moment ago, it
+        ends at once.
+        """
         with self._lock:
-            self._process = process
+            self._process, self._notify_seconds = process, notify_seconds
             reason = self._reason
         if reason is not None:
             process.end(self._grace_seconds())
@@ -124,20 +131,24 @@ class Attempt:
         if process is not None:
             process.end(min(1.0, self._grace_seconds()))
 
-    def progressed(self, progress: Progress) -> None:
+    def progressed(self, progress: Progress, *, urgent: bool = False) -> None:
+        """`urgent`: somebody waits for this; it goes out at once."""
         with self._lock:
             self._progress = progress
+            self._is_urgent |= urgent
+        if urgent:
+            self._on_news()
 
     def renewal(self, now: float, every_seconds: float) -> JsonObject | None:
-        """What to send if a renewal is due: a third of the lease has passed, or there is news older than
-        `every_seconds`.
+        """What to send if a renewal is due: a third of the lease has passed, or there is urgent news, or news older
+        than `every_seconds`.
         """
         with self._lock:
             news = self._progress != self._told and now - self._told_at >= every_seconds
-            if now < self._lease.renew_at and not news:
+            if now < self._lease.renew_at and not news and not self._is_urgent:
                 return None
-            self._told, self._told_at = self._progress, now
+            self._told, self._told_at, self._is_urgent = self._progress, now, False
             return {**self.id.to_wire(), "progress": self._progress.percent, "activity": self._progress.activity}
 
     def _grace_seconds(self) -> float:
-        return 0.0 if self._reason is not None and self._reason.at_once else NOTIFY_SECONDS
+        return 0.0 if self._reason is not None and self._reason.at_once else self._notify_seconds

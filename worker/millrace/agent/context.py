@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from millrace.agent.attempt import Attempt, Progress
-from millrace.agent.errors import CommandFailed
+from millrace.agent.attempt import NOTIFY_SECONDS, Attempt, Progress
+from millrace.agent.errors import CannotStart, CommandFailed
 from millrace.agent.processes import ProcessTree
 from millrace.agent.protocol import Assignment
 from millrace.agent.tasklog import TaskLog
@@ -59,6 +59,7 @@ class Context:
         self._environment = dict(environment)
         self.work = work
         self.interpreters = interpreters
+        self._dumped_core = False
 
     def say(self, line: str) -> None:
         """A line of ours in the task's log."""
@@ -87,21 +88,37 @@ class Context:
         stdout: Path | None = None,
         on_line: Callable[[str], None] | None = None,
         quiet_stderr: bool = False,
+        folder: Path | None = None,
+        notify_seconds: float = NOTIFY_SECONDS,
+        announce: bool = False,
     ) -> int:
         """Run a program to its end and return its exit code (negative: killed by that signal).
 
         Output goes to the log, both streams merged, unless stdout goes to a file (`stdout`) or line by line to
         `on_line`; then stderr alone is logged. `quiet_stderr` keeps stderr out of the log: for programs asked about
-        something, whose chatter `on_line` then gets instead. Raises `CommandFailed` when the program cannot be
-        started.
+        something, whose chatter `on_line` then gets instead. `folder`: where to run, if not in the work folder.
+        `notify_seconds`: how long it may take to end when it is asked to. `announce`: tell the farm at once that it
+        has started. Raises `CannotStart`.
         """
         with _opened(stdin, "rb") as source, _opened(stdout, "wb") as target:
             merged = target is None and on_line is None
             errors = subprocess.STDOUT if merged or quiet_stderr else subprocess.PIPE
-            tree = self._start(argv, source, target if target is not None else subprocess.PIPE, errors)
+            tree = self._start(
+                argv,
+                work=self.work,
+                folder=folder,
+                environment=self._environment,
+                stdin=source,
+                stdout=target if target is not None else subprocess.PIPE,
+                stderr=errors,
+            )
+            self._attempt.started(tree, notify_seconds)
+            if announce:
+                self._attempt.progressed(Progress(None, f"started pid {tree.pid}"), urgent=True)
             followers = self._follow(tree, on_line)
             try:
                 exit_code = tree.wait()
+                self._dumped_core = tree.dumped_core
             finally:
                 # Daemons left behind would hold the pipes open, and outlive the task.
                 self._attempt.ended()
@@ -115,18 +132,15 @@ class Context:
         """`run`, and `CommandFailed` naming `command` when the exit code is not 0."""
         exit_code = self.run(argv, **rest)  # type: ignore[arg-type]  # passes run's own keywords on
         if exit_code != 0:
-            raise CommandFailed(f"{command}: {describe_exit(exit_code)}", exit_code)
+            core = " (core dumped)" if self._dumped_core else ""
+            raise CommandFailed(f"{command}: {describe_exit(exit_code)}{core}", exit_code)
 
-    def _start(self, argv: Sequence[str], stdin: IO[bytes] | None, stdout: IO[bytes] | int, stderr: int) -> ProcessTree:
+    def _start(self, argv: Sequence[str], **how: Any) -> ProcessTree:
         self._attempt.check()
         try:
-            tree = ProcessTree.start(
-                argv, work=self.work, environment=self._environment, stdin=stdin, stdout=stdout, stderr=stderr
-            )
+            return ProcessTree.start(argv, **how)
         except (OSError, ValueError) as error:
-            raise CommandFailed(f"cannot start {argv[0]!r}: {error}") from error
-        self._attempt.started(tree)
-        return tree
+            raise CannotStart(argv[0], error) from error
 
     def _follow(self, tree: ProcessTree, on_line: Callable[[str], None] | None) -> list[threading.Thread]:
         """A thread per pipe. They never wait for the network, so the program never waits for them."""

@@ -7,6 +7,7 @@ FarmCallError
 TaskError
   CommandFailed    the attempt failed: report it with this text and exit code
     InvalidSettings  a command's settings are missing something or mistyped
+    CannotStart      a program could not be started (`cause`: what the system said)
   Stopped          the attempt was asked to end; why is on the attempt
 StartError         the agent cannot start here (state folder held, token refused): say so and exit
 """
@@ -55,6 +56,14 @@ class InvalidSettings(CommandFailed):
 
     def __init__(self, command: str, problem: str) -> None:
         super().__init__(f"{command}: invalid settings: {problem}")
+
+
+class CannotStart(CommandFailed):
+    """A program could not be started."""
+
+    def __init__(self, program: str, cause: OSError | ValueError) -> None:
+        super().__init__(f"cannot start {program!r}: {cause}")
+        self.cause = cause
 
 
 class Stopped(TaskError):

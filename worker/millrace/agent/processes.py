@@ -37,6 +37,8 @@ class ProcessTree:
         self._process = process
         self._work = work
         self._note = note
+        self.dumped_core = False
+        """Known once `wait` has returned, and only where the system tells."""
         self._ending = threading.Lock()
 
     @classmethod
@@ -49,11 +51,14 @@ class ProcessTree:
         stdin: IO[bytes] | None,
         stdout: IO[bytes] | int,
         stderr: int,
+        folder: Path | None = None,
     ) -> ProcessTree:
-        """Start `argv` in `work`. Raises OSError when it cannot be started."""
+        """Start `argv` for the attempt of `work`, in that folder or another. Raises OSError when it cannot be started,
+        ValueError for a word with a NUL.
+        """
         process = subprocess.Popen(
             list(argv),
-            cwd=work,
+            cwd=folder or work,
             env=dict(environment),
             stdin=stdin if stdin is not None else subprocess.DEVNULL,
             stdout=stdout,
@@ -79,6 +84,7 @@ class ProcessTree:
 
     def wait(self) -> int:
         """The exit code of the command itself; negative for a signal, as subprocess has it."""
+        self.dumped_core = _dumps_core(self._process.pid)
         return self._process.wait()
 
     def notify(self) -> None:
@@ -112,6 +118,17 @@ class ProcessTree:
         for pid in members:
             _send(pid, number)
         return members
+
+
+def _dumps_core(pid: int) -> bool:
+    """Waits for the end of a child, without collecting it: subprocess does that, and forgets this."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        how = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    except ChildProcessError:  # another thread looked, and has collected it
+        return False
+    return how is not None and how.si_code == os.CLD_DUMPED
 
 
 def members_of(leader: int, work: Path) -> list[int]:

@@ -29,12 +29,17 @@ class RenewLoop:
 
     def __init__(self, client: FarmClient, held: Held, hear: Callable[[Told], None], clock: Clock) -> None:
         self._client, self._held, self._hear, self._clock = client, held, hear, clock
+        self._woken = threading.Event()
+
+    def wake(self) -> None:
+        """There is news that cannot wait."""
+        self._woken.set()
 
     def run(self, stopping: threading.Event) -> None:
         """The body of the renew thread."""
         # Leases do not wait for a patient backoff: five seconds at most.
         backoff = Backoff(longest=5.0)
-        while not stopping.wait(LOOK_SECONDS):
+        while not self._wait(stopping):
             try:
                 self.turn()
                 backoff.succeeded()
@@ -46,6 +51,12 @@ class RenewLoop:
                 # Whether we are still known is for the contract call to find out.
                 say("renew", f"The farm refused to renew: {refusal}", level=WARNING)
                 stopping.wait(backoff.failed())
+
+    def _wait(self, stopping: threading.Event) -> bool:
+        """Until there may be something to tell; True when stopping."""
+        self._woken.wait(LOOK_SECONDS)
+        self._woken.clear()
+        return stopping.is_set()
 
     def turn(self) -> None:
         """One renew call for all leases that are due, if any."""

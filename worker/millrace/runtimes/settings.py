@@ -67,6 +67,13 @@ class Settings:
             raise self._wrong(field, "a list of [start, end] in seconds with 0 <= start < end")
         return [(float(start), float(end)) for start, end in value]
 
+    def flag(self, field: str) -> bool:
+        """Absent is False."""
+        value = self._values.get(field)
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        raise self._wrong(field, "true or false")
+
     def has(self, field: str) -> bool:
         return self._values.get(field) is not None
 
