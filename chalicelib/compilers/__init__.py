@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..core.plans import JobType
+from .command import Command
 from .commands import Commands
 from .function import Function
 from .transcode import Transcode
 
-JOB_TYPES: Mapping[str, JobType] = {kind.name: kind for kind in (Commands(), Function(), Transcode())}
+JOB_TYPES: Mapping[str, JobType] = {kind.name: kind for kind in (Command(), Commands(), Function(), Transcode())}

@@ -102,7 +102,7 @@ def _tasks(
                 wishes=wishes,
                 priority=job.priority,
                 own_priority=plan.own_priority,
-                work=Work(plan.commands, inputs, plan.outputs, plan.max_seconds),
+                work=Work(plan.commands, inputs, plan.outputs, plan.max_seconds, plan.once),
                 parents=plan.parents,
                 children=children.get(index, ()),
                 generation=0,

@@ -32,6 +32,8 @@ class Limits:
     """`last_contact_at` is written no more often."""
     poll_busy_seconds: float = 0.5
     """What a worker is told to wait when there was something, but others were faster."""
+    poll_holding_seconds: float = 1.0
+    """The same for a worker that holds tasks: a person who stops one waits no longer than this until it hears of it."""
     poll_idle_seconds: float = 5.0
     wait_seconds: float = 25.0
     """The longest long poll."""

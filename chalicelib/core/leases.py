@@ -66,9 +66,11 @@ def renew(
 
 def _note(farm: Farm, task: Task, progress: int | None, activity: str | None) -> Task:
     try:
-        return farm.tasks.update(task_writes.reported(task, progress, activity))
+        noted = farm.tasks.update(task_writes.reported(task, progress, activity))
     except ConditionFailed:
         raise LeaseLost(f"task {task.id} is no longer held at generation {task.generation}") from None
+    farm.bell.ring(f"task/{task.id}", times=None)
+    return noted
 
 
 def shorten(farm: Farm, task: Task, seconds: float) -> None:
@@ -181,6 +183,8 @@ def _event(task: Task, said: Report) -> str:
         return "complete"
     if said.outcome is Outcome.CANCELED or task.cancel_reason is not None:
         return "cancel"  # whatever came of it, nobody wants it run again
+    if task.work.once and said.outcome is not Outcome.RELEASED:
+        return "fail"  # it has begun, or may have
     if said.outcome in (Outcome.FAILED, Outcome.LOST) and (said.final or task.failures >= task.max_retries):
         return "fail"
     return "return"

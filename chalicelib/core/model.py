@@ -201,6 +201,8 @@ class Work:
     inputs: tuple[TaskInput, ...] = ()
     outputs: tuple[str, ...] = ()
     max_seconds: int | None = None
+    once: bool = False
+    """Begun once and never again, however the attempt ended, unless a person asks for it."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ class TaskPlan:
     """Indices of tasks of the same step that must complete first."""
     own_priority: int = 50
     max_seconds: int | None = None
+    once: bool = False
+    """Begun once and never again, however the attempt ended."""
 
 
 @dataclass(frozen=True)

@@ -163,6 +163,7 @@ def work_json(work: Work) -> dict[str, Any]:
         "inputs": [[i.name, i.blob, i.size, i.sha256] for i in work.inputs],
         "outputs": list(work.outputs),
         "max_seconds": work.max_seconds,
+        **({"once": True} if work.once else {}),
     }
 
 
@@ -172,4 +173,5 @@ def _work_from(fields: Mapping[str, Any]) -> Work:
         inputs=tuple(TaskInput(*values) for values in fields["inputs"]),
         outputs=tuple(fields["outputs"]),
         max_seconds=fields["max_seconds"],
+        once=fields.get("once", False),
     )

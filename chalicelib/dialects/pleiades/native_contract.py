@@ -37,8 +37,15 @@ def contract(farm: Farm, request: Request, worker_id: str, body: dict[str, Any])
         reports=verdicts,
         assignments=[assignment(given) for given in claimed.assignments],
         cancel=cancel,
-        **told(farm, worker, busy=claimed.contended or bool(claimed.assignments)),
+        **told(farm, worker, _pause(farm, wanted, claimed)),
     )
+
+
+def _pause(farm: Farm, wanted: Contract, claimed: Claimed) -> float:
+    """Seconds. What is held may be stopped by somebody who waits for that; so the worker asks often."""
+    if claimed.contended or claimed.assignments:
+        return farm.limits.poll_busy_seconds
+    return farm.limits.poll_holding_seconds if wanted.held else farm.limits.poll_idle_seconds
 
 
 def _verdict(farm: Farm, worker: Worker, said: AttemptReport) -> dict[str, Any]:
@@ -98,16 +105,15 @@ def _reconcile_now_and_then(farm: Farm, worker: Worker, wanted: Contract) -> Non
         claiming.reconcile(farm, worker, known)
 
 
-def told(farm: Farm, worker: Worker, *, busy: bool) -> dict[str, Any]:
+def told(farm: Farm, worker: Worker, pause_seconds: float) -> dict[str, Any]:
     """What every contract and renewal tells the worker besides its own business."""
     return {
-        "poll_seconds": poll_seconds(farm, busy=busy),
+        "poll_seconds": poll_seconds(farm, pause_seconds),
         "status_requested": worker.status_requested.value if worker.status_requested else None,
         "lazy": worker.lazy,
     }
 
 
-def poll_seconds(farm: Farm, *, busy: bool) -> float:
+def poll_seconds(farm: Farm, seconds: float) -> float:
     """Jittered, so that workers which were started together do not ask together for ever."""
-    seconds = farm.limits.poll_busy_seconds if busy else farm.limits.poll_idle_seconds
     return round(seconds * farm.random.uniform(0.8, 1.2), 3)

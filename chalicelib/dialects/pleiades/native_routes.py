@@ -47,7 +47,7 @@ def sign_on(farm: Farm, request: Request, worker_id: str) -> Reply:
     worker = workers.sign_on(farm, worker, _checked(wanted))
     claiming.reconcile(farm, worker, [lease.pair for lease in wanted.held], at_start=True)
     requested = worker.status_requested.value if worker.status_requested else None
-    return ok(poll_seconds=poll_seconds(farm, busy=True), status_requested=requested)
+    return ok(poll_seconds=poll_seconds(farm, farm.limits.poll_busy_seconds), status_requested=requested)
 
 
 def _checked(wanted: Registration) -> workers.Description:
@@ -77,7 +77,7 @@ def renew(farm: Farm, request: Request, worker_id: str) -> Reply:
     return ok(
         leases=[_lease_left(farm, lease, task) for lease, task in renewed],
         cancel=[notice for notice in notices if notice is not None],
-        **told(farm, worker, busy=False),
+        **told(farm, worker, farm.limits.poll_holding_seconds),
     )
 
 
