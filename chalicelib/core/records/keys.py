@@ -16,6 +16,7 @@
 | the farm itself            | bootstrap                 | base        | FARM                     | -                            |
 | its variables              | dialects, api             | base        | FARM                     | VARIABLES                    |
 | latest image               | dialects                  | base        | FARM                     | LATEST_IMAGE                 |
+| notes of a room            | dialects                  | base        | NOTE#room#name           | -                            |
 | first runnable task        | claim                     | `ready`     | READY#class hash#shard   | priority|id: best first      |
 | leases that ran out        | sweep                     | `due`       | DUE#shard                | time: oldest first           |
 | tasks a worker holds       | sign-on, renew, api       | `held`      | HELD#worker              | task id                      |
@@ -148,6 +149,10 @@ def variables() -> Key:
 
 def latest_image() -> Key:
     return Key("FARM", "LATEST_IMAGE")
+
+
+def note(room: str, name: str) -> Key:
+    return Key(f"NOTE#{room}#{name}", ALONE)
 
 
 # ---- index keys ----------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..lifecycle import TASK, Outcome, TaskStatus, next_status, sources_of
-from ..model import Attempt, Lease, Output, Task, TaskId, Work
+from ..model import Attempt, Lease, Output, Task, TaskId, Work, WorkerId
 from ..ports import Change, Condition, Equals, Exists, Include, OneOf, Remove, Set, Update
 from . import keys, task_items
 from .fields import outputs_json, to_json
@@ -107,6 +107,12 @@ def asked_to_stop(task: Task, reason: str) -> Update:
 def rewritten(task: Task, work: Work) -> Update:
     """Another content, for the next attempt. The status stays as it is."""
     return Update(keys.task(task.id), (Set("work", to_json(task_items.work_json(work))),), (Exists(),))
+
+
+def kept_from(task: Task, worker: WorkerId) -> Update:
+    """Still queued; this worker gets it only when nobody else can."""
+    when = (Equals("status", TaskStatus.QUEUED.value), Equals("generation", task.generation))
+    return Update(keys.task(task.id), (Include("excluded", frozenset({worker})),), when)
 
 
 def released(task: Task, *, paused: bool) -> Update:

@@ -1,0 +1,25 @@
+"""A task that its holder turns out not to be able to run: back into the lane, and kept from this worker.
+
+No retry is spent. A process that dies between the two writes leaves a task that the same worker may be given once more.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from . import leases
+from .farm import Farm
+from .lifecycle import Outcome, TaskStatus
+from .model import Task
+from .ports import ConditionFailed
+from .records import task_writes
+
+
+def decline(farm: Farm, task: Task, why: str) -> None:
+    """Give it back unharmed; this worker gets it again only when nobody else can take it."""
+    assert task.lease is not None
+    leases.give_back(farm, task.id, task.generation, Outcome.RELEASED, why)
+    now = farm.tasks.get(task.id)
+    if now is not None and now.status is TaskStatus.QUEUED and now.generation == task.generation:
+        with suppress(ConditionFailed):  # somebody else has taken it, which is as good
+            farm.tasks.update(task_writes.kept_from(now, task.lease.worker))
