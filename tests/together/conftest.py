@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def found(tmp_path: Path) -> Iterator[Found]:
     yield begin
     for ensemble in ensembles:
         print(ensemble.end())
+        shutil.rmtree(ensemble.server.data / "objects", ignore_errors=True)  # pytest keeps the folders of three runs
 
 
 @pytest.fixture(scope="module")

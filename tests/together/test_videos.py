@@ -1,0 +1,60 @@
+"""Videos through two real workers: no frame is lost, none is doubled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from millrace import Farm
+from millrace.demo import video
+
+pytestmark = pytest.mark.needs("ffmpeg")
+FRAMES_PER_SECOND = 30
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six seconds with sound, B-frames, and a keyframe each second."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    picture = ["-f", "lavfi", "-i", f"testsrc2=size=320x180:rate={FRAMES_PER_SECOND}:duration=6"]
+    sound = ["-f", "lavfi", "-i", "sine=frequency=440:duration=6"]
+    coded = ["-c:v", "libx264", "-bf", "2", "-g", "30", "-c:a", "aac"]
+    video.run_ffmpeg(video.find_ffmpeg(), [*picture, *sound, *coded, str(path)], "make a film")
+    return path
+
+
+def frames_of(path: Path) -> int:
+    return video.measure(video.find_ffmpeg(), path).frames
+
+
+def test_a_film_in_segments_joins_to_the_same_frames(farm: Farm, film: Path, tmp_path: Path) -> None:
+    settings = {"input": farm.upload(film), "segment_seconds": 2.0}
+    job = farm.wait(farm.submit("transcode", settings), timeout=90)
+    assert job.status == "completed", job
+    converts = [one for one in farm.tasks(job) if one.name.startswith("convert")]
+    assert len(converts) == 3
+    assert len({one.attempts[-1].worker for one in converts}) == 2
+    [result] = farm.download(job, tmp_path)
+    assert frames_of(result) == 6 * FRAMES_PER_SECOND
+
+
+def test_the_ranges_asked_for_come_in_their_order_and_nothing_else(farm: Farm, film: Path, tmp_path: Path) -> None:
+    settings = {"input": farm.upload(film), "segments": "3-4:0.5-2.5", "format": "mkv"}
+    job = farm.wait(farm.submit("transcode", settings), timeout=90)
+    assert job.status == "completed", job
+    assert [one.name for one in farm.tasks(job) if one.name.startswith("convert")] == [
+        "convert 3-4 s",
+        "convert 0.5-2.5 s",
+    ]
+    [result] = farm.download(job, tmp_path)
+    assert result.suffix == ".mkv"
+    assert frames_of(result) == 3 * FRAMES_PER_SECOND
+
+
+def test_what_is_no_video_fails_the_job_with_the_reason(farm: Farm, tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("no film at all")
+    job = farm.submit("transcode", {"input": farm.upload(tmp_path / "text.mp4")}, max_retries=0)
+    job = farm.wait(job, timeout=60)
+    assert job.status == "failed"
+    assert job.error and "split" in job.error
