@@ -10,6 +10,7 @@ from .compiling import PlanCache
 from .ids import IdSource
 from .plans import JobType
 from .ports import Bell, Clock, ObjectStore, Table
+from .records.aliases import AliasRecords
 from .records.blobs import BlobRecords, FunctionRecords
 from .records.jobs import JobRecords
 from .records.lanes import LaneRecords
@@ -67,6 +68,7 @@ class Farm:
     workers: WorkerRecords = field(init=False)
     blobs: BlobRecords = field(init=False)
     functions: FunctionRecords = field(init=False)
+    aliases: AliasRecords = field(init=False)
     lanes: LaneRecords = field(init=False)
     registry: RegistryCache = field(init=False)
     plans: PlanCache = field(init=False)
@@ -80,6 +82,7 @@ class Farm:
             "workers": WorkerRecords(self.table),
             "blobs": BlobRecords(self.table),
             "functions": FunctionRecords(self.table),
+            "aliases": AliasRecords(self.table),
             "lanes": lanes,
             "plans": PlanCache(self.job_types, self.objects),
             "registry": RegistryCache(lanes, self.clock, self.bell, self.limits.registry_seconds),

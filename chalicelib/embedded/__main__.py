@@ -24,6 +24,7 @@ from ..core.ports import TableUnavailable
 from ..edge import current
 from ..edge.guard import make_guard
 from ..edge.push import LOOPBACK
+from ..handlers import pushing
 from ..store.files import FileObjectStore
 from ..store.sqlite import SqliteTable
 from .bell import LocalBell
@@ -36,6 +37,8 @@ SWEEP_SECONDS = 10.0
 HOMECOMING_SECONDS = 60.0
 """After a start workers may report what ended while the server was away, before leases do. Their pauses between calls
 grow to 30 s at most."""
+PUSH_PAUSE_SECONDS = 0.05
+"""Between two rounds of pushes: each round itself waits for the bell."""
 THOROUGH_EVERY = 30
 """Every so many sweeps look into every task of every open window."""
 USAGE, FAILED = 2, 1
@@ -135,13 +138,17 @@ def _background(farm: Farm, settings: Settings) -> Election:
 
     timer = Timer(sweep, min(SWEEP_SECONDS, max(0.5, lease_seconds / 4)))
 
+    pushes = Timer(lambda: pushing.push_when_told(farm, current.pusher()), PUSH_PAUSE_SECONDS)
+
     def begin() -> None:
         feed.start()
         timer.start()
+        pushes.start()
 
     def end() -> None:
         feed.stop()
         timer.stop()
+        pushes.stop()
 
     return Election(settings.data / "elected.lock", begin, end)
 

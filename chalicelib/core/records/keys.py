@@ -16,6 +16,7 @@
 | the farm itself            | bootstrap                 | base        | FARM                     | -                            |
 | its variables              | dialects, api             | base        | FARM                     | VARIABLES                    |
 | latest image               | dialects                  | base        | FARM                     | LATEST_IMAGE                 |
+| ids that others chose      | dialects                  | base        | ALIAS#dialect#noun       | their id                     |
 | notes of a room            | dialects                  | base        | NOTE#room#name           | -                            |
 | first runnable task        | claim                     | `ready`     | READY#class hash#shard   | priority|id: best first      |
 | leases that ran out        | sweep                     | `due`       | DUE#shard                | time: oldest first           |
@@ -149,6 +150,14 @@ def variables() -> Key:
 
 def latest_image() -> Key:
     return Key("FARM", "LATEST_IMAGE")
+
+
+def aliases(dialect: str, noun: str) -> str:
+    return f"ALIAS#{dialect}#{noun}"
+
+
+def alias(dialect: str, noun: str, external: str) -> Key:
+    return Key(aliases(dialect, noun), external)
 
 
 def note(room: str, name: str) -> Key:
