@@ -1,0 +1,69 @@
+"""The one table of this room's routes, and how its errors look: 500 and one field, whatever it is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from chalice import Blueprint
+
+from ...core.errors import FarmError, Forbidden, Unavailable
+from ...core.farm import Farm
+from ...core.ports import TableUnavailable
+from ...edge.auth import Unauthenticated
+from ...edge.http import Reply, Request, View, mount
+from . import calls, go_json, wire
+from .translate import rpc_error
+
+logger = logging.getLogger(__name__)
+
+ROUTES: Mapping[str, View] = {"/start": calls.start, "/stop": calls.stop, "/query": calls.query}
+OTHER_METHODS = ["GET", "HEAD", "PUT", "PATCH", "DELETE"]
+
+
+def on_error(request: Request, error: Exception) -> Reply:
+    """What a view raised, in this room's words. Only credentials, which the protocol does not know, are no 500."""
+    if isinstance(error, Unauthenticated):
+        return wire.failure(error.message, 401)
+    if isinstance(error, Forbidden):
+        return wire.failure(error.message, 403)
+    if isinstance(error, calls.Failed | go_json.Malformed):
+        return wire.failure(error.message)
+    if isinstance(error, Unavailable | TableUnavailable):
+        return wire.failure(rpc_error("the farm is busy; try again", "Unavailable"))
+    if isinstance(error, FarmError):
+        return wire.failure(rpc_error(error.message))
+    logger.error(
+        "A call failed for a reason of ours",
+        exc_info=error,
+        extra={"action": "call_failed", "method": request.method, "path": request.path},
+    )
+    return wire.failure(rpc_error("the farm failed on this request; its log says why", "Internal"))
+
+
+def posted(view: View) -> View:
+    """A slash too many is sent where it should have gone, where the front door lets such a path through."""
+
+    def without_slash(farm: Farm, request: Request) -> Reply:
+        if request.path.endswith("/"):
+            return Reply(307, b"", None, {"Location": request.path.rstrip("/")})
+        return view(farm, request)
+
+    without_slash.__name__ = view.__name__
+    return without_slash
+
+
+def wrong_method(farm: Farm, request: Request) -> Reply:
+    return wire.method_not_allowed()
+
+
+def options(farm: Farm, request: Request) -> Reply:
+    return Reply(200, b"", None, {"Allow": wire.METHODS})
+
+
+blueprint = Blueprint(__name__)
+
+for path, view in ROUTES.items():
+    mount(blueprint, ["POST"], path, posted(view), on_error)
+    mount(blueprint, ["OPTIONS"], path, options, on_error)
+    mount(blueprint, OTHER_METHODS, path, wrong_method, on_error)
