@@ -4,9 +4,11 @@ from chalice import Chalice
 
 from chalicelib.api.routes import blueprint as api
 from chalicelib.dialects.pleiades.routes import blueprint as pleiades
+from chalicelib.dialects.scheduler.routes import blueprint as scheduler
 from chalicelib.edge.middleware import install
 
 app = Chalice(app_name="millrace")
 install(app)
 app.register_blueprint(api)
 app.register_blueprint(pleiades)
+app.register_blueprint(scheduler)
