@@ -1,0 +1,74 @@
+"""A clean copy of what is under version control, and what `chalice` makes of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE_SECONDS = 100
+NO_PYPI = ("Could not fetch URL", "No matching distribution", "Could not install dependencies", "NewConnectionError")
+
+
+def chalice(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())", *arguments]
+
+
+def clean_copy(folder: Path) -> Path:
+    """The project without caches, environments, and what chalice built before."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+@dataclass(frozen=True)
+class Package:
+    template: Path
+    archive: Path
+    unpacked: Path
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("missing system program: git")
+    return clean_copy(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="session")
+def package(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Package:
+    """`chalice package --stage dev`. Skipped, loudly, where PyPI is out of reach."""
+    out = tmp_path_factory.mktemp("package")
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        chalice("package", "--stage", "dev", str(out)),
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PACKAGE_SECONDS,
+    )
+    said = done.stdout + done.stderr
+    if any(sign in said for sign in NO_PYPI) and not pypi_is_there():
+        pytest.skip("missing system program: PyPI (a network connection)")
+    assert done.returncode == 0, said
+    archive = out / "deployment.zip"
+    with zipfile.ZipFile(archive) as zipped:
+        zipped.extractall(out / "unpacked")
+    return Package(out / "sam.json", archive, out / "unpacked")
+
+
+def pypi_is_there() -> bool:
+    asked = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", os.devnull, "multipart==2.0.1"]
+    said = subprocess.run(asked, capture_output=True, text=True, timeout=PACKAGE_SECONDS)
+    return "No matching distribution" not in said.stderr and "Connection" not in said.stderr
