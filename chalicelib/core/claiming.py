@@ -127,9 +127,7 @@ def _may_come(farm: Farm, worker: Worker) -> bool:
     return liveness(farm, worker) in (WorkerStatus.STARTING, WorkerStatus.AWAKE)
 
 
-def _picker(
-    farm: Farm, worker: Worker, request_id: str, registry: Registry, lease_seconds: float | None
-) -> Picker:
+def _picker(farm: Farm, worker: Worker, request_id: str, registry: Registry, lease_seconds: float | None) -> Picker:
     seconds = lease_seconds or farm.limits.lease_seconds
     lease = Lease(worker.id, 0, request_id, farm.clock.now(), seconds, 0)
     grace_ms = int(farm.limits.grace_seconds * 1000)

@@ -101,11 +101,18 @@ def sign_off(farm: Farm, worker: Worker) -> Worker:
 
 
 def contact(
-    farm: Farm, worker: Worker, *, wants_work: bool, address: str | None = None, software: str | None = None
+    farm: Farm,
+    worker: Worker,
+    *,
+    wants_work: bool,
+    wakes_sleepers: bool = False,
+    address: str | None = None,
+    software: str | None = None,
 ) -> Worker:
     """Note that it is alive, but not on each poll: one write in `contact_every_seconds`.
 
-    A worker that asks for work while nobody asked it to sleep is awake. `address`, `software`: as the call shows them.
+    A worker that asks for work while nobody asked it to sleep is awake. `wakes_sleepers`: in this protocol one that
+    asks is awake in any case. `address`, `software`: as the call shows them.
     """
     now = farm.clock.now()
     seen: list[Change] = []
@@ -116,9 +123,9 @@ def contact(
         seen.append(Set("address", address))
     if software is not None and software != worker.software:
         seen.append(Set("software", software))
-    wakes = wants_work and worker.status is not WorkerStatus.AWAKE and worker.status_requested is None
-    if wakes and worker.status is WorkerStatus.ASLEEP:
-        wakes = False  # asleep until it says otherwise
+    # Elsewhere a worker is asleep until it says otherwise.
+    may_wake = wakes_sleepers or (worker.status_requested is None and worker.status is not WorkerStatus.ASLEEP)
+    wakes = wants_work and may_wake and worker.status is not WorkerStatus.AWAKE
     if not wakes and not seen and now - worker.last_contact_at < farm.limits.contact_every_seconds * 1000:
         return worker
     changes: list[Change] = [Set("last_contact_at", now), *seen]
