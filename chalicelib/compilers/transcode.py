@@ -7,81 +7,25 @@ Sound is encoded in one piece beside it (`audio`), since encoders pad each piece
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel
 
 from ..core.errors import BadInput
 from ..core.model import BlobId, Requirement
-from ..core.plans import Expansion, Results, StepPlan, TaskPlan
-from .fields import Settings, blob_id
+from ..core.plans import Expansion, Results, StepPlan, TaskPlan, TaskResult
+from .fields import blob_id
+from .transcode_settings import TranscodeSettings, is_blob, parse_ranges, pieces_of
 
 TASK_TYPE = "transcode"
-MOST_RANGES = 1_000
 EXACT_TIMES = ("libx264", "libx265", "h264", "hevc")
 """Encoders whose pieces can travel as mov, which keeps times exactly; Matroska takes every codec but rounds to 1 ms.
 The format asked for is made when the pieces are joined."""
-_BLOB = re.compile(r"[1-9][0-9]{0,15}")
-_ABSOLUTE = re.compile(r"/.+|[A-Za-z]:[\\/].+|\\\\.+")
-_RANGE = re.compile(r"(\d{1,7}(?:\.\d{1,3})?)-(\d{1,7}(?:\.\d{1,3})?)")
-
-Range = tuple[float, float]
-
-
-class TranscodeSettings(Settings):
-    input: str
-    """A blob id, or an absolute path on storage that every worker sees."""
-    format: Literal["mp4", "mkv", "mov", "webm", "m4v", "ts", "avi"] = "mp4"
-    segments: str | None = None
-    """`from-to:from-to…` in seconds, joined in this order; None: the whole file."""
-    segment_seconds: float = Field(default=30.0, gt=0.1, le=3600, allow_inf_nan=False, strict=False)
-    """How long one converted piece is, at most (for the whole file: up to the next keyframe)."""
-    video_codec: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,64}$")
-    """ffmpeg's name of the encoder; None: the format's usual one."""
-    audio_codec: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,64}$")
-    extra_args: list[str] = Field(default=[], max_length=100)
-    """For the encoder of each piece."""
-
-    @field_validator("input")
-    @classmethod
-    def blob_or_path(cls, text: str) -> str:
-        if not (_BLOB.fullmatch(text) or _ABSOLUTE.fullmatch(text)) or "\0" in text:
-            raise ValueError("must be a blob id or an absolute path on shared storage")
-        return text
-
-    @field_validator("segments")
-    @classmethod
-    def ranges_are_ranges(cls, text: str | None) -> str | None:
-        if text is not None:
-            parse_ranges(text)
-        return text
-
-
-def parse_ranges(text: str) -> list[Range]:
-    """`1-5:2-10` -> [(1.0, 5.0), (2.0, 10.0)]. Raises ValueError that names the bad piece."""
-    pieces = text.split(":")
-    if len(pieces) > MOST_RANGES:
-        raise ValueError(f"at most {MOST_RANGES} ranges, not {len(pieces)}")
-    ranges: list[Range] = []
-    for piece in pieces:
-        match = _RANGE.fullmatch(piece)
-        if match is None or float(match[1]) >= float(match[2]):
-            raise ValueError(f"{piece!r} is not `from-to` in seconds with from before to")
-        ranges.append((float(match[1]), float(match[2])))
-    return ranges
-
-
-def pieces_of(ranges: Sequence[Range], seconds: float) -> list[Range]:
-    """Every range in pieces of at most this length, in order."""
-    pieces: list[Range] = []
-    for start, end in ranges:
-        while end - start > seconds * 1.001:  # no sliver at the end for a rounding error
-            pieces.append((round(start, 3), round(start + seconds, 3)))
-            start += seconds
-        pieces.append((round(start, 3), round(end, 3)))
-    return pieces
+PROTOCOL = "transcode-protocol"
+"""Tag of workers that speak the transcode protocol: they convert from path to path and know no command of ours."""
+WHOLE_FILES = "transcode-whole-files"
+"""Tag of those among them that cannot convert a part of a file."""
 
 
 class Transcode:
@@ -90,18 +34,22 @@ class Transcode:
 
     def plan(self, settings: BaseModel) -> Sequence[StepPlan]:
         assert isinstance(settings, TranscodeSettings)
+        if settings.whole_file:
+            return [StepPlan("convert", lambda results: _single(_whole_task(settings)))]
         audio = StepPlan("audio", lambda results: _single(_audio_task(settings)))
         join = StepPlan("join", lambda results: _single(_join_task(settings, results)), publishes=True)
         if settings.segments is not None:
             convert = StepPlan("convert", lambda results: _convert_ranges(settings))
-            return [convert, audio, _after(join, "convert", "audio")]
+            tidy = StepPlan("tidy", lambda results: _single(_tidy_task(settings)), after=("join",))
+            steps = [convert, audio, _after(join, "convert", "audio")]
+            return steps if settings.pieces_path is None else [*steps, tidy]
         split = StepPlan("split", lambda results: _single(_split_task(settings)))
         convert = StepPlan("convert", lambda results: _convert_pieces(settings, results), after=("split",))
         return [split, audio, convert, _after(join, "split", "convert", "audio")]
 
     def blobs(self, settings: BaseModel) -> Mapping[str, BlobId]:
         assert isinstance(settings, TranscodeSettings)
-        return {"settings.input": blob_id(settings.input)} if _BLOB.fullmatch(settings.input) else {}
+        return {"settings.input": blob_id(settings.input)} if is_blob(settings.input) else {}
 
 
 def _after(step: StepPlan, *names: str) -> StepPlan:
@@ -112,37 +60,73 @@ def _single(task: TaskPlan) -> Expansion:
     return Expansion(1, lambda index: task)
 
 
+Command = Mapping[str, Any]
+
+
+def _command(name: str, **settings: Any) -> Command:
+    return {"name": name, "settings": settings}
+
+
+OURS = Requirement(TASK_TYPE, forbid=frozenset({PROTOCOL}))
+"""For commands and blobs, which only workers of ours know."""
+
+
 def _task(
     name: str,
-    command: str,
-    settings: Mapping[str, Any],
+    commands: Sequence[Command],
     inputs: Sequence[tuple[str, BlobId]],
     outputs: Sequence[str] = (),
+    requirement: Requirement = OURS,
 ) -> TaskPlan:
-    commands = ({"name": command, "settings": dict(settings)},)
-    return TaskPlan(name, Requirement(TASK_TYPE), commands, tuple(inputs), tuple(outputs))
+    return TaskPlan(name, requirement, tuple(commands), tuple(inputs), tuple(outputs))
+
+
+def _path_to_path(settings: TranscodeSettings) -> Requirement:
+    """Of a task that a worker of the transcode protocol may take; with a map nobody else may."""
+    require = frozenset({PROTOCOL} if settings.map_path else ())
+    return Requirement(TASK_TYPE, require, frozenset() if settings.whole_file else frozenset({WHOLE_FILES}))
+
+
+def _whole_task(settings: TranscodeSettings) -> TaskPlan:
+    """The file is made beside the task, and put to its place when it is complete."""
+    output = f"output.{settings.format}"
+    made = _command(
+        "transcode_file",
+        input=settings.input,
+        format=settings.format,
+        video_codec=_video_codec(settings),
+        audio_codec=_audio_codec(settings),
+        extra_args=settings.extra_args,
+        output=output,
+    )
+    return _task("convert", [made, _publish(settings, output)], (), requirement=_path_to_path(settings))
+
+
+def _publish(settings: TranscodeSettings, output: str) -> Command:
+    return _command("copy_file", src=output, dest=settings.output_path)
 
 
 def _source(settings: TranscodeSettings) -> tuple[str, list[tuple[str, BlobId]]]:
     """What a command calls its input, and which blob stands behind that name."""
-    if _BLOB.fullmatch(settings.input):
+    if is_blob(settings.input):
         return "source", [("source", blob_id(settings.input))]
     return settings.input, []
 
 
 def _split_task(settings: TranscodeSettings) -> TaskPlan:
     source, inputs = _source(settings)
-    return _task("split", "split_video", {"input": source, "segment_seconds": settings.segment_seconds}, inputs)
+    return _task("split", [_command("split_video", input=source, segment_seconds=settings.segment_seconds)], inputs)
 
 
 def _audio_task(settings: TranscodeSettings) -> TaskPlan:
     source, inputs = _source(settings)
     ranges = None if settings.segments is None else [list(r) for r in parse_ranges(settings.segments)]
-    codec = settings.audio_codec or ("libopus" if settings.format == "webm" else "aac")
+    codec = _audio_codec(settings)
     # AAC in Matroska plays late by its priming; everything else is at home there.
     output = "audio.m4a" if codec == "aac" else "audio.mka"
-    said = {"input": source, "ranges": ranges, "audio_codec": codec, "output": output}
-    return _task("audio", "encode_track", said, inputs)
+    return _task(
+        "audio", [_command("encode_track", input=source, ranges=ranges, audio_codec=codec, output=output)], inputs
+    )
 
 
 def _convert_pieces(settings: TranscodeSettings, results: Results) -> Expansion:
@@ -152,8 +136,8 @@ def _convert_pieces(settings: TranscodeSettings, results: Results) -> Expansion:
 
     def task(index: int) -> TaskPlan:
         piece = pieces[index]
-        name = f"convert {index + 1} of {len(pieces)}"
-        return _convert_task(settings, name, piece.name, [(piece.name, piece.blob)], {})
+        made = _convert(settings, piece.name, f"converted{_piece_suffix(settings)}")
+        return _convert_task(f"convert {index + 1} of {len(pieces)}", made, [(piece.name, piece.blob)])
 
     return Expansion(len(pieces), task)
 
@@ -161,48 +145,66 @@ def _convert_pieces(settings: TranscodeSettings, results: Results) -> Expansion:
 def _convert_ranges(settings: TranscodeSettings) -> Expansion:
     source, inputs = _source(settings)
     pieces = pieces_of(parse_ranges(settings.segments or ""), settings.segment_seconds)
+    requirement = OURS if settings.pieces_path is None else _path_to_path(settings)
 
     def task(index: int) -> TaskPlan:
         start, end = pieces[index]
-        cut = {"start_seconds": start, "end_seconds": end}
-        return _convert_task(settings, f"convert {start:g}-{end:g} s", source, inputs, cut)
+        output = f"converted{_piece_suffix(settings)}"
+        made = _convert(settings, source, output, start_seconds=start, end_seconds=end)
+        return _convert_task(f"convert {start:g}-{end:g} s", made, inputs, requirement)
 
     return Expansion(len(pieces), task)
 
 
+def _convert(settings: TranscodeSettings, source: str, output: str, **cut: float) -> Command:
+    encoder = {"video_codec": _video_codec(settings), "extra_args": settings.extra_args}
+    return _command("convert_segment", input=source, **cut, **encoder, output=output)
+
+
 def _convert_task(
-    settings: TranscodeSettings,
-    name: str,
-    source: str,
-    inputs: Sequence[tuple[str, BlobId]],
-    cut: Mapping[str, float],
+    name: str, made: Command, inputs: Sequence[tuple[str, BlobId]], requirement: Requirement = OURS
 ) -> TaskPlan:
-    piece = f"converted{_piece_suffix(settings)}"
-    said = {
-        "input": source,
-        **cut,
-        "video_codec": _video_codec(settings),
-        "extra_args": settings.extra_args,
-        "output": piece,
-    }
-    return _task(name, "convert_segment", said, inputs, [piece])
+    return _task(name, [made], inputs, [made["settings"]["output"]], requirement)
 
 
 def _join_task(settings: TranscodeSettings, results: Results) -> TaskPlan:
-    suffix = _piece_suffix(settings)
-    parts = [(f"part_{index:05d}{suffix}", r.outputs[0].blob) for index, r in enumerate(results["convert"])]
+    names = [f"part_{index:05d}{_piece_suffix(settings)}" for index in range(len(results["convert"]))]
+    made = list(zip(names, results["convert"], strict=True))
+    parts = [(name, result.outputs[0].blob) for name, result in made if result.outputs]
     sound = [(output.name, output.blob) for output in results["audio"][0].outputs]
     split = results["split"][0].result if "split" in results else None
     frames = split["frames"] if split is not None and not _changes_frames(settings) else None
     output = f"output.{settings.format}"
-    said = {
-        "inputs": [name for name, _ in parts],
-        "audio": sound[0][0] if sound else None,
-        "format": settings.format,
-        "output": output,
-        "expected_frames": frames,
-    }
-    return _task("join", "join_segments", said, [*parts, *sound], [output])
+    join = _command(
+        "join_segments",
+        inputs=names,
+        audio=sound[0][0] if sound else None,
+        format=settings.format,
+        output=output,
+        expected_frames=frames,
+    )
+    published = [_publish(settings, output)] if settings.output_path else []
+    foreign = [(name, _path_of(result)) for name, result in made if not result.outputs]
+    commands = [*(_convert(settings, path, name) for name, path in foreign), join, *published]
+    return _task("join", commands, [*parts, *sound], [output])
+
+
+def _tidy_task(settings: TranscodeSettings) -> TaskPlan:
+    """A step of its own: until the join is accepted it may have to be done again."""
+    return _task("tidy", [_command("remove_tree", path=settings.pieces_path)], [])
+
+
+def _path_of(result: TaskResult) -> str:
+    """Where a worker of the transcode protocol left its piece. Which encoder made it nobody knows, so it is encoded
+    once more: pieces of different encoders play only up to the first seam."""
+    try:
+        return str(result.result["path"])
+    except (KeyError, TypeError):
+        raise BadInput("a converted piece is nowhere to be found") from None
+
+
+def _audio_codec(settings: TranscodeSettings) -> str:
+    return settings.audio_codec or ("libopus" if settings.format == "webm" else "aac")
 
 
 def _video_codec(settings: TranscodeSettings) -> str:

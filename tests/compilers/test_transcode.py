@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.compilers import JOB_TYPES
-from chalicelib.compilers.transcode import parse_ranges, pieces_of
+from chalicelib.compilers.transcode import PROTOCOL, WHOLE_FILES
+from chalicelib.compilers.transcode_settings import parse_ranges, pieces_of
 from chalicelib.core.compiling import checked
 from chalicelib.core.errors import BadInput
 from chalicelib.core.model import Output
@@ -84,3 +85,65 @@ def test_pieces_cover_their_range_without_gaps_and_overlaps(start: float, length
 
 def test_ranges_read_as_written() -> None:
     assert parse_ranges("1-5:2.5-10") == [(1.0, 5.0), (2.5, 10.0)]
+
+
+PATHS = {"input": "/media/in.bin", "output_path": "/media/out/in.mp4"}
+OF_THE_PROTOCOL, WITH_WHOLE_FILES_ONLY = frozenset({PROTOCOL}), frozenset({PROTOCOL, WHOLE_FILES})
+
+
+def takers(step: StepPlan) -> list[str]:
+    """Which kinds of workers may take the step's tasks."""
+    asks = step.expand({}).task(0).requirement
+    kinds = {"ours": frozenset[str](), "pieces": OF_THE_PROTOCOL, "files": WITH_WHOLE_FILES_ONLY}
+    return [name for name, tags in kinds.items() if asks.require <= tags and not asks.forbid & tags]
+
+
+def test_a_whole_file_in_one_task_is_for_everybody() -> None:
+    steps = plan(**PATHS, whole_file=True)
+    assert list(steps) == ["convert"]
+    assert takers(steps["convert"]) == ["ours", "pieces", "files"]
+    names = [command["name"] for command in steps["convert"].expand({}).task(0).commands]
+    assert names == ["transcode_file", "copy_file"]
+
+
+def test_pieces_between_paths_are_for_those_who_can_cut_and_the_rest_is_ours() -> None:
+    steps = plan(**PATHS, segments="0-90", pieces_path="/media/out/.pieces")
+    assert takers(steps["convert"]) == ["ours", "pieces"]
+    assert takers(steps["audio"]) == takers(steps["tidy"]) == ["ours"]
+    assert takers(plan(**PATHS, segments="0-90")["convert"]) == ["ours"]
+    assert takers(plan()["split"]) == ["ours"]
+
+
+def test_a_map_is_for_workers_of_the_protocol_alone() -> None:
+    assert takers(plan(**PATHS, whole_file=True, map_path="/maps/wide")["convert"]) == ["pieces", "files"]
+    steps = plan(**PATHS, segments="0-9", pieces_path="/p", map_path="/maps/wide")
+    assert takers(steps["convert"]) == ["pieces"]
+
+
+def test_a_piece_of_an_unknown_encoder_is_encoded_again_before_it_is_joined() -> None:
+    results = {
+        "convert": [TaskResult((Output("converted.mov", 1, 1, ""),), {}), TaskResult((), {"path": "/p/1/in.bin.mp4"})],
+        "audio": [TaskResult((), {"has_audio": False})],
+    }
+    join = plan(**PATHS, segments="0-9", pieces_path="/p")["join"].expand(results).task(0)
+    said = [(command["name"], command["settings"].get("input")) for command in join.commands]
+    assert said == [("convert_segment", "/p/1/in.bin.mp4"), ("join_segments", None), ("copy_file", None)]
+    assert join.commands[1]["settings"]["inputs"] == ["part_00000.mov", "part_00001.mov"]
+    assert join.commands[2]["settings"] == {"src": "output.mp4", "dest": "/media/out/in.mp4"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"input": "7", "output_path": "/o", "whole_file": True},
+        {"input": "/i", "whole_file": True},
+        {**PATHS, "whole_file": True, "segments": "1-2"},
+        {**PATHS, "pieces_path": "/p"},
+        {**PATHS, "map_path": "/m"},
+        {**PATHS, "output_path": "relative"},
+        {**PATHS, "output_path": "/a\0b"},
+    ],
+)
+def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(BadInput):
+        plan(**settings)

@@ -184,3 +184,21 @@ def test_concatenate_videos_joins_what_matches_in_name_order(bench: Workbench) -
     assert timeline(bench.context, bench.work / "all.mp4").frames == 300
     with pytest.raises(CommandFailed, match="no file matches"):
         bench.run("concatenate_videos", input_files="absent-*.mp4", output_file="all.mp4")
+
+
+@pytest.mark.parametrize("format", ["mp4", "flv"])
+def test_a_file_is_converted_in_one_go_with_its_sound(bench: Workbench, tmp_path: Path, format: str) -> None:
+    source = make_video(tmp_path, "b-frames")
+    target = tmp_path / f"whole.{format}"
+    made = bench.run("transcode_file", input=str(source), format=format, output=str(target), extra_args=FAST)
+    assert made.result["frames"] == 150
+    assert abs(timeline(bench.context, target, "a:0").seconds - 6) < 0.2
+
+
+def test_a_range_of_a_file_is_converted_in_one_go(bench: Workbench, tmp_path: Path) -> None:
+    source = make_video(tmp_path, "b-frames")
+    asked = {"input": str(source), "format": "mp4", "output": "part.mp4", "extra_args": FAST}
+    made = bench.run("transcode_file", **asked, start_seconds=1, end_seconds=3)
+    assert abs(made.result["frames"] - 50) <= 1
+    with pytest.raises(CommandFailed, match="before the range begins"):
+        bench.run("transcode_file", **asked, start_seconds=10, end_seconds=12)

@@ -24,6 +24,7 @@ from millrace.runtimes.remove import remove_file, remove_tree
 from millrace.runtimes.settings import Settings
 from millrace.runtimes.sleep import sleep
 from millrace.runtimes.split_video import split_video
+from millrace.runtimes.transcode_file import transcode_file
 
 if TYPE_CHECKING:
     from millrace.agent.context import Context
@@ -44,6 +45,7 @@ RUNTIMES: dict[str, Runtime] = {
     "convert_segment": convert_segment,
     "encode_track": encode_track,
     "join_segments": join_segments,
+    "transcode_file": transcode_file,
 }
 
 

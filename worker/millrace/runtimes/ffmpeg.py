@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from millrace.agent.context import Context
 
 _NOTE = "millrace piece of microseconds="
+_MUXERS = {"mkv": "matroska", "ts": "mpegts", "m4v": "mp4", "mka": "matroska", "wmv": "asf"}
+_FAST_START = {"mp4", "mov", "m4v"}
 _KNOWN_RATES = {"23.98": "24000/1001", "29.97": "30000/1001", "47.95": "48000/1001", "59.94": "60000/1001"}
 
 
@@ -205,3 +207,9 @@ def concat_list(work: Path, files: Sequence[Path], seconds: Sequence[Fraction] =
     path = work / ".millrace-concat.txt"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def container(format: str) -> list[str]:
+    """Options that make ffmpeg write this format, named as its files end."""
+    # An index at the front lets a browser play while it loads.
+    return ["-f", _MUXERS.get(format, format), *(["-movflags", "+faststart"] if format in _FAST_START else [])]

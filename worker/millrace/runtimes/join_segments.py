@@ -13,15 +13,12 @@ from typing import TYPE_CHECKING
 
 from millrace.agent.errors import CommandFailed, InvalidSettings
 from millrace.agent.workfolder import inside
-from millrace.runtimes.ffmpeg import Timeline, concat_list, convert, probe, timeline
+from millrace.runtimes.ffmpeg import Timeline, concat_list, container, convert, probe, timeline
 from millrace.runtimes.produced import Produced
 from millrace.runtimes.settings import Settings
 
 if TYPE_CHECKING:
     from millrace.agent.context import Context
-
-_MUXERS = {"mkv": "matroska", "ts": "mpegts", "m4v": "mp4", "mka": "matroska", "wmv": "asf"}
-_FAST_START = {"mp4", "mov", "m4v"}
 
 _NEAR_SECONDS = Fraction(1, 4)
 
@@ -35,7 +32,7 @@ def join_segments(context: Context, settings: Settings) -> Produced:
     target = inside(context.work, name, "output")
     args = ["-f", "concat", "-safe", "0", "-i", str(listed)]
     args += ["-i", str(context.path(sound)), "-map", "0:v:0", "-map", "1:a:0"] if sound else ["-map", "0:v:0"]
-    args += ["-c", "copy", *_container(settings.text("format")), str(target)]
+    args += ["-c", "copy", *container(settings.text("format")), str(target)]
     convert(context, "join_segments", args, float(sum(lengths)), "joining")
     made = timeline(context, target)
     _check(made.frames, expected if expected is not None else sum(part.frames for part in parts))
@@ -57,11 +54,6 @@ def _length(context: Context, piece: Path, part: Timeline) -> Fraction:
     """How long the piece lasts: as noted in it, unless the conversion changed its speed and the note means nothing."""
     noted = probe(context, piece).lasts_noted
     return noted if noted is not None and abs(noted - part.seconds) < _NEAR_SECONDS else part.seconds
-
-
-def _container(format: str) -> list[str]:
-    # An index at the front lets a browser play while it loads.
-    return ["-f", _MUXERS.get(format, format), *(["-movflags", "+faststart"] if format in _FAST_START else [])]
 
 
 def _check(frames: int, expected: int) -> None:

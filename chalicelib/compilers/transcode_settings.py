@@ -1,0 +1,110 @@
+"""What a job of type `transcode` may ask for, and what its ranges mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from .fields import Settings
+
+MOST_RANGES = 1_000
+_BLOB = re.compile(r"[1-9][0-9]{0,15}")
+_ABSOLUTE = re.compile(r"/.+|[A-Za-z]:[\\/].+|\\\\.+")
+_RANGE = re.compile(r"(\d{1,7}(?:\.\d{1,3})?)-(\d{1,7}(?:\.\d{1,3})?)")
+
+Range = tuple[float, float]
+
+
+def is_blob(text: str) -> bool:
+    return _BLOB.fullmatch(text) is not None
+
+
+def is_path(text: str) -> bool:
+    """An absolute path, of Unix or Windows."""
+    return _ABSOLUTE.fullmatch(text) is not None and "\0" not in text
+
+
+def _path(text: str) -> str:
+    if not is_path(text):
+        raise ValueError("must be an absolute path on shared storage")
+    return text
+
+
+SharedPath = Annotated[str, AfterValidator(_path)]
+
+
+class TranscodeSettings(Settings):
+    input: str
+    """A blob id, or an absolute path on storage that every worker sees."""
+    format: Literal["mp4", "mkv", "mov", "webm", "m4v", "ts", "avi", "flv"] = "mp4"
+    segments: str | None = None
+    """`from-to:from-to…` in seconds, joined in this order; None: the whole file."""
+    segment_seconds: float = Field(default=30.0, gt=0.1, le=3600, allow_inf_nan=False, strict=False)
+    """How long one converted piece is, at most (for the whole file: up to the next keyframe)."""
+    video_codec: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    """ffmpeg's name of the encoder; None: the format's usual one."""
+    audio_codec: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    extra_args: list[str] = Field(default=[], max_length=100)
+    """For the encoder of each piece."""
+    output_path: SharedPath | None = None
+    """Where on shared storage the result is put as well; a file that is there is replaced in one step."""
+    whole_file: bool = False
+    """Convert the whole file in one task, from path to path: workers of the transcode protocol can then take it."""
+    pieces_path: SharedPath | None = None
+    """A folder of this job alone on shared storage, made and removed by it: through it workers of the transcode
+    protocol hand over the pieces they convert. Without one they get none."""
+    map_path: SharedPath | None = None
+    """A projection map. Only workers of the transcode protocol know what to do with one."""
+
+    @field_validator("input")
+    @classmethod
+    def blob_or_path(cls, text: str) -> str:
+        if not (is_blob(text) or is_path(text)):
+            raise ValueError("must be a blob id or an absolute path on shared storage")
+        return text
+
+    @field_validator("segments")
+    @classmethod
+    def ranges_are_ranges(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse_ranges(text)
+        return text
+
+    @model_validator(mode="after")
+    def fits_together(self) -> TranscodeSettings:
+        between_paths = is_path(self.input) and self.output_path is not None
+        if self.whole_file and (not between_paths or self.segments is not None):
+            raise ValueError("whole_file needs a path as input, an output_path, and no segments")
+        if self.pieces_path is not None and not (between_paths and self.segments is not None):
+            raise ValueError("pieces_path needs a path as input, an output_path, and segments")
+        if self.map_path is not None and not (self.whole_file or self.pieces_path is not None):
+            raise ValueError("map_path needs whole_file, or segments and a pieces_path")
+        return self
+
+
+def parse_ranges(text: str) -> list[Range]:
+    """`1-5:2-10` -> [(1.0, 5.0), (2.0, 10.0)]. Raises ValueError that names the bad piece."""
+    pieces = text.split(":")
+    if len(pieces) > MOST_RANGES:
+        raise ValueError(f"at most {MOST_RANGES} ranges, not {len(pieces)}")
+    ranges: list[Range] = []
+    for piece in pieces:
+        match = _RANGE.fullmatch(piece)
+        if match is None or float(match[1]) >= float(match[2]):
+            raise ValueError(f"{piece!r} is not `from-to` in seconds with from before to")
+        ranges.append((float(match[1]), float(match[2])))
+    return ranges
+
+
+def pieces_of(ranges: Sequence[Range], seconds: float) -> list[Range]:
+    """Every range in pieces of at most this length, in order."""
+    pieces: list[Range] = []
+    for start, end in ranges:
+        while end - start > seconds * 1.001:  # no sliver at the end for a rounding error
+            pieces.append((round(start, 3), round(start + seconds, 3)))
+            start += seconds
+        pieces.append((round(start, 3), round(end, 3)))
+    return pieces
