@@ -12,7 +12,7 @@ from ..core.farm import Farm
 from ..edge import auth
 from ..edge.http import Reply, Request, View, mount
 from ..edge.refusals import API
-from . import blobs, farm, jobs, tasks, workers
+from . import blobs, farm, jobs, sleep_schedules, tasks, variables, workers
 from .openapi import document
 from .operations import Operation
 from .problems import on_error
@@ -35,6 +35,8 @@ OPERATIONS = (
     *jobs.OPERATIONS,
     *tasks.OPERATIONS,
     *workers.OPERATIONS,
+    *sleep_schedules.OPERATIONS,
+    *variables.OPERATIONS,
     *blobs.OPERATIONS,
     Operation("GET", "/openapi.json", openapi, None),
 )

@@ -40,7 +40,7 @@ def test_every_guarded_route_asks_for_its_scope(bench: Bench, operation: Operati
 def test_reading_and_submitting_need_less_than_steering() -> None:
     needs = {named(operation): operation.scope for operation in OPERATIONS}
     assert {name for name, scope in needs.items() if scope is None} == {"GET /farm", "GET /openapi.json"}
-    assert {name for name, scope in needs.items() if scope == "admin"} == {"POST /sweep"}
+    assert {name for name, scope in needs.items() if scope == "admin"} == {"POST /sweep", "PUT /variables"}
     submit = {name for name, scope in needs.items() if scope == "submit"}
     assert {name for name in submit if not name.startswith("GET")} == {"POST /jobs", "POST /blobs"}
 

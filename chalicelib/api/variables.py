@@ -1,0 +1,82 @@
+"""The farm's variables: `{blender}` in the settings of commands, as that is on the platform of who runs them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ..core import variables
+from ..core.access import Scope
+from ..core.farm import Farm
+from ..edge.http import Reply, Request
+from .answering import answer
+from .models import Answer
+from .operations import Operation
+from .reading import read_body
+from .wanted import Name, Wanted
+
+MOST_VARIABLES = 200
+LONGEST_VALUE = 1000
+
+
+class VariableValue(Wanted):
+    """What a variable stands for, on these platforms (none: all) and for this audience."""
+
+    value: Annotated[str, Field(max_length=LONGEST_VALUE)]
+    audience: Literal["all", "workers", "users"] = "all"
+    platforms: Annotated[list[Name], Field(max_length=20)] = []
+
+
+class VariableWanted(Wanted):
+    """`twoway`: clients also turn values into the variable; slashes at the end of values are cut."""
+
+    direction: Literal["oneway", "twoway"] = "oneway"
+    values: Annotated[list[VariableValue], Field(max_length=20)]
+
+
+class VariablesWanted(Wanted):
+    """All variables of the farm, by name without braces."""
+
+    variables: Annotated[
+        dict[Annotated[str, Field(pattern="^[^{}]{1,100}$")], VariableWanted], Field(max_length=MOST_VARIABLES)
+    ]
+
+
+class Variables(Answer):
+    variables: dict[str, VariableWanted]
+
+
+def show(farm: Farm, request: Request) -> Reply:
+    """The variables of the farm.
+
+    Workers of protocols that leave this to their manager get commands with every `{name}` in a string replaced.
+    """
+    found = variables.read(farm)
+    return answer(Variables(variables={name: _shown(variable) for name, variable in found.items()}))
+
+
+def replace(farm: Farm, request: Request) -> Reply:
+    """Replace all variables.
+
+    They count for tasks that are given out from now on.
+    """
+    wanted = read_body(request, VariablesWanted)
+    variables.write(farm, {name: _variable(variable) for name, variable in wanted.variables.items()})
+    return show(farm, request)
+
+
+def _variable(wanted: VariableWanted) -> variables.Variable:
+    values = tuple(variables.Value(v.value, v.audience, tuple(v.platforms)) for v in wanted.values)
+    return variables.Variable(values, wanted.direction)
+
+
+def _shown(variable: variables.Variable) -> VariableWanted:
+    values = [{"value": v.value, "audience": v.audience, "platforms": list(v.platforms)} for v in variable.values]
+    return VariableWanted.model_validate({"direction": variable.direction, "values": values})
+
+
+OPERATIONS = (
+    Operation("GET", "/variables", show, Scope.SUBMIT, answer=Variables),
+    Operation("PUT", "/variables", replace, Scope.ADMIN, answer=Variables, body=VariablesWanted),
+)

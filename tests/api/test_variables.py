@@ -1,0 +1,82 @@
+"""The farm's variables and its workers' sleep schedules, as clients of `/api/v1` set them."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.core import variables
+from tests.api.bench import Bench
+
+BLENDER = {
+    "direction": "oneway",
+    "values": [
+        {"value": "/usr/bin/blender", "audience": "all", "platforms": ["linux"]},
+        {"value": "C:\\blender.exe", "audience": "workers", "platforms": ["windows"]},
+    ],
+}
+
+
+def test_variables_are_replaced_as_a_whole(bench: Bench) -> None:
+    assert bench.get("/variables") == {"variables": {}}
+    answer = bench.call("PUT", "/variables", {"variables": {"blender": BLENDER}})
+    assert (answer.status, answer.json) == (200, {"variables": {"blender": BLENDER}})
+    assert bench.get("/variables") == answer.json
+    assert variables.for_worker(variables.read(bench.farm), "windows") == {"blender": "C:\\blender.exe"}
+    render = {"values": [{"value": "/render/"}]}
+    answer = bench.call("PUT", "/variables", {"variables": {"render": render}})
+    assert list(answer.json["variables"]) == ["render"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"variables": []},
+        {"variables": {"a{b": BLENDER}},
+        {"variables": {"x": {"values": "no"}}},
+        {"variables": {"x": {"direction": "both", "values": []}}},
+        {"variables": {"x": {"values": [{"value": 1}]}}},
+        {"variables": {"x": {"values": [{"value": "1", "audience": "cats"}]}}},
+    ],
+)
+def test_wrong_variables_change_nothing(bench: Bench, body: object) -> None:
+    bench.call("PUT", "/variables", {"variables": {"blender": BLENDER}})
+    assert bench.call("PUT", "/variables", body).status == 400
+    assert bench.get("/variables") == {"variables": {"blender": BLENDER}}
+
+
+def test_only_an_administrator_sets_variables(bench: Bench) -> None:
+    bench.serve(auth="token")
+    operator = f"Bearer {bench.token('operate')}"
+    assert bench.call("PUT", "/variables", {"variables": {}}, Authorization=operator).status == 403
+    assert bench.call("GET", "/variables", Authorization=operator).status == 200
+
+
+def test_a_worker_gets_a_sleep_schedule(bench: Bench) -> None:
+    worker, _ = bench.worker()
+    path = f"/workers/{worker.id}/sleep-schedule"
+    assert bench.get(path) == {"active": False, "days": [], "start": None, "end": None}
+    answer = bench.call("PUT", path, {"active": True, "days": ["tu", "mo"], "start": "22:00", "end": "06:30"})
+    assert answer.json == {"active": True, "days": ["mo", "tu"], "start": "22:00", "end": "06:30"}
+    assert bench.get(path) == answer.json
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"active": 1},
+        {"active": True, "days": ["monday"]},
+        {"active": True, "start": "24:00"},
+        {"active": True, "end": "7:00"},
+        {"active": True, "until": "07:00"},
+    ],
+)
+def test_a_wrong_schedule_is_refused(bench: Bench, body: object) -> None:
+    worker, _ = bench.worker()
+    assert bench.call("PUT", f"/workers/{worker.id}/sleep-schedule", body).status == 400
+
+
+def test_nobody_has_no_schedule(bench: Bench) -> None:
+    assert bench.call("GET", "/workers/4711/sleep-schedule").status == 404
+    assert bench.call("PUT", "/workers/4711/sleep-schedule", {"active": False}).status == 404
