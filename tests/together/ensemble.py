@@ -121,8 +121,8 @@ class Ensemble:
     def __init__(self, folder: Path, variables: dict[str, str], options: Sequence[str] = ()) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._environment = {**os.environ, "PYTHONPATH": str(ROOT / "worker"), "PYTHONUNBUFFERED": "1", **variables}
-        self.server = Server("server", folder, self._environment, options)
+        self.environment = {**os.environ, "PYTHONPATH": str(ROOT / "worker"), "PYTHONUNBUFFERED": "1", **variables}
+        self.server = Server("server", folder, self.environment, options)
         self.workers: dict[str, Worker] = {}
         self._others: list[Server] = []
 
@@ -137,13 +137,13 @@ class Ensemble:
 
     def worker(self, name: str, *options: str) -> Worker:
         """A new worker, started."""
-        one = self.workers[name] = Worker(name, self.server.url, self.folder, self._environment, options)
+        one = self.workers[name] = Worker(name, self.server.url, self.folder, self.environment, options)
         one.start()
         return one
 
     def another_server(self) -> Server:
         """A second one on the same data folder, started."""
-        other = Server("second server", self.folder, self._environment)
+        other = Server("second server", self.folder, self.environment)
         self._others.append(other)
         other.start()
         return other

@@ -87,9 +87,7 @@ class Membership:
         try:
             answer = until_answered(lambda: self._client.register(self._description.to_wire()), self._wait_aloud)
         except Refused as refusal:
-            hint = (
-                " (a token with scope 'worker' is needed: --token or MILLRACE_TOKEN)" if refusal.status == 401 else ""
-            )
+            hint = " (set MILLRACE_TOKEN to a token with scope 'worker')" if refusal.status == 401 else ""
             raise StartError(f"the farm does not register this worker: {refusal}{hint}", 1) from refusal
         if not isinstance(answer.get("secret"), str) or "id" not in answer:
             raise StartError(f"{self._client.farm_url} gave no secret for the worker: is it a Millrace manager?", 1)

@@ -1,0 +1,124 @@
+"""The commands a person types, against a real farm: what they print, and their exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.together.ensemble import ROOT, Ensemble
+from tests.together.submissions import shell
+from tests.worker.processes import until
+
+DONE, FAILED, USAGE, UNREACHABLE = 0, 1, 2, 3
+
+
+class Shell:
+    """Runs `millrace` for one farm."""
+
+    def __init__(self, url: str, token: str = "") -> None:
+        self.environment = {**os.environ, "PYTHONPATH": str(ROOT / "worker"), "MILLRACE_URL": url}
+        self.environment |= {"MILLRACE_TOKEN": token} if token else {}
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "millrace.cli", *arguments]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)
+
+    def answer(self, *arguments: str) -> Any:
+        """What it says with --json, when it is done."""
+        done = self.run(*arguments, "--json")
+        assert done.returncode == DONE, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def millrace(quiet: Ensemble) -> Shell:
+    return Shell(quiet.server.url)
+
+
+def job_file(folder: Path, *scripts: str) -> str:
+    path = folder / "job.json"
+    path.write_text(json.dumps({"tasks": [shell(f"task {n}", script) for n, script in enumerate(scripts)]}))
+    return str(path)
+
+
+def test_a_job_from_submission_to_its_result(millrace: Shell, tmp_path: Path) -> None:
+    (tmp_path / "code.py").write_text("import sys; print(sys.stdin.read().title(), end='')")
+    (tmp_path / "words").write_text("byte for byte")
+    sets = [
+        "--set",
+        f"code=@{tmp_path / 'code.py'}",
+        "--set",
+        f"input=@{tmp_path / 'words'}",
+        "--set",
+        "runtime=python3",
+    ]
+    submitted = millrace.run("submit", "function", *sets, "--wait", "--name", "titles")
+    assert submitted.returncode == DONE, submitted.stderr
+    job = next(one for one in millrace.answer("jobs") if one["name"] == "titles")
+    assert job["id"] in submitted.stdout and job["status"] == "completed"
+    done = millrace.run("download", job["id"], "--to", str(tmp_path / "result"))
+    assert done.returncode == DONE, done.stderr
+    [path] = (tmp_path / "result").rglob("output*")
+    assert path.read_text() == "Byte For Byte"
+
+
+def test_logs_are_followed_to_the_end_of_the_job(millrace: Shell, tmp_path: Path) -> None:
+    job = millrace.run("submit", "commands", "--file", job_file(tmp_path, "echo early; sleep 1; echo late"))
+    followed = millrace.run("logs", "-f", job.stdout.strip())
+    assert followed.returncode == DONE, followed.stderr
+    assert followed.stdout.index("early") < followed.stdout.index("late")
+
+
+def test_exit_codes_tell_failed_wrong_and_unreachable_apart(
+    millrace: Shell, tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    failing = ["submit", "commands", "--file", job_file(tmp_path, "exit 1"), "--max-retries", "0", "--wait"]
+    assert millrace.run(*failing).returncode == FAILED
+    wrong = millrace.run("submit", "painting")
+    assert wrong.returncode == USAGE and "painting" in wrong.stderr and "transcode" in wrong.stderr
+    assert millrace.run("submit", "function", "--set", "runtime=7", "--set", "code=12345").returncode == USAGE
+    nobody = Shell(f"http://127.0.0.1:{free_port()}").run("jobs")
+    assert nobody.returncode == UNREACHABLE and "Traceback" not in nobody.stderr
+
+
+def test_a_job_is_paused_resumed_canceled_and_retried(millrace: Shell, tmp_path: Path) -> None:
+    job = millrace.run("submit", "commands", "--file", job_file(tmp_path, "sleep 60")).stdout.strip()
+    assert millrace.answer("show", job)["type"] == "commands"
+    for word, status in (("pause", "paused"), ("resume", None), ("cancel", "canceled")):
+        assert millrace.run(word, job).returncode == DONE
+        assert status in (None, millrace.answer("show", job)["status"])
+    assert millrace.run("wait", job).returncode == FAILED
+    until(lambda: millrace.run("retry", job).returncode == DONE, "the end of the canceled task", 10)
+    assert millrace.answer("show", job)["status"] != "canceled"
+    assert millrace.run("cancel", job).returncode == DONE
+
+
+def test_workers_are_listed_by_name(millrace: Shell, quiet: Ensemble) -> None:
+    until(lambda: len(millrace.answer("workers")) >= 2, "both workers", 20)
+    assert {"one", "two"} <= {worker["name"] for worker in millrace.answer("workers")}
+
+
+def test_a_closed_farm_takes_nobody_without_a_token(found: Callable[..., Ensemble], tmp_path: Path) -> None:
+    ensemble = found("--auth", "token")
+    until(lambda: "admin token" in ensemble.server.output, "the token", 10)
+    token = next(line for line in ensemble.server.output.splitlines() if "admin token" in line).split()[-1]
+    stranger = ensemble.worker("stranger")
+    assert stranger.process.wait(20) == FAILED
+    assert "MILLRACE_TOKEN" in stranger.output
+    locked_out = Shell(ensemble.server.url).run("jobs")
+    assert locked_out.returncode == FAILED and "MILLRACE_TOKEN" in locked_out.stderr
+    ensemble.environment["MILLRACE_TOKEN"] = token
+    ensemble.worker("member")
+    environment = f"echo token: ${{MILLRACE_TOKEN:-none}}; test -z \"$(env | grep -F '{token}')\""
+    insider = Shell(ensemble.server.url, token)
+    done = insider.run("submit", "commands", "--file", job_file(tmp_path, environment), "--wait")
+    assert done.returncode == DONE, done.stderr
+    [job] = insider.answer("jobs")
+    assert "token: none" in insider.run("logs", job["id"]).stdout
