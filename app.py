@@ -3,6 +3,7 @@
 from chalice import Chalice
 
 from chalicelib.api.routes import blueprint as api
+from chalicelib.dialects.flamenco1.routes import blueprint as flamenco1
 from chalicelib.dialects.flamenco2.routes import blueprint as flamenco2
 from chalicelib.dialects.pleiades.routes import blueprint as pleiades
 from chalicelib.dialects.scheduler.routes import blueprint as scheduler
@@ -11,6 +12,7 @@ from chalicelib.edge.middleware import install
 app = Chalice(app_name="millrace")
 install(app)
 app.register_blueprint(api)
+app.register_blueprint(flamenco1)
 app.register_blueprint(flamenco2)
 app.register_blueprint(pleiades)
 app.register_blueprint(scheduler)

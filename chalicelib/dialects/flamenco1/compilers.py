@@ -1,0 +1,188 @@
+"""From a task's type and settings to one command line: pure functions, after section 7 of the protocol's sheet.
+
+Those who are pushed to get paths of their own system (the settings name one per system), those who pull get
+`==command==`, `==jobpath==` and `==outputpath==`, which they fill in themselves. A type that both generations know is
+told apart by its settings. Blender's own paths are the farm's settings of this room.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...core.errors import BadInput, FarmError
+from . import scripts
+from .translate import System
+
+PATTERN = "#####"
+JOB, OUTPUT, COMMAND = "==jobpath==", "==outputpath==", "==command=="
+_FRAMES = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})?(,[0-9]{1,9}(-[0-9]{1,9})?)*")
+_SYSTEM_PATHS = tuple(f"file_path_{system.value}" for system in System)
+
+
+class UnknownType(FarmError):
+    """No compiler has this name."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A task's settings, and the farm's where they say where Blender is."""
+
+    task: Mapping[str, Any]
+    farm: Mapping[str, str]
+    system: System
+
+    def text(self, key: str) -> str:
+        value = self.task.get(key)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            value = str(value)
+        if not isinstance(value, str) or not value:
+            raise BadInput(f"settings.{key}: required", field=f"settings.{key}")
+        if "\0" in value:
+            raise BadInput(f"settings.{key}: must not contain NUL", field=f"settings.{key}")
+        return value
+
+    def number(self, key: str) -> str:
+        text = self.text(key)
+        if not (text.isascii() and text.lstrip("-").isdigit() and len(text) <= 9):
+            raise BadInput(f"settings.{key}: must be a whole number, not {text[:40]!r}", field=f"settings.{key}")
+        return text
+
+    def path(self, stem: str) -> str:
+        return self.text(f"{stem}_{self.system.value}")
+
+    @property
+    def blender(self) -> str:
+        return self.farm.get(f"blender_path_{self.system.value}") or "blender"
+
+    @property
+    def render_settings(self) -> str:
+        folder, name = self.farm.get(f"render_settings_path_{self.system.value}", ""), self.text("render_settings")
+        return self.joined(folder, name) if folder else name
+
+    def joined(self, folder: str, name: str) -> str:
+        mark = "\\" if self.system is System.WIN else "/"
+        return folder + name if folder.endswith(("/", "\\")) else folder + mark + name
+
+
+Compiler = Callable[[Settings], list[str]]
+
+
+def compiled(kind: str, task: Mapping[str, Any], farm: Mapping[str, str], system: System) -> list[str]:
+    """The argument list. Raises UnknownType, or BadInput that names the setting that is missing or wrong."""
+    if kind not in COMPILERS:
+        raise UnknownType(f"unknown type {kind[:60]!r}; this manager compiles {', '.join(sorted(COMPILERS))}")
+    return COMPILERS[kind](Settings(task, farm, system))
+
+
+def is_for_pulling(kind: str, argv: list[str]) -> bool:
+    """Whether only a worker that pulls can run it: it fills in the placeholders."""
+    return kind != "print_string" and any(mark in word for word in argv for mark in (JOB, OUTPUT, COMMAND))
+
+
+def _by_generation(pushed: Compiler, pulled: Compiler) -> Compiler:
+    def choose(settings: Settings) -> list[str]:
+        return pushed(settings) if any(key in settings.task for key in _SYSTEM_PATHS) else pulled(settings)
+
+    return choose
+
+
+# ---- of the push generation ----------------------------------------------------------------------------------------
+
+
+def print_string(settings: Settings) -> list[str]:
+    return ["echo", settings.text("text")]
+
+
+def _blender(settings: Settings, output: str, *script: str) -> list[str]:
+    return [settings.blender, "--background", settings.path("file_path"), "--render-output", output, *script]
+
+
+def _frames(settings: Settings) -> list[str]:
+    return ["--frame-start", settings.number("frame_start"), "--frame-end", settings.number("frame_end")]
+
+
+def simple_blender_render(settings: Settings) -> list[str]:
+    output = settings.joined(settings.path("output_path"), PATTERN)
+    script = ("--python", settings.render_settings)
+    format_and_go = ["--render-format", settings.text("format"), "--render-anim", "--enable-autoexec"]
+    return [*_blender(settings, output, *script), *_frames(settings), *format_and_go]
+
+
+def tiled_blender_render(settings: Settings) -> list[str]:
+    tile, tiles = settings.number("tile"), settings.number("tiles")
+    output = settings.joined(settings.path("output_path"), f"tiled_{tile}_{PATTERN}")
+    command = _blender(settings, output, "--python-expr", scripts.TILE)
+    return [*command, *_frames(settings), "--enable-autoexec", "--render-anim", "--", tile, tiles]
+
+
+def tiled_blender_render_simple_mix(settings: Settings) -> list[str]:
+    folder = settings.path("output_path")
+    output = settings.joined(folder, PATTERN)
+    command = _blender(settings, output, "--python-expr", scripts.MIX)
+    rest = ["--enable-autoexec", "--render-anim", "--", folder, settings.number("tiles")]
+    return [*command, *_frames(settings), *rest]
+
+
+# ---- of the pull generation ----------------------------------------------------------------------------------------
+
+
+def _pulled(settings: Settings, script: str, output: str = f"{OUTPUT}/{PATTERN}") -> list[str]:
+    file = f"{JOB}/{settings.text('filepath')}"
+    start = [COMMAND, "--enable-autoexec", "-noaudio", "--background", file]
+    return [*start, "--render-output", output, "--python", f"{JOB}/{script}"]
+
+
+def pulled_simple_render(settings: Settings) -> list[str]:
+    form = ["--render-format", settings.text("format")]
+    return [*_pulled(settings, "pre_render.py"), *form, *_frames(settings), "--render-anim"]
+
+
+def blender_simple_render(settings: Settings) -> list[str]:
+    """Frames as `1,3-5`: single ones and ranges."""
+    frames = settings.text("frames").replace(" ", "")
+    if not _FRAMES.fullmatch(frames):
+        raise BadInput(f"settings.frames: such as 1,3-5, not {frames[:40]!r}", field="settings.frames")
+    words: list[str] = []
+    for part in frames.split(","):
+        first, dash, last = part.partition("-")
+        words += ["--frame-start", first, "--frame-end", last, "--render-anim"] if dash else ["-f", first]
+    return [*_pulled(settings, "pre_render.py"), "--render-format", settings.text("format"), *words]
+
+
+def blender_opengl_render(settings: Settings) -> list[str]:
+    """Not in the background: OpenGL needs a screen."""
+    start = [COMMAND, "--enable-autoexec", "-noaudio", f"{JOB}/{settings.text('filepath')}"]
+    frames = [settings.number("frame_start"), settings.number("frame_end")]
+    end = ["--", *frames, f"{OUTPUT}/{PATTERN}", settings.text("format")]
+    return [*start, "--python", f"{JOB}/opengl_render.py", *end]
+
+
+def blender_bake_anim_cache(settings: Settings) -> list[str]:
+    start = [COMMAND, "--enable-autoexec", "-noaudio", "--background", f"{JOB}/{settings.text('filepath')}"]
+    return [*start, "--python", f"{JOB}/bake_anim_cache.py"]
+
+
+def pulled_tile(settings: Settings) -> list[str]:
+    tile, tiles = settings.number("tile"), settings.number("tiles")
+    command = _pulled(settings, "tile.py", f"{OUTPUT}/tiled_{tile}_{PATTERN}")
+    return [*command, *_frames(settings), "--render-anim", "--", tile, tiles]
+
+
+def pulled_mix(settings: Settings) -> list[str]:
+    command = _pulled(settings, "tile_mix.py")
+    return [*command, *_frames(settings), "--render-anim", "--", JOB, settings.number("tiles")]
+
+
+COMPILERS: Mapping[str, Compiler] = {
+    "print_string": print_string,
+    "simple_blender_render": _by_generation(simple_blender_render, pulled_simple_render),
+    "tiled_blender_render": _by_generation(tiled_blender_render, pulled_tile),
+    "tiled_blender_render_simple_mix": _by_generation(tiled_blender_render_simple_mix, pulled_mix),
+    "blender_simple_render": blender_simple_render,
+    "blender_simple_render_turbo": blender_simple_render,
+    "blender_opengl_render": blender_opengl_render,
+    "blender_bake_anim_cache": blender_bake_anim_cache,
+}

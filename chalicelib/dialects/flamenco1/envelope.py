@@ -1,0 +1,86 @@
+"""How this room answers: JSON or nothing, and `{"message": ...}` where something is wrong.
+
+The protocol's callers take 400 and 404 for "there is nothing", 500 and above for a failure, 204 for done; anything
+else has to be JSON, or they crash.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ...core.errors import BadInput, Conflict, FarmError, Forbidden, NotFound, Unavailable
+from ...core.ports import ObjectMismatch, TableUnavailable
+from ...edge.auth import Unauthenticated
+from ...edge.http import Reply, Request, json_reply
+from .compilers import UnknownType
+from .forms import TooLarge
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = "2"
+NO_INTERFACE = "No interface defined for URL"
+DONE = Reply(204)
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+class NoInterface(NotFound):
+    """The path names nothing: what should be a number is none."""
+
+
+class Stop(FarmError):
+    """A worker that pulls hears this as 403, and ends its program."""
+
+
+def path_number(text: str) -> int:
+    """A decimal integer in a path. Raises NoInterface."""
+    if text.isascii() and text.isdigit() and len(text) <= 19:
+        return int(text)
+    raise NoInterface(NO_INTERFACE)
+
+
+def parsed(model: type[Body], fields: Mapping[str, Any]) -> Body:
+    """The fields as a wire model; raises BadInput that names the first field that is wrong."""
+    try:
+        return model.model_validate(fields)
+    except ValidationError as invalid:
+        first = invalid.errors(include_url=False, include_input=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        said = "required" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")
+        raise BadInput(f"{name}: {said}" if name else said, field=name or None) from None
+
+
+def on_error(request: Request, error: Exception) -> Reply:
+    """What a view raised, in this room's words."""
+    if isinstance(error, Stop):
+        return json_reply(error.message, 403)
+    if isinstance(error, NoInterface):
+        return json_reply({"code": 404, "message": NO_INTERFACE}, 404)
+    if isinstance(error, Unavailable | TableUnavailable):
+        return json_reply({"message": "the farm is busy; try again"}, 503, {"Retry-After": RETRY_SECONDS})
+    for kind, status in _STATUSES:
+        if isinstance(error, kind):
+            return json_reply({"message": str(error) or kind.__name__}, status)
+    logger.error(
+        "A call failed for a reason of ours",
+        exc_info=error,
+        extra={"action": "call_failed", "method": request.method, "path": request.path},
+    )
+    return json_reply({"message": "the farm failed on this request; its log says why"}, 500)
+
+
+_STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    # Subclasses before their parents.
+    (UnknownType, 500),  # as the protocol has it
+    (TooLarge, 413),
+    (BadInput, 400),
+    (ObjectMismatch, 400),
+    (NotFound, 404),
+    (Conflict, 409),
+    (Unauthenticated, 401),
+    (Forbidden, 403),
+)
