@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from millrace import Farm
 from millrace.demo import video
+from tests.together.ensemble import Ensemble
+from tests.worker.processes import until
 
 pytestmark = pytest.mark.needs("ffmpeg")
 FRAMES_PER_SECOND = 30
@@ -37,6 +40,27 @@ def test_a_film_in_segments_joins_to_the_same_frames(farm: Farm, film: Path, tmp
     assert len({one.attempts[-1].worker for one in converts}) == 2
     [result] = farm.download(job, tmp_path)
     assert frames_of(result) == 6 * FRAMES_PER_SECOND
+
+
+def test_no_frame_is_lost_when_a_worker_and_the_server_are_killed_on_the_way(
+    found: Callable[..., Ensemble], film: Path, tmp_path: Path
+) -> None:
+    ensemble = found()
+    worker = ensemble.worker("one")
+    ensemble.worker("two")
+    farm = ensemble.farm
+    slow = {"segment_seconds": 1.0, "extra_args": ["-preset", "veryslow", "-threads", "1"]}
+    job = farm.submit("transcode", {"input": farm.upload(film), **slow})
+    until(lambda: any(one.name.startswith("convert") and one.worker for one in farm.tasks(job)), "a conversion", 30)
+    worker.kill()
+    ensemble.server.kill()
+    ensemble.server.start()
+    worker.start()
+    job = farm.wait(job, timeout=90)
+    assert job.status == "completed", job
+    [result] = farm.download(job, tmp_path)
+    assert frames_of(result) == 6 * FRAMES_PER_SECOND
+    assert all([run.outcome for run in one.attempts].count("completed") == 1 for one in farm.tasks(job))
 
 
 def test_the_ranges_asked_for_come_in_their_order_and_nothing_else(farm: Farm, film: Path, tmp_path: Path) -> None:
