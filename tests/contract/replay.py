@@ -5,7 +5,7 @@ starts with `$` stands for a value of the farm's own choice: the first answer th
 is that value, in paths too (`/job/$job`). `$any` is never bound. Objects must have exactly the recorded keys, in the
 recorded order, since these are the bytes that clients were written for.
 
-    request:  method, path, headers, and one of json, body (text), multipart {part name: text}
+    request:  method, path, headers, basic [user, password], and one of json, body (text), multipart {part name: text}
     response: status, headers (each compared as a whole), and one of json, body (text)
 
 By hand, on a farm where nobody else uses the runtime lua54:
@@ -98,6 +98,7 @@ def _prepared(request: Mapping[str, Any], base_url: str) -> requests.PreparedReq
         json=request.get("json"),
         data=body,
         files=files or None,
+        auth=tuple(request["basic"]) if "basic" in request else None,
     )
     return made.prepare()
 
@@ -120,8 +121,8 @@ def _compare(recorded: Mapping[str, Any], answer: Answer, bound: dict[str, Any],
     for name, value in recorded.get("headers", {}).items():
         if answer.headers.get(name.lower()) != value:
             raise Differs(f"{where}: header {name} is {answer.headers.get(name.lower())!r} instead of {value!r}")
-    if "body" in recorded and answer.body != recorded["body"].encode():
-        raise Differs(f"{where}: the body is {shown!r} instead of {recorded['body']!r}")
+    if "body" in recorded and answer.body != (body := _filled(recorded["body"], bound)).encode():
+        raise Differs(f"{where}: the body is {shown!r} instead of {body!r}")
     if "json" in recorded:
         _match(recorded["json"], json.loads(answer.body), bound, where)
 
@@ -138,7 +139,7 @@ def _match(recorded: Any, found: Any, bound: dict[str, Any], where: str) -> None
     elif isinstance(recorded, list) and isinstance(found, list) and len(recorded) == len(found):
         for position, (one, other) in enumerate(zip(recorded, found, strict=True)):
             _match(one, other, bound, f"{where}[{position}]")
-    elif recorded != found or type(recorded) is not type(found):
+    elif (recorded := _filled(recorded, bound)) != found or type(recorded) is not type(found):
         raise Differs(f"{where}: {found!r} instead of {recorded!r}")
 
 
