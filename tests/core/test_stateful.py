@@ -1,8 +1,9 @@
 """The farm against a small model of itself, under random events and faults.
 
 On the simulated table everything that DynamoDB may do happens: index lag, lost and repeated answers, conflicts, and
-processes that die between any two calls, while managers' clocks differ by up to a minute. On SQLite the processes die
-as well. What must hold, always:
+processes that die between any two calls, while managers' clocks differ by up to a minute. Between any two calls of one
+process to the table, another process may do something else (`InterleavedTable`). On SQLite processes start anew. What
+must hold, always:
 
 - no two workers believe at the same time that they hold one task, each by its own clock;
 - what was acknowledged as completed stays completed, and is never given away again;
@@ -15,8 +16,10 @@ import random
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -33,7 +36,8 @@ from chalicelib.store.sqlite import SqliteTable
 from tests.core.conftest import make_farm
 from tests.engines.simulated import Crash, Faults, SimulatedClock, SimulatedTable
 
-FAULTS = Faults(lost_answer=0.02, repeated=0.02, refused=0.02, conflict=0.02, unreadable=0.01, crash=0.02)
+FAULT_RATES = [0.0, 0.002, 0.01]
+"""Per call to the table and kind of fault; with more, hardly any story gets anywhere."""
 SKEW_MS = 30_000
 """Each way: two managers differ by up to a minute."""
 WORKERS = 3
@@ -63,6 +67,37 @@ class SkewedClock:
         return self.true.now() + self.skew_ms
 
 
+class InterleavedTable:
+    """Before a call to the table, now and then, something else happens first. Not within something else."""
+
+    def __init__(self, table: Table, something_else: Callable[[], None], chance: random.Random, often: float) -> None:
+        self._table = table
+        self._something_else = something_else
+        self._chance = chance
+        self._often = often
+        self._busy = False
+        self.exact = table.exact
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._table, name)
+        return self._interleaved(attribute) if name in CALLS else attribute
+
+    def _interleaved(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*args: Any, **kwargs: Any) -> Any:
+            if not self._busy and self._chance.random() < self._often:
+                self._busy = True
+                try:
+                    self._something_else()
+                finally:
+                    self._busy = False
+            return call(*args, **kwargs)
+
+        return called
+
+
+CALLS = ("get", "get_many", "query", "write", "update", "write_many", "take")
+
+
 @dataclass(frozen=True)
 class Belief:
     """A worker thinks that it holds this task until then, on its own clock."""
@@ -75,8 +110,9 @@ class Belief:
 class FarmMachine(RuleBasedStateMachine):
     faulty = True
 
-    def make_table(self, seed: int) -> Table:
-        return SimulatedTable(INDEXES, seed, faults=FAULTS, clock=self.time)
+    def make_table(self, seed: int, rate: float) -> Table:
+        faults = Faults(lost_answer=rate, repeated=rate, refused=rate, conflict=rate, unreadable=rate, crash=rate)
+        return SimulatedTable(INDEXES, seed, faults=faults, clock=self.time)
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,10 +124,12 @@ class FarmMachine(RuleBasedStateMachine):
         self.requests = 0
         self.told: Counter[str] = Counter()
 
-    @initialize(seed=st.integers(0, 10_000))
-    def start(self, seed: int) -> None:
+    @initialize(seed=st.integers(0, 10_000), rate=st.sampled_from(FAULT_RATES))
+    def start(self, seed: int, rate: float) -> None:
         self.chance = random.Random(seed)
-        self.table = self.make_table(seed)
+        self.table = self.make_table(seed, rate)
+        self.interleaved: Any = InterleavedTable(self.table, self.something_else, self.chance, often=0.0)
+        self.other = make_farm(self.interleaved, self.clock)
         self.restart()
         self.crew: list[Worker] = []
         while len(self.crew) < WORKERS:
@@ -100,10 +138,44 @@ class FarmMachine(RuleBasedStateMachine):
             made = self.call(lambda d=described: workers.register(self.farm, d, with_secret=False)[0])  # type: ignore[misc]
             if isinstance(made, Worker):
                 self.crew.append(made)
+        self.interleaved._often = 0.03
 
     def restart(self) -> None:
         """A new process: nothing in memory survives."""
-        self.farm: Farm = make_farm(self.table, self.clock)
+        self.farm: Farm = make_farm(self.interleaved, self.clock)
+
+    def something_else(self) -> None:
+        """Another process, with a memory and a clock of its own, in the middle of what this one does."""
+        mine, skew_ms = self.farm, self.clock.skew_ms
+        self.farm = self.other
+        try:
+            self.chance.choice(self.deeds)()
+        finally:
+            self.farm, self.clock.skew_ms = mine, skew_ms
+
+    @property
+    def deeds(self) -> list[Callable[[], object]]:
+        some = self.chance.randrange
+        who = some(WORKERS)
+        deeds: list[Callable[[], object]] = [
+            lambda: self._claim(who, 1),
+            lambda: self._claim(who, 2),
+            lambda: self._sweep(thorough=False),
+            lambda: self._sweep(thorough=True),
+            lambda: self.time.advance(self.chance.choice([1_000, 40_000, 100_000, 250_000])),
+        ]
+        if any(self.beliefs.values()):
+            deeds += [
+                lambda: self._report(some(30), Outcome.COMPLETED),
+                lambda: self._report(some(30), Outcome.FAILED),
+                lambda: self._renew(some(30)),
+            ]
+        if self.jobs:
+            deeds += [
+                lambda: self._decide(some(6), self.chance.choice(["cancel", "pause", "resume", "retry"])),
+                lambda: self._events_arrive(some(6), 2),
+            ]
+        return deeds
 
     def call(self, work):  # type: ignore[no-untyped-def]
         """Run a call as some manager process would. None: no answer came, whatever took effect."""
@@ -112,7 +184,10 @@ class FarmMachine(RuleBasedStateMachine):
             return work()
         except (Crash, TableUnavailable):
             self.told["no answer"] += 1
-            self.restart()
+            if self.farm is self.other:
+                self.farm = self.other = make_farm(self.interleaved, self.clock)
+            else:
+                self.restart()
         except LeaseLost:
             raise
         except (FarmError, ConditionFailed) as refused:
@@ -140,6 +215,9 @@ class FarmMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.jobs)
     @rule(which=st.integers(0, 5), what=st.sampled_from(["cancel", "pause", "resume", "resume", "retry", "priority"]))
     def decide(self, which: int, what: str) -> None:
+        self._decide(which, what)
+
+    def _decide(self, which: int, what: str) -> None:
         job_id = self.jobs[which % len(self.jobs)]
         if what == "priority":
             priority = self.chance.randint(0, 100)
@@ -151,6 +229,9 @@ class FarmMachine(RuleBasedStateMachine):
 
     @rule(who=st.integers(0, WORKERS - 1), slots=st.integers(1, 3))
     def claim(self, who: int, slots: int) -> None:
+        self._claim(who, slots)
+
+    def _claim(self, who: int, slots: int) -> None:
         asked_at = self.time.now()
         self.requests += 1
         request_id = f"r{self.requests}"
@@ -177,11 +258,14 @@ class FarmMachine(RuleBasedStateMachine):
         return held[which % len(held)] if held else None
 
     def drop(self, task_id: TaskId, belief: Belief) -> None:
-        self.beliefs[task_id] = [b for b in self.beliefs[task_id] if b is not belief]
+        self.beliefs[task_id] = [b for b in self.beliefs.get(task_id, ()) if b is not belief]
 
     @precondition(lambda self: any(self.beliefs.values()))
     @rule(which=st.integers(0, 30))
     def renew(self, which: int) -> None:
+        self._renew(which)
+
+    def _renew(self, which: int) -> None:
         found = self.some_belief(which)
         assert found
         task_id, belief = found
@@ -201,14 +285,21 @@ class FarmMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(self.beliefs.values()))
     @rule(which=st.integers(0, 30), outcome=st.sampled_from([*Outcome][:5] + [Outcome.COMPLETED] * 3))
     def report(self, which: int, outcome: Outcome) -> None:
+        self._report(which, outcome)
+
+    def _report(self, which: int, outcome: Outcome) -> None:
         found = self.some_belief(which)
         assert found
-        task_id, belief = found
-        for _ in range(2):  # it repeats what was not answered, and what was
+        task_id, held = found
+        # It stopped before it reported; what may be left of its lease it no longer uses.
+        self.drop(task_id, held)
+        belief = Belief(held.worker, held.generation, 0)
+        self.beliefs[task_id].append(belief)
+        worker_id = self.crew[belief.worker].id
+        for _ in range(2):  # it repeats what was not answered
             try:
                 said = leases.Report(outcome)
-                worker_id = self.crew[belief.worker].id
-                task = self.call(lambda w=worker_id, s=said: leases.report(self.farm, w, task_id, belief.generation, s))  # type: ignore[misc]
+                task = self.call(lambda s=said: leases.report(self.farm, worker_id, task_id, belief.generation, s))  # type: ignore[misc]
             except LeaseLost:
                 self.drop(task_id, belief)
                 return
@@ -218,19 +309,40 @@ class FarmMachine(RuleBasedStateMachine):
                 self.drop(task_id, belief)
                 return
 
+    @precondition(lambda self: self.jobs)
+    @rule(many=st.integers(5, 25))
+    def a_busy_while(self, many: int) -> None:
+        """Stories need length before they meet: what hypothesis draws step by step is too sparse for it."""
+        for _ in range(many):
+            self.chance.choice(self.deeds)()
+
     # ---- time, events, the sweep
 
     @rule(seconds=st.sampled_from([0.1, 1, 5, 40, 100, 250]))
     def pass_time(self, seconds: float) -> None:
         self.time.advance(int(seconds * 1000))
 
+    @precondition(lambda self: any(self.beliefs.values()))
+    @rule(seconds=st.integers(50, 119), who=st.integers(0, WORKERS - 1))
+    def nearly_expire(self, seconds: int, who: int) -> None:
+        """The hour of leases that end too early: a sweep and a claim shortly before a worker gives up its own."""
+        self.time.advance(seconds * 1000)
+        self._sweep(thorough=False)
+        self._claim(who, 3)
+
     @rule(thorough=st.booleans())
     def sweep(self, thorough: bool) -> None:
+        self._sweep(thorough=thorough)
+
+    def _sweep(self, *, thorough: bool) -> None:
         self.call(lambda: sweeping.sweep(self.farm, thorough=thorough))
 
     @precondition(lambda self: self.jobs)
     @rule(which=st.integers(0, 5), some=st.integers(1, 4))
     def events_arrive(self, which: int, some: int) -> None:
+        self._events_arrive(which, some)
+
+    def _events_arrive(self, which: int, some: int) -> None:
         """Late, twice, in pieces."""
         job_id = self.jobs[which % len(self.jobs)]
         steps = self.call(lambda: self.farm.jobs.steps(job_id)) or []
@@ -247,6 +359,7 @@ class FarmMachine(RuleBasedStateMachine):
             self.table.calm()
         self.clock.skew_ms = 0
         self.faulty = False
+        self.interleaved._often = 0.0
         self.restart()
         self.work_off()
         for job in self.farm.jobs.page(None, 1000, None)[0]:
@@ -299,7 +412,7 @@ class FarmMachine(RuleBasedStateMachine):
 class SqliteMachine(FarmMachine):
     """One machine's engine: nothing is lost or late there, but clocks differ and processes start anew."""
 
-    def make_table(self, seed: int) -> Table:
+    def make_table(self, seed: int, rate: float) -> Table:
         self.folder = Path(tempfile.mkdtemp())
         return SqliteTable(self.folder / "farm.db", INDEXES)
 

@@ -17,6 +17,7 @@ from ..ports import (
     Exists,
     Include,
     Key,
+    Missing,
     OneOf,
     Operation,
     Put,
@@ -55,14 +56,15 @@ class JobRecords:
         self._table.write(*operations)
 
     def transition(self, job: Job, event: str, *changes: Change) -> Job | None:
-        """Move the job by a lifecycle event; None when it is no longer as `job` says (status or epoch)."""
+        """Move the job by a lifecycle event; None when it is no longer as `job` says (status, epoch, settled)."""
         status = next_status(JOB, job.status, event)
         fields = job_items.job_status_fields(job.id, status)
         return self.change(job, *(Set(name, value) for name, value in fields.items()), *changes)
 
     def change(self, job: Job, *changes: Change) -> Job | None:
         """Change fields while the job is as `job` says; None when it is not."""
-        when = (Equals("status", job.status.value), Equals("epoch", job.epoch))
+        settled = Missing("unsettled_pk") if job.settled else Equals("unsettled_pk", keys.UNSETTLED)
+        when = (Equals("status", job.status.value), Equals("epoch", job.epoch), settled)
         try:
             return job_items.job_from(self._table.update(Update(keys.job(job.id), changes, when)))
         except ConditionFailed:
