@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -163,6 +164,7 @@ class FarmMachine(RuleBasedStateMachine):
             lambda: self._sweep(thorough=False),
             lambda: self._sweep(thorough=True),
             lambda: self.time.advance(self.chance.choice([1_000, 40_000, 100_000, 250_000])),
+            lambda: self._pass_on(who),
         ]
         if any(self.beliefs.values()):
             deeds += [
@@ -306,6 +308,7 @@ class FarmMachine(RuleBasedStateMachine):
             if task is not None:
                 if outcome is Outcome.COMPLETED:
                     assert self.completed.setdefault(task_id, belief.generation) == belief.generation
+                    assert not self.living(task_id), "a late report ended somebody else's attempt"
                 self.drop(task_id, belief)
                 return
 
@@ -327,6 +330,12 @@ class FarmMachine(RuleBasedStateMachine):
     def nearly_expire(self, seconds: int, who: int) -> None:
         """The hour of leases that end too early: a sweep and a claim shortly before a worker gives up its own."""
         self.time.advance(seconds * 1000)
+        self._sweep(thorough=False)
+        self._claim(who, 3)
+
+    def _pass_on(self, who: int) -> None:
+        """Leases run out, and the tasks go to somebody else."""
+        self.time.advance(250_000)
         self._sweep(thorough=False)
         self._claim(who, 3)
 
@@ -432,3 +441,40 @@ def test_the_farm_keeps_its_promises_on_a_faulty_table() -> None:
 
 def test_the_farm_keeps_its_promises_on_one_machine() -> None:
     run_state_machine_as_test(SqliteMachine, settings=settings(stateful_step_count=40))  # type: ignore[no-untyped-call]
+
+
+def random_rungs(chance: random.Random) -> list[dict[str, object]]:
+    rungs: list[dict[str, object]] = []
+    for number in range(chance.randint(1, 3)):
+        count = chance.randint(1, 4)
+        after = [chance.randrange(number)] if number and chance.random() < 0.6 else []
+        parents = {index: [0] for index in range(1, count) if chance.random() < 0.3}
+        kind = chance.choice(["sleep", "debug"])
+        rungs.append({"count": count, "after": after, "parents": parents, "task_type": kind})
+    return rungs
+
+
+def tell_a_story(seed: int) -> None:
+    """Longer and denser than what hypothesis draws; the seed repeats it."""
+    chance = random.Random(seed)
+    machine = FarmMachine()
+    machine.start(seed, chance.choice(FAULT_RATES))
+    for _ in range(chance.randint(1, 6)):
+        machine.submit(random_rungs(chance), chance.randint(0, 2), chance.random() < 0.3, chance.random() < 0.5)
+        if machine.jobs:
+            machine.a_busy_while(chance.randint(5, 40))
+    machine.teardown()
+
+
+@pytest.mark.parametrize("first", range(0, 150, 50))
+def test_fifty_stories_keep_the_promises(first: int) -> None:
+    for seed in range(first, first + 50):
+        tell_a_story(seed)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("first", range(1_000, 5_000, 1_000))
+def test_thousands_of_stories_keep_the_promises(first: int) -> None:
+    for seed in range(first, first + 1_000):
+        tell_a_story(seed)
