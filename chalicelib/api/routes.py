@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 
 from chalice import Blueprint
 from pydantic import BaseModel
@@ -11,6 +10,7 @@ from pydantic import BaseModel
 from ..core.farm import Farm
 from ..edge import auth
 from ..edge.http import Reply, Request, View, mount
+from ..edge.json_text import compact_json
 from ..edge.refusals import API
 from . import blobs, farm, jobs, sleep_schedules, tasks, variables, workers
 from .openapi import document
@@ -27,7 +27,7 @@ def openapi(farm: Farm, request: Request) -> Reply:
 
 @functools.cache
 def _document(job_types: tuple[tuple[str, type[BaseModel]], ...]) -> bytes:
-    return json.dumps(document(OPERATIONS, dict(job_types)), ensure_ascii=False).encode()
+    return compact_json(document(OPERATIONS, dict(job_types)))
 
 
 OPERATIONS = (

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -16,6 +15,7 @@ from typing import Any, BinaryIO
 from chalice import Blueprint, Chalice, Response
 
 from . import current
+from .json_text import compact_json
 
 NO_HEADERS: Mapping[str, str] = {}
 
@@ -84,8 +84,7 @@ class Reply:
 
 def json_reply(value: Any, status: int = 200, headers: Mapping[str, str] = NO_HEADERS) -> Reply:
     """Exactly `application/json`: there are clients that compare the header as a whole."""
-    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    return Reply(status, body, "application/json", headers)
+    return Reply(status, compact_json(value), "application/json", headers)
 
 
 def stored_object(key: str, content_type: str, headers: Mapping[str, str] = NO_HEADERS) -> Reply:

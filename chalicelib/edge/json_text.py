@@ -1,4 +1,4 @@
-"""JSON as our own calls take it: strictly, so that what is stored is what was meant and can always be sent again."""
+"""JSON as our own calls take it, strictly, so that what is stored is what was meant; and as all calls send it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from typing import Any
 from pydantic_core import from_json
 
 from ..core.errors import BadInput
+
+
+def compact_json(value: Any) -> bytes:
+    """Without blanks, as the originals of most protocols write it; UTF-8 as it is."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def strict_json(data: bytes) -> Any:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +15,7 @@ from chalice.app import CaseInsensitiveMapping
 from . import current, signed_objects
 from .guard import make_guard
 from .http import accept_of, keep_accept
+from .json_text import compact_json
 from .refusals import API, refusal
 
 GetResponse = Callable[[Any], Response]
@@ -82,7 +82,7 @@ def _in_our_words(path: str, response: Response) -> Response:
 
 
 def _json_response(status: int, content_type: str, body: Any, headers: Headers | None = None) -> Response:
-    return Response(json.dumps(body).encode(), {**(headers or {}), "Content-Type": content_type}, status)
+    return Response(compact_json(body), {**(headers or {}), "Content-Type": content_type}, status)
 
 
 def _front_page(app: Chalice) -> Callable[[], Response]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from chalicelib.edge import refusals
+from chalicelib.edge.json_text import compact_json
 from chalicelib.embedded.http1 import Refused
 from chalicelib.embedded.ranges import NotSatisfiable, requested_range
 
@@ -39,14 +39,14 @@ class Answer:
 
 
 def json_answer(status: int, body: Mapping[str, Any], content_type: str = JSON) -> Answer:
-    return Answer(status, ((CONTENT_TYPE, content_type),), json.dumps(body).encode())
+    return Answer(status, ((CONTENT_TYPE, content_type),), compact_json(body))
 
 
 def refusal(refused: Refused, path: str = "/") -> Answer:
     """The server's own errors, in the words of the room that the path belongs to."""
     content_type, body = refusals.refusal(path, refused.status, refused.message)
     headers = ((CONTENT_TYPE, content_type), *refused.headers.items())
-    return Answer(refused.status, headers, json.dumps(body).encode(), close=refused.close)
+    return Answer(refused.status, headers, compact_json(body), close=refused.close)
 
 
 def file_answer(
