@@ -156,7 +156,7 @@ def _background(farm: Farm, settings: Settings) -> Election:
 def _announce(farm: Farm, settings: Settings, url: str) -> None:
     print(f"ready {url}", flush=True)
     if settings.auth == "token" and not (settings.data / "token-told").exists():
-        token = access.make_token(farm, "first admin", ["admin"])
+        _, token = access.make_token(farm, "first admin", ["admin"])
         print(f"admin token (told only once): {token}", flush=True)
         (settings.data / "token-told").touch()
 

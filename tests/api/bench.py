@@ -87,7 +87,7 @@ class Bench:
         current.serve(self.farm, self.settings)
 
     def token(self, *scopes: str) -> str:
-        return access.make_token(self.farm, "tester", scopes)
+        return access.make_token(self.farm, "tester", scopes)[1]
 
     def worker(self, name: str = "w", *, secret: bool = False) -> tuple[Worker, str | None]:
         return workers.register(self.farm, workers.Description(name, task_types=("sleep",)), with_secret=secret)

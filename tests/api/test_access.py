@@ -40,7 +40,8 @@ def test_every_guarded_route_asks_for_its_scope(bench: Bench, operation: Operati
 def test_reading_and_submitting_need_less_than_steering() -> None:
     needs = {named(operation): operation.scope for operation in OPERATIONS}
     assert {name for name, scope in needs.items() if scope is None} == {"GET /farm", "GET /openapi.json"}
-    assert {name for name, scope in needs.items() if scope == "admin"} == {"POST /sweep", "PUT /variables"}
+    tokens = {"GET /tokens", "POST /tokens", "DELETE /tokens/{id}"}
+    assert {name for name, scope in needs.items() if scope == "admin"} == {"POST /sweep", "PUT /variables"} | tokens
     submit = {name for name, scope in needs.items() if scope == "submit"}
     assert {name for name in submit if not name.startswith("GET")} == {"POST /jobs", "POST /blobs"}
 

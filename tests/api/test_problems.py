@@ -29,9 +29,11 @@ STATUSES = {
 
 
 def kinds(kind: type[FarmError]) -> Iterator[type[FarmError]]:
+    """Those of the core: what other doors raise among themselves never comes here."""
     for below in kind.__subclasses__():
-        yield below
-        yield from kinds(below)
+        if below.__module__.startswith("chalicelib.core."):
+            yield below
+            yield from kinds(below)
 
 
 @pytest.mark.parametrize("kind", sorted(set(kinds(FarmError)), key=lambda kind: kind.__name__))

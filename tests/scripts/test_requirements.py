@@ -22,6 +22,10 @@ def imported(path: Path) -> Iterator[str]:
             yield node.module.partition(".")[0]
 
 
+OURS = {"app", "chalicelib", "_typeshed"}
+"""`_typeshed` exists for type checkers only."""
+
+
 def named_in(*files: str) -> set[str]:
     lines = [line for name in files for line in (ROOT / name).read_text().splitlines()]
     return {match[1].lower() for line in lines if (match := re.match(r"([A-Za-z0-9_.-]+)==", line))}
@@ -29,7 +33,7 @@ def named_in(*files: str) -> set[str]:
 
 def test_what_the_manager_imports_is_required() -> None:
     paths = [ROOT / "app.py", *(ROOT / "chalicelib").rglob("*.py")]
-    modules = {name for path in paths for name in imported(path)} - sys.stdlib_module_names - {"app", "chalicelib"}
+    modules = {name for path in paths for name in imported(path)} - sys.stdlib_module_names - OURS
     distributions = {packages_distributions()[module][0].lower() for module in modules}
     needed = {COMES_ALONG.get(name, name) for name in distributions}
     assert needed <= named_in("requirements.txt", "requirements-local.txt")

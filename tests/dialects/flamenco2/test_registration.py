@@ -179,8 +179,8 @@ def test_without_a_registration_secret_any_authorization_is_ignored(site: Site) 
 
 def test_on_a_farm_with_tokens_a_worker_token_lets_in(site: Site, settings: Settings) -> None:
     current.serve(site.farm, replace(settings, auth="token"))
-    text = access.make_token(site.farm, "workers", ["worker"])
-    submit_only = access.make_token(site.farm, "people", ["submit"])
+    text = access.make_token(site.farm, "workers", ["worker"])[1]
+    submit_only = access.make_token(site.farm, "people", ["submit"])[1]
     assert registers(site, f"Bearer {text}") == (200, "")
     assert registers(site, None) == (403, "Missing Bearer token for registration")
     assert registers(site, f"Bearer {submit_only}") == (403, "Invalid Bearer token for registration")
@@ -195,7 +195,7 @@ def test_the_dashboard_of_a_farm_with_tokens_needs_one(site: Site, settings: Set
     task = worker.take()
     log_path = f"/logfile/{task['job']}/{task['_id']}"
     current.serve(site.farm, replace(settings, auth="token"))
-    reading, steering = (access.make_token(site.farm, "p", [scope]) for scope in ("submit", "operate"))
+    reading, steering = (access.make_token(site.farm, "p", [scope])[1] for scope in ("submit", "operate"))
     for path in (log_path, "/as-json", "/latest-image"):
         assert refused(site.get(path))
     assert site.get(log_path, headers={"Authorization": f"Bearer {reading}"}).status_code == 200

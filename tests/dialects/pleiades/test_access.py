@@ -23,7 +23,7 @@ def closed(site: Site, settings: Settings) -> Site:
 
 
 def bearer(site: Site, *scopes: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {access.make_token(site.farm, 'test', scopes)}"}
+    return {"Authorization": f"Bearer {access.make_token(site.farm, 'test', scopes)[1]}"}
 
 
 CALLS = [

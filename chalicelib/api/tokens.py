@@ -1,0 +1,72 @@
+"""Access tokens: made, listed and revoked. A token's text is in the answer that makes it, and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ..core import access
+from ..core.access import Scope
+from ..core.farm import Farm
+from ..core.ids import parse_id
+from ..edge.http import Reply, Request
+from .answering import answer
+from .models import Answer
+from .operations import Operation
+from .reading import read_body
+from .translate import time_text
+from .wanted import Name, Wanted
+
+
+class TokenWanted(Wanted):
+    name: Annotated[Name, Field(description="Whose it is, or what for.")]
+    scopes: Annotated[list[Literal["submit", "operate", "worker", "admin"]], Field(min_length=1, max_length=4)]
+
+
+class Token(Answer):
+    id: str
+    name: str
+    scopes: list[str]
+    created_at: str
+
+
+class NewToken(Token):
+    token: Annotated[str, Field(description="What opens the door. It is not told again.")]
+
+
+class Tokens(Answer):
+    items: list[Token]
+
+
+def create(farm: Farm, request: Request) -> Reply:
+    """Make a token.
+
+    `submit`: submit jobs, upload and read. `operate`: also steer jobs and workers. `worker`: register workers.
+    """
+    wanted = read_body(request, TokenWanted)
+    token, text = access.make_token(farm, wanted.name, wanted.scopes)
+    return answer(NewToken(token=text, **_shown(token).model_dump()), 201)
+
+
+def show(farm: Farm, request: Request) -> Reply:
+    """List the tokens, without their texts."""
+    return answer(Tokens(items=[_shown(token) for token in access.tokens(farm)]))
+
+
+def delete(farm: Farm, request: Request, token_id: str) -> Reply:
+    """Revoke a token."""
+    access.revoke(farm, parse_id(token_id, "token"))
+    return Reply(204)
+
+
+def _shown(token: access.Token) -> Token:
+    created_at = time_text(token.created_at)
+    return Token(id=str(token.id), name=token.name, scopes=list(token.scopes), created_at=created_at)
+
+
+OPERATIONS = (
+    Operation("GET", "/tokens", show, Scope.ADMIN, answer=Tokens),
+    Operation("POST", "/tokens", create, Scope.ADMIN, status=201, answer=NewToken, body=TokenWanted),
+    Operation("DELETE", "/tokens/{id}", delete, Scope.ADMIN, status=204),
+)
