@@ -122,3 +122,10 @@ def test_a_closed_farm_takes_nobody_without_a_token(found: Callable[..., Ensembl
     assert done.returncode == DONE, done.stderr
     [job] = insider.answer("jobs")
     assert "token: none" in insider.run("logs", job["id"]).stdout
+    made = insider.answer("token", "artists", "--scope", "submit")
+    artist = Shell(ensemble.server.url, made["text"])
+    assert [one["id"] for one in artist.answer("jobs")] == [job["id"]]
+    assert artist.run("retry", job["id"]).returncode == FAILED
+    assert insider.run("revoke", made["id"]).returncode == DONE
+    assert artist.run("jobs").returncode == FAILED
+    assert {one["name"] for one in insider.answer("tokens")} == {"first admin"}

@@ -22,10 +22,12 @@ from millrace.sdk.values import (
     Job,
     LogPiece,
     Task,
+    Token,
     WorkerInfo,
     read_info,
     read_job,
     read_task,
+    read_token,
     read_worker,
 )
 
@@ -182,6 +184,18 @@ class Farm:
         body = {"status": status, "lazy": lazy}
         return read_worker(self._calls.json("POST", f"/workers/{_id(worker)}/status", repeatable=True, json=body))
 
+    def tokens(self) -> list[Token]:
+        """All tokens of the farm, without their texts; needs scope admin, as do the next two."""
+        return [read_token(token) for token in self._get("/tokens")["items"]]
+
+    def make_token(self, name: str, scopes: Sequence[str]) -> Token:
+        """A new token with some of the scopes `submit`, `operate`, `worker`, `admin`."""
+        body = {"name": name, "scopes": list(scopes)}
+        return read_token(self._calls.json("POST", "/tokens", repeatable=False, json=body))
+
+    def revoke_token(self, token: str | Token) -> None:
+        self._calls.send("DELETE", f"/tokens/{_id(token)}", repeatable=False)
+
     def upload(self, path: str | Path, on_bytes: OnBytes | None = None) -> str:
         """Store a file as a blob, unless its content is known; the blob's id."""
         return transfers.upload(self._calls, Path(path), on_bytes)
@@ -205,7 +219,7 @@ class Farm:
             params["cursor"] = page["next"]
 
 
-def _id(thing: str | Job | Task | WorkerInfo) -> str:
+def _id(thing: str | Job | Task | Token | WorkerInfo) -> str:
     return quote(thing if isinstance(thing, str) else thing.id, safe="")
 
 

@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 
 from millrace import __version__
+from millrace.cli.access import revoke, token, tokens
 from millrace.cli.fleet import worker, workers
 from millrace.cli.options import FarmGroup
 from millrace.cli.reading import download, logs
@@ -37,7 +38,7 @@ def millrace() -> None:
 
 for _command in (demo, serve, worker, submit, jobs, show, wait, logs, download):
     millrace.add_command(_command)
-for _command in (cancel, pause, resume, retry, delete, workers):
+for _command in (cancel, pause, resume, retry, delete, workers, token, tokens, revoke):
     millrace.add_command(_command)
 
 

@@ -122,7 +122,18 @@ class LogPiece:
     next_offset: int
 
 
-Value = FarmInfo | Job | Task | WorkerInfo | Output | Attempt
+@dataclass(frozen=True)
+class Token:
+    """What opens a closed farm. `text` is told only when it is made."""
+
+    id: str
+    name: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    text: str | None = None
+
+
+Value = FarmInfo | Job | Task | WorkerInfo | Output | Attempt | Token
 
 
 # ---- from JSON: a missing or misshapen field means that no farm of our version is speaking --------------------------
@@ -182,6 +193,14 @@ def read_task(data: Json) -> Task:
             progress=float(data.get("progress") or 0),
             activity=data.get("activity"),
             attempts=tuple(read_attempt(attempt) for attempt in data.get("attempts") or ()),
+        )
+
+
+def read_token(data: Json) -> Token:
+    with _Reading("token"):
+        scopes = tuple(str(scope) for scope in data["scopes"])
+        return Token(
+            str(data["id"]), str(data["name"]), scopes, datetime.fromisoformat(data["created_at"]), data.get("token")
         )
 
 
