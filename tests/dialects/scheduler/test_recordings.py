@@ -1,0 +1,71 @@
+"""Every recorded exchange of the protocol's sheet is answered as recorded, with our own worker at work."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from chalicelib.core.farm import Farm
+from chalicelib.core.lifecycle import ENDED_TASKS
+from chalicelib.core.model import Job, Worker
+from chalicelib.edge.uuids import uuid_of
+from tests.contract.replay import Answer, InProcess, OverHttp, Transport, replay
+from tests.dialects.scheduler.conftest import Site, the_app
+from tests.worker.processes import until
+
+FOLDER = Path(__file__).parents[2] / "contract" / "scheduler"
+RECORDINGS = sorted(FOLDER.glob("*.json"))
+LASTING = ("sleep", "bash")
+"""What the recordings run that does not end by itself."""
+
+
+class WhenQuiet:
+    """Asks when the program lasts, or has ended: a recording says what comes of it, not how long that takes."""
+
+    def __init__(self, transport: Transport, farm: Farm) -> None:
+        self._transport, self._farm = transport, farm
+
+    def send(self, request: requests.PreparedRequest) -> Answer:
+        if request.path_url == "/query":
+            until(lambda: all(map(self._is_quiet, self._farm.jobs.page(None, 100, None)[0])), "quiet", 10)
+        return self._transport.send(request)
+
+    def _is_quiet(self, job: Job) -> bool:
+        task = self._farm.tasks.get(job.first_task)
+        if task is None or task.status in ENDED_TASKS:
+            return True
+        return task.lease is not None and task.cancel_reason is None and task.name in LASTING
+
+
+def read(path: Path, worker: Worker) -> dict[str, Any]:
+    """`$worker` stands for a worker that is there already."""
+    recording: dict[str, Any] = json.loads(path.read_text().replace("$worker", uuid_of(worker.id)))
+    return recording
+
+
+def test_there_is_a_recording_for_every_example_of_the_sheet() -> None:
+    sources = {json.loads(path.read_text())["source"] for path in RECORDINGS}
+    assert {f"protocols/scheduler.md section 15.{n}" for n in range(1, 15)} <= sources
+
+
+def test_chalice_in_this_process_answers_as_recorded(site: Site, agent: Worker) -> None:
+    for path in RECORDINGS:
+        replay(read(path, agent), WhenQuiet(InProcess(the_app()), site.farm))
+
+
+def test_the_embedded_server_answers_as_recorded(site: Site, agent: Worker) -> None:
+    transport = OverHttp()
+    for path in RECORDINGS:
+        replay(read(path, agent), WhenQuiet(transport, site.farm), site.url)
+    transport.close()
+
+
+@pytest.mark.parametrize("path", ["/start", "/stop", "/query"])
+def test_a_slash_too_many_is_sent_on(site: Site, path: str) -> None:
+    request = requests.Request("POST", f"http://farm{path}/", json={}).prepare()
+    answer = InProcess(the_app()).send(request)
+    assert (answer.status, answer.headers["location"], answer.body) == (307, path, b"")
