@@ -205,7 +205,8 @@ def _in_time(resolver: Resolver, host: str, port: int, deadline: float) -> Seque
 
 
 def _answer(response: http.client.HTTPResponse) -> Answer:
-    body = response.read(LARGEST_ANSWER_BYTES + 1)
+    with response:
+        body = response.read(LARGEST_ANSWER_BYTES + 1)
     if len(body) > LARGEST_ANSWER_BYTES:
         raise ValueError(f"its answer is larger than {LARGEST_ANSWER_BYTES} bytes")
     return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
@@ -248,21 +249,28 @@ class _Connection(http.client.HTTPConnection):
 
 
 class _DeadlineSocket:
-    """What http.client needs of a socket, with one deadline for all of it instead of one per read."""
+    """What http.client needs of a socket, with one deadline for all of it instead of one per read.
+
+    http.client closes its socket before it reads the body of an answer after which the connection ends, and counts on
+    the file that it made to keep the connection open: so the file, once made, is what closes it.
+    """
 
     def __init__(self, sock: socket.socket, left: Callable[[], float]) -> None:
         self._sock = sock
         self._left = left
+        self._is_read = False
 
     def sendall(self, data: ReadableBuffer) -> None:
         self._sock.settimeout(self._left())
         self._sock.sendall(data)
 
     def makefile(self, mode: str) -> io.BufferedReader:
+        self._is_read = True
         return io.BufferedReader(_DeadlineReader(self._sock, self._left))
 
     def close(self) -> None:
-        self._sock.close()
+        if not self._is_read:
+            self._sock.close()
 
 
 class _DeadlineReader(io.RawIOBase):
@@ -276,3 +284,7 @@ class _DeadlineReader(io.RawIOBase):
     def readinto(self, buffer: WriteableBuffer) -> int:
         self._sock.settimeout(self._left())
         return self._sock.recv_into(memoryview(buffer))
+
+    def close(self) -> None:
+        self._sock.close()
+        super().close()

@@ -1,0 +1,97 @@
+"""A worker of the push generation, as its own HTTP server behaves on the wire. It runs nothing: the test says when
+and how its program ends."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl
+
+RUN_INFO = {
+    "hostname": "node7",
+    "mac_address": 97802341123,
+    "system": "Linux 5.15",
+    "update_frequent": {"load_average": {"1min": 0.4, "5min": 0.3, "15min": 0.2}, "worker_cpu_percent": 3.0},
+    "update_less_frequent": {
+        "worker_architecture": "x86_64",
+        "worker_disk_percent": 41.0,
+        "worker_mem_percent": 22.5,
+        "worker_num_cpus": 8,
+    },
+}
+
+
+class PushedWorker:
+    """`given`: the forms of the tasks that it took. `calls`: all it was asked, in order."""
+
+    def __init__(self, *, kill_needs_pid: bool = False, refusal: int = 0) -> None:
+        self.given: list[dict[str, str]] = []
+        self.calls: list[str] = []
+        self.busy = False
+        self.log = ""
+        self.kill_needs_pid = kill_needs_pid
+        self.refusal = refusal
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self.port = int(self._server.server_address[1])
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+
+    def stop(self) -> None:
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
+            self._server.server_close()
+
+    def answer(self, method: str, path: str, body: bytes) -> tuple[int, str]:
+        self.calls.append(f"{method} {path}")
+        if (method, path) == ("GET", "/info"):
+            return 200, json.dumps(self._info())
+        if (method, path) == ("GET", "/run_info"):
+            return 200, json.dumps(RUN_INFO)
+        if (method, path) == ("GET", "/pid"):
+            return (200, '{"pid": 77}') if self.busy else (500, "<html>")
+        if (method, path) == ("POST", "/execute_task"):
+            return self._execute(dict(parse_qsl(body.decode())))
+        if method == "DELETE" and path == ("/kill/77" if self.kill_needs_pid else "/kill"):
+            self.busy = False
+            return 204, ""
+        return 404, "<html>"
+
+    def _info(self) -> dict[str, Any]:
+        status = "rendering" if self.busy else "enabled"
+        activity = '{"process": "rendering"}' if self.busy else None
+        described = {"hostname": "node7", "mac_address": 1, "system": "Linux 5.15", "time_cost": 7}
+        return {**described, "activity": activity, "log": self.log or None, "status": status}
+
+    def _execute(self, form: dict[str, str]) -> tuple[int, str]:
+        if self.refusal:
+            return self.refusal, "{}"
+        if self.busy:
+            return 500, "{error:Processus failed}"
+        if set(form) != {"task_id", "task_parser", "settings", "task_command"}:
+            return 400, '{"message": "missing"}'
+        self.busy = True
+        self.given.append(form)
+        return 200, '{"pid": 0}'
+
+
+def _handler(worker: PushedWorker) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def _any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            status, text = worker.answer(self.command, self.path, body)
+            self.send_response(status)
+            if status != 204:
+                self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text.encode() if status != 204 else b"")
+
+        do_GET = do_POST = do_DELETE = _any
+
+        def log_message(self, format: str, *args: Any) -> None:
+            return
+
+    return Handler
