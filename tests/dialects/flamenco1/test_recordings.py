@@ -1,0 +1,82 @@
+"""Every recorded exchange of the protocol's sheet is answered as recorded, by every kind of server, on a new farm."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from chalicelib.compilers import JOB_TYPES
+from chalicelib.config import Settings
+from chalicelib.core.farm import Farm
+from chalicelib.core.records.keys import INDEXES
+from chalicelib.dialects.flamenco1 import routes
+from chalicelib.edge import current
+from chalicelib.embedded.bell import PollingBell
+from chalicelib.store.dynamo import DynamoTable, create_table
+from chalicelib.store.s3 import S3ObjectStore
+from tests.contract.replay import InProcess, OverHttp, replay
+from tests.dialects.flamenco1.conftest import MovableClock, Site, the_app
+
+FOLDER = Path(__file__).parents[2] / "contract" / "flamenco1"
+RECORDINGS = sorted(FOLDER.glob("*.json"))
+PUSHED = {4, 5}
+"""What the manager sends and a worker answers; `test_pushing.py` has these."""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Nothing is pushed: what listens at a recorded port of the machine that runs the tests is nobody's business."""
+    return Settings(data=tmp_path, auth="open", delivery="stream")
+
+
+def read(path: Path) -> dict[str, Any]:
+    recording: dict[str, Any] = json.loads(path.read_text())
+    return recording
+
+
+def test_there_is_a_recording_for_every_example_of_the_sheet() -> None:
+    sources = {read(path)["source"] for path in RECORDINGS}
+    assert {f"protocols/flamenco1.md section 14.{n}" for n in range(1, 16) if n not in PUSHED} <= sources
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+def test_chalice_in_this_process_answers_as_recorded(farm: Farm, path: Path) -> None:
+    replay(read(path), InProcess(the_app()))
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+def test_the_embedded_server_answers_as_recorded(site: Site, path: Path) -> None:
+    transport = OverHttp()
+    replay(read(path), transport, site.url)
+    transport.close()
+
+
+@pytest.fixture
+def aws_farm(tmp_path: Path) -> Iterator[Farm]:
+    """DynamoDB and S3 under moto, as on Lambda."""
+    with mock_aws():
+        dynamo, s3 = boto3.client("dynamodb"), boto3.client("s3")
+        create_table(dynamo, "farm", INDEXES)
+        s3.create_bucket(Bucket="farm", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        table, objects = DynamoTable(dynamo, "farm", INDEXES), S3ObjectStore(s3, "farm")
+        farm = Farm(table, objects, MovableClock(), PollingBell(), JOB_TYPES)
+        current.serve(farm, Settings(data=tmp_path, table="farm", bucket="farm", delivery="redirect"))
+        yield farm
+        current.forget()
+
+
+@pytest.mark.parametrize("name", ["report", "pull_end", "pull_progress_and_stop", "worker_is_disabled", "settings"])
+def test_the_engines_of_aws_answer_as_recorded(aws_farm: Farm, name: str) -> None:
+    replay(read(FOLDER / f"{name}.json"), InProcess(the_app()))
+
+
+def test_every_route_is_served() -> None:
+    served = the_app().routes
+    for route in routes.ROUTES:
+        assert route.method in served[route.path]
