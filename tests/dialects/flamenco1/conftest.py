@@ -22,7 +22,7 @@ from chalicelib.core import jobs
 from chalicelib.core.farm import Farm, Limits
 from chalicelib.core.model import Job, Task
 from chalicelib.core.records.keys import INDEXES
-from chalicelib.dialects.flamenco1 import routes
+from chalicelib.dialects.flamenco1 import routes, submitting
 from chalicelib.edge import current
 from chalicelib.edge.middleware import install
 from chalicelib.embedded.bell import LocalBell
@@ -88,15 +88,11 @@ class Site:
 
     def job_status(self, number: int) -> str:
         """Of the job that a Server's task has become."""
-        from chalicelib.dialects.flamenco1 import submitting
-
         known = submitting.find(self.farm, number)
         assert known is not None
         return known.job.status.value
 
     def task(self, number: int) -> Task:
-        from chalicelib.dialects.flamenco1 import submitting
-
         known = submitting.find(self.farm, number)
         assert known is not None and known.task is not None
         return known.task

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core import jobs, workers
+from chalicelib.core import jobs, leases, logs, workers
+from chalicelib.core.lifecycle import Outcome
+from chalicelib.dialects.flamenco1 import fleet
 from tests.dialects.flamenco1.conftest import Site
 
 SCENE = {"filepath": "a.blend", "frames": "1,3-5", "format": "PNG", "command_name": "default"}
@@ -140,12 +142,9 @@ def test_a_worker_disabled_through_the_farm_is_disabled_here(site: Site) -> None
 
 def test_a_report_of_another_address_counts_for_nothing(site: Site) -> None:
     started(site)
-    assert site.farm.jobs.get(site.task(41).job) is not None
-    fleet_note = site.farm
-    from chalicelib.dialects.flamenco1 import fleet
 
-    member = next(fleet.everybody(fleet_note))
-    fleet.note(fleet_note, member, address="10.0.0.9")
+    member = next(fleet.everybody(site.farm))
+    fleet.note(site.farm, member, address="10.0.0.9")
     assert site.report(41, "finished").status_code == 204
     assert site.report(41, "completed", job_id=1).status_code == 403
     assert site.task(41).status == "active"
@@ -155,8 +154,6 @@ def test_reports_of_a_task_that_somebody_else_has_now_stop_the_worker(site: Site
     started(site)
     site.report(41, "active", job_id=1)
     task = site.task(41)
-    from chalicelib.core import leases
-    from chalicelib.core.lifecycle import Outcome
 
     leases.give_back(site.farm, task.id, task.generation, Outcome.RELEASED, "elsewhere")
     answer = site.report(41, "active", job_id=1)
@@ -224,7 +221,6 @@ def test_a_program_killed_by_nobody_of_the_farm_failed(site: Site) -> None:
 
 
 def test_the_log_is_replaced_never_appended(site: Site) -> None:
-    from chalicelib.core import logs
 
     started(site)
     site.report(41, "active", job_id=1, log="a long beginning")

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.config import Settings
-from chalicelib.core import logs
+from chalicelib.core import jobs, logs, sweeping
 from chalicelib.dialects.flamenco1 import fleet, pushing
 from chalicelib.edge import current
 from tests.dialects.flamenco1.conftest import Site
@@ -100,8 +100,6 @@ def test_kill_takes_a_pid_where_the_program_wants_one(site: Site, start: Start) 
 
 
 def test_a_job_canceled_through_the_farm_is_killed_by_the_next_round(site: Site, start: Start) -> None:
-    from chalicelib.core import jobs
-
     worker = start()
     site.send(41)
     jobs.cancel(site.farm, site.task(41).job)
@@ -132,8 +130,6 @@ def test_a_worker_that_refuses_a_task_is_spared_it(site: Site, start: Start) -> 
 def test_a_worker_that_falls_silent_is_offline_at_once_and_loses_its_task_with_its_lease(
     site: Site, start: Start
 ) -> None:
-    from chalicelib.core import sweeping
-
     worker = start()
     site.send(41)
     worker.stop()
@@ -146,8 +142,6 @@ def test_a_worker_that_falls_silent_is_offline_at_once_and_loses_its_task_with_i
 
 
 def test_a_worker_that_answers_keeps_its_task_however_long_it_takes(site: Site, start: Start) -> None:
-    from chalicelib.core import sweeping
-
     start()
     site.send(41)
     for _ in range(10):
@@ -187,7 +181,7 @@ def test_two_workers_of_one_machine_differ_by_port(site: Site, start: Start) -> 
     site.send(41)
     site.send(42)
     assert len(one.given) == len(other.given) == 1
-    assert set(site.workers()) == {"node7", f"node7:{max(one.port, other.port)}"} or len(site.workers()) == 2
+    assert {worker["port"] for worker in site.workers().values()} == {one.port, other.port}
 
 
 def test_a_worker_that_asks_for_tasks_is_never_pushed_to(site: Site, start: Start) -> None:

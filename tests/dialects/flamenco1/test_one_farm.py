@@ -1,0 +1,82 @@
+"""One farm: what a Flamenco 1 Server sends is run by our own worker too, and each shows in the other's lists."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from chalice import Chalice
+
+from chalicelib.core import logs
+from chalicelib.core.farm import Farm
+from chalicelib.core.lifecycle import WorkerStatus
+from chalicelib.dialects.flamenco1.routes import blueprint as flamenco1
+from chalicelib.dialects.pleiades.routes import blueprint as native
+from chalicelib.edge.middleware import install
+from chalicelib.embedded.bell import LocalBell
+from chalicelib.embedded.server import EmbeddedServer
+from chalicelib.store.files import FileObjectStore
+from millrace.agent.run import run_worker
+from tests.dialects.flamenco1.conftest import MovableClock, Site
+from tests.worker.processes import until
+
+
+@cache
+def both_rooms() -> Chalice:
+    app = Chalice(app_name="flamenco1-and-native")
+    install(app)
+    app.register_blueprint(flamenco1)
+    app.register_blueprint(native)
+    return app
+
+
+@pytest.fixture
+def site(farm: Farm, tmp_path: Path) -> Iterator[Site]:
+    """With our own worker, `ours`, on a thread."""
+    assert isinstance(farm.objects, FileObjectStore) and isinstance(farm.bell, LocalBell)
+    assert isinstance(farm.clock, MovableClock)
+    server = EmbeddedServer(both_rooms(), farm.objects, clock=farm.clock, on_stop=[farm.bell.close])
+    server.start()
+    stop = threading.Event()
+    agent = threading.Thread(
+        target=lambda: run_worker(
+            server.url, name="ours", state_dir=tmp_path / "state", stop_event=stop, grace_seconds=0.0
+        )
+    )
+    agent.start()
+    until(lambda: any(w.status is WorkerStatus.AWAKE for w in farm.workers.all()), "a worker", 20)
+    site = Site(farm, server.url, farm.clock)
+    yield site
+    stop.set()
+    agent.join(20)
+    site.session.close()
+    server.stop(1.0)
+
+
+def test_our_own_worker_runs_the_compiled_command(site: Site) -> None:
+    site.send(41, "hello from a server")
+    until(lambda: site.job_status(41) == "completed", "a completed job", 20)
+    until(lambda: b"hello from a server" in logs.read(site.farm, site.task(41), None, 0).data, "its log", 20)
+    ours = site.workers()["ours"]
+    assert ours["connection"] == "online" and ours["port"] == 0 and ours["status"] in ("enabled", "rendering")
+
+
+def test_our_own_worker_leaves_tasks_with_placeholders_alone(site: Site) -> None:
+    site.send(41, type="blender_bake_anim_cache", settings='{"filepath": "a.blend"}')
+    site.send(42)
+    until(lambda: site.job_status(42) == "completed", "a completed job", 20)
+    assert site.task(41).status == "queued" and site.task(41).attempts == ()
+
+
+def test_our_own_worker_can_be_disabled_and_enabled_here(site: Site) -> None:
+    worker = site.workers()["ours"]["id"]
+    answer = site.call("PATCH", f"/workers/status/{worker}", data={"status": "disabled"})
+    assert answer.json()["status"] == "disabled"
+    until(lambda: site.farm.workers.get(worker).status is WorkerStatus.ASLEEP, "a sleeping worker", 40)  # type: ignore[union-attr]
+    site.send(41)
+    assert site.task(41).status == "queued"
+    site.call("PATCH", f"/workers/status/{worker}", data={"status": "enabled"})
+    until(lambda: site.job_status(41) == "completed", "a completed job", 40)
