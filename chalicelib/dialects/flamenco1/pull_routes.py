@@ -13,7 +13,7 @@ from ...core.farm import Farm
 from ...core.leaving import held_tasks
 from ...edge import current
 from ...edge.http import Reply, Request, json_reply, stored_object
-from . import documents, fleet, handing, scripts, submitting
+from . import documents, handing, registering, scripts, standing, submitting
 from .access import allow
 from .compilers import COMPILERS
 from .envelope import NO_INTERFACE, NoInterface, Stop, path_number
@@ -34,11 +34,11 @@ def compiled(farm: Farm, request: Request, number: str) -> Reply:
     """The next task for who asks; the number in the path means nothing. Repeated before any report: the same task."""
     allow(farm, request, Scope.WORKER)
     path_number(number)
-    member = fleet.pulling(farm, request.peer, USUAL_PORT, request.query.get("worker"))
+    member = registering.pulling(farm, request.peer, USUAL_PORT, request.query.get("worker"))
     if member is None:
         raise Stop(UNREGISTERED)
-    member = fleet.heard_of(farm, fleet.now_pulls(farm, member))
-    if fleet.is_disabled(member.worker):
+    member = standing.heard_of(farm, registering.now_pulls(farm, member))
+    if standing.is_disabled(member.worker):
         raise Stop(DISABLED)
     if member.said != WorkerWord.ENABLED:
         return NOTHING_TO_DO

@@ -25,7 +25,7 @@ from ...core.model import Task
 from ...edge import current
 from ...edge.push import Answer, Pusher, PushFailed, PushRefused
 from ...handlers.pushing import TOPIC
-from . import documents, fleet, handing
+from . import documents, fleet, handing, standing
 from .fleet import Member
 from .handing import Handed
 from .reporting import BEGUN, keep_log
@@ -91,7 +91,7 @@ def _interval_ms(member: Member, held: list[Task]) -> int:
 
 def _may_have_a_task(farm: Farm, member: Member, held: list[Task]) -> bool:
     free = member.said == WorkerWord.ENABLED and member.info == IDLE and not held
-    return free and member.reachable and not fleet.is_disabled(member.worker)
+    return free and member.reachable and not standing.is_disabled(member.worker)
 
 
 # ---- looking -------------------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def _poll(farm: Farm, pusher: Pusher, member: Member) -> Member:
         activity=activity[:1000] if isinstance(activity, str) else None,
         time_cost=time_cost if isinstance(time_cost, int) else None,
     )
-    return fleet.heard_of(farm, member)
+    return standing.heard_of(farm, member)
 
 
 def _look_at_its_task(farm: Farm, member: Member, info: str, activity: Any, log: Any) -> int:
@@ -173,7 +173,7 @@ def _poll_before(farm: Farm, pusher: Pusher, member: Member, handed: Handed) -> 
     info = BUSY if said is not None and said.get("status") == BUSY else IDLE
     changes = {"reachable": said is not None, "info": info, "idle_task": 0, "polled_at": farm.clock.now()}
     member = fleet.note(farm, member, **changes)
-    return fleet.heard_of(farm, member) if said is not None else member
+    return standing.heard_of(farm, member) if said is not None else member
 
 
 def _execute(farm: Farm, pusher: Pusher, member: Member, handed: Handed) -> bool:

@@ -16,7 +16,7 @@ from ...core.leaving import held_tasks
 from ...core.lifecycle import Outcome
 from ...core.model import Output, Task
 from ...handlers.pushing import TOPIC
-from . import fleet, submitting
+from . import fleet, registering, standing, submitting
 from .envelope import Stop
 from .fleet import ROOM, Member
 from .forms import Upload
@@ -69,7 +69,7 @@ def _has_reported_so(farm: Farm, known: Known | None, address: str, outcome: Out
 
 
 def _why_not(farm: Farm, address: str) -> str:
-    member = fleet.pulling(farm, address, USUAL_PORT, None)
+    member = registering.pulling(farm, address, USUAL_PORT, None)
     if member is None:
         return UNREGISTERED
     return DUPLICATED if held_tasks(farm, member.worker) else CANCELLED
@@ -77,10 +77,10 @@ def _why_not(farm: Farm, address: str) -> str:
 
 def _runs(farm: Farm, member: Member, task: Task, said: TaskReport) -> None:
     assert task.lease is not None
-    member = fleet.heard_of(farm, member)
+    member = standing.heard_of(farm, member)
     if task.cancel_reason is not None:
         raise Stop(CANCELLED)
-    if fleet.is_disabled(member.worker):
+    if standing.is_disabled(member.worker):
         raise Stop(DISABLED)
     activity = (said.activity or BEGUN)[:1000]
     lease_seconds = SILENT_SECONDS if member.pulls else None
@@ -103,14 +103,14 @@ def _ended(
     ours = ROOM in known.job.annotations
     if outcome is Outcome.CANCELED and not ours and task.cancel_reason is None:
         # Nobody wanted that: the job is somebody else's, and only its own people cancel it.
-        outcome = Outcome.INTERRUPTED if fleet.is_disabled(member.worker) else Outcome.FAILED
+        outcome = Outcome.INTERRUPTED if standing.is_disabled(member.worker) else Outcome.FAILED
     error = None if outcome is Outcome.COMPLETED else f"its worker reported {said.status.strip()[:40]}"
     result = None if said.time_cost is None else {"time_cost": said.time_cost}
     with suppress(LeaseLost):  # it ended while this was on its way
         made = Report(outcome, error=error, outputs=outputs, result=result)
         leases.report(farm, member.id, task.id, task.generation, made)
     fleet.note(farm, member, said=WorkerWord.ENABLED.value, activity=None, time_cost=said.time_cost)
-    fleet.heard_of(farm, member)
+    standing.heard_of(farm, member)
     farm.bell.ring(TOPIC)  # it is free again
 
 

@@ -12,7 +12,7 @@ from ...core.leaving import held_tasks
 from ...core.model import Task, Worker
 from ...edge import current
 from ...edge.http import Reply, Request, json_reply
-from . import documents, fleet, forms, pushing, submitting
+from . import documents, fleet, forms, pushing, registering, standing, submitting
 from .access import allow
 from .envelope import parsed, path_number
 from .fleet import Member
@@ -23,7 +23,7 @@ from .wire import Registration, WorkerChange, WorkerStatusWanted
 def register(farm: Farm, request: Request) -> Reply:
     """Empty, as the original answered; the worker's id is in the header."""
     allow(farm, request, Scope.WORKER)
-    member = fleet.register(farm, request.peer, parsed(Registration, forms.fields(request)))
+    member = registering.register(farm, request.peer, parsed(Registration, forms.fields(request)))
     return Reply(204, headers={"Location": f"/workers/{member.id}"})
 
 
@@ -36,7 +36,7 @@ def listing(farm: Farm, request: Request) -> Reply:
 
 def _document(farm: Farm, worker: Worker, member: Member | None) -> Mapping[str, Any]:
     held = held_tasks(farm, worker)
-    shown = fleet.shown(farm, worker, member, held)
+    shown = standing.shown(farm, worker, member, held)
     return documents.worker_document(worker, member, shown, _current_task(farm, held))
 
 
@@ -71,7 +71,7 @@ def change(farm: Farm, request: Request, worker_id: str) -> Reply:
     worker = _worker(farm, worker_id)
     said = parsed(WorkerChange, forms.fields(request))
     word = None if said.status is None else worker_word(said.status)
-    if not fleet.is_disabled(worker):
+    if not standing.is_disabled(worker):
         _take(farm, worker, said, word)
     return _answer(farm, worker_id)
 
@@ -97,9 +97,9 @@ def change_status(farm: Farm, request: Request, worker_id: str) -> Reply:
 def _become(farm: Farm, worker: Worker, word: WorkerWord) -> None:
     member = fleet.member_of(farm, worker)
     if member is not None:
-        fleet.enable(farm, member, word)
+        standing.enable(farm, member, word)
     elif word in (WorkerWord.ENABLED, WorkerWord.DISABLED):
-        fleet.set_asleep(farm, worker, asleep=word is WorkerWord.DISABLED)
+        standing.set_asleep(farm, worker, asleep=word is WorkerWord.DISABLED)
 
 
 def _answer(farm: Farm, worker_id: str) -> Reply:
