@@ -6,7 +6,7 @@ import logging
 import secrets
 from dataclasses import replace
 
-from ...core import claiming, leases, leaving, variables
+from ...core import claiming, declining, giving_up, leases, leaving, variables
 from ...core.access import Scope
 from ...core.errors import LeaseLost, NotFound
 from ...core.farm import Farm
@@ -64,7 +64,7 @@ def _claimed(farm: Farm, worker: Worker) -> Task | None:
 def _decline(farm: Farm, task: Task) -> None:
     why = "it needs files of the farm, which a Flamenco worker cannot fetch"
     log.warning("A task cannot go to a Flamenco worker", extra={"action": "declined", "task": str(task.id)})
-    leases.give_back(farm, task.id, task.generation, Outcome.RELEASED, why)
+    declining.decline(farm, task, why)
 
 
 def _note_assigned(farm: Farm, worker: Worker, task: Task) -> bool:
@@ -83,7 +83,7 @@ def _document(farm: Farm, worker: Worker, task: Task) -> dict[str, object]:
     job = farm.jobs.get(task.job)
     texts = variables.for_worker(variables.read(farm), worker.platform)
     commands = variables.replaced(task.work.commands, texts)
-    failed_on = [farm.workers.get(number) for number in sorted(task.excluded)]
+    failed_on = [farm.workers.get(number) for number in sorted(giving_up.failed_on(task))]
     failed_by = [(w.id, translate.identifier(w.address, w.name)) for w in failed_on if w is not None]
     return translate.task_document(task, job.type if job is not None else "unknown", commands, failed_by)
 
