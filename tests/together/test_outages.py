@@ -54,14 +54,16 @@ def test_work_that_ended_while_the_server_was_down_counts_although_its_lease_ran
     found: Found, tmp_path: Path
 ) -> None:
     ensemble = found(lease="3", grace="2")
-    ensemble.worker("one")
+    worker = ensemble.worker("one")
     short, note = noted(tmp_path, "short", "sleep 1")
     job = submit(ensemble.farm, short)
-    process = number_in(note)
+    number_in(note)
     ensemble.server.kill()
-    gone(process, 5)
-    time.sleep(4.5)  # lease and grace are over
+    until(lambda: "Task 'short' completed" in worker.output, "the end of the task", 10)
+    worker.kill()  # it has kept its report; started again it need not wait for its next try
+    time.sleep(5)  # lease and grace are over
     ensemble.server.start()
+    worker.start()
     assert ensemble.farm.wait(job, timeout=30).status == "completed"
     assert outcomes(ensemble.farm, job) == [("short", ["completed"])]
     assert len(note.read_text().split()) == 1

@@ -49,7 +49,7 @@ def test_no_frame_is_lost_when_a_worker_and_the_server_are_killed_on_the_way(
     worker = ensemble.worker("one")
     ensemble.worker("two")
     farm = ensemble.farm
-    slow = {"segment_seconds": 1.0, "extra_args": ["-preset", "veryslow", "-threads", "1"]}
+    slow = {"segment_seconds": 1.0, "extra_args": ["-preset", "slower", "-threads", "1"]}
     job = farm.submit("transcode", {"input": farm.upload(film), **slow})
     until(lambda: any(one.name.startswith("convert") and one.worker for one in farm.tasks(job)), "a conversion", 30)
     worker.kill()
