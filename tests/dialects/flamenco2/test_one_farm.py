@@ -1,0 +1,110 @@
+"""One farm: a job given to the farm's own API is run by Flamenco 2 workers and by our own, mixed, and shows rightly."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core.lifecycle import WorkerStatus
+from chalicelib.core.model import WorkerId
+from chalicelib.edge import hexids
+from millrace.agent.run import run_worker
+from tests.dialects.flamenco2.conftest import Flamenco, Site
+from tests.worker.processes import until
+
+
+@pytest.fixture
+def ours(site: Site, tmp_path: Path) -> Iterator[WorkerId]:
+    """Our own worker, on a thread."""
+    stop = threading.Event()
+    agent = threading.Thread(
+        target=lambda: run_worker(
+            site.url, name="ours", state_dir=tmp_path / "state", stop_event=stop, grace_seconds=0.0
+        )
+    )
+    agent.start()
+    until(lambda: any(w.status is WorkerStatus.AWAKE for w in site.farm.workers.all()), "a worker", 20)
+    [worker] = site.farm.workers.all()
+    yield worker.id
+    stop.set()
+    agent.join(20)
+
+
+def wanted(name: str, seconds: float, count: int, priority: int) -> dict[str, object]:
+    commands = [{"name": "sleep", "settings": {"time_in_seconds": seconds}}]
+    tasks = [{"name": f"{name}-{n}", "task_type": "sleep", "commands": commands} for n in range(count)]
+    return {"name": name, "type": "commands", "priority": priority, "settings": {"tasks": tasks}}
+
+
+def submit(site: Site, *said: object) -> str:
+    answer = site.post("/api/v1/jobs", wanted(*said))  # type: ignore[arg-type]
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def show(site: Site, path: str) -> dict[str, object]:
+    found: dict[str, object] = site.get("/api/v1" + path).json()
+    return found
+
+
+def run_until_empty(worker: Flamenco) -> list[str]:
+    names = []
+    while task := worker.ask():
+        names.append(str(task["name"]))
+        assert worker.says(task, "active", log=f"{task['name']} begins") == 204
+        assert worker.may_run(task) == {"may_keep_running": True}
+        assert worker.says(task, "completed", log="done") == 204
+    return names
+
+
+def test_a_job_is_run_by_a_flamenco_worker_and_shows_in_our_lists(site: Site) -> None:
+    job = submit(site, "nap", 1, 3, 50)
+    worker = site.worker()
+    task = worker.take()
+    number = str(hexids.id_of(worker.id))
+    shown = show(site, f"/tasks/{hexids.id_of(task['_id'])}")
+    assert (shown["status"], shown["worker"], shown["job"]) == ("active", number, job)
+    listed = show(site, f"/workers/{number}")
+    assert (listed["name"], listed["status"], listed["tasks"]) == ("node7", "awake", [shown["id"]])
+    assert task["job"] == hexids.hex_of(int(job))
+    worker.says(task, "completed")
+    assert run_until_empty(worker) == ["nap-1", "nap-2"]
+    assert show(site, f"/jobs/{job}")["status"] == "completed"
+
+
+def test_both_kinds_of_workers_share_a_job_and_nothing_runs_twice(site: Site, ours: WorkerId) -> None:
+    job = submit(site, "mixed", 0.15, 16, 50)
+    worker = site.worker()
+    names = run_until_empty(worker)
+    until(lambda: show(site, f"/jobs/{job}")["status"] == "completed", "the end of the job", 30)
+    tasks = show(site, f"/jobs/{job}/tasks")["items"]
+    assert isinstance(tasks, list) and len(tasks) == 16
+    ran = {task["name"]: [attempt["worker"] for attempt in task["attempts"]] for task in tasks}
+    theirs = str(hexids.id_of(worker.id))
+    assert all(len(by) == 1 for by in ran.values())
+    assert {name for name, by in ran.items() if by == [theirs]} == set(names)
+    assert {by[0] for by in ran.values()} == {theirs, str(ours)}
+    seen = {w["nickname"]: w["status"] for w in site.get("/as-json").json()["workers"]}
+    assert seen == {"ours": "awake", "node7": "awake"}
+
+
+def test_priorities_hold_for_both(site: Site) -> None:
+    submit(site, "later", 1, 2, 10)
+    submit(site, "first", 1, 2, 90)
+    names = run_until_empty(site.worker())
+    assert names == ["first-0", "first-1", "later-0", "later-1"]
+
+
+def test_what_fails_on_a_flamenco_worker_is_done_by_ours(site: Site, ours: WorkerId) -> None:
+    [native] = site.farm.workers.all()
+    site.post(f"/worker-action/{hexids.hex_of(ours)}", data={"action": "set-status", "status": "asleep"})
+    until(lambda: site.farm.workers.get(native.id).status is WorkerStatus.ASLEEP, "sleep", 20)  # type: ignore[union-attr]
+    job = submit(site, "hard", 0, 1, 50)
+    worker = site.worker()
+    worker.fail(worker.take())
+    assert worker.ask() is None
+    site.post(f"/worker-action/{hexids.hex_of(ours)}", data={"action": "set-status", "status": "awake"})
+    until(lambda: show(site, f"/jobs/{job}")["status"] == "completed", "the end of the job", 30)
