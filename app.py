@@ -7,6 +7,7 @@ from chalicelib.dialects.flamenco1.routes import blueprint as flamenco1
 from chalicelib.dialects.flamenco2.routes import blueprint as flamenco2
 from chalicelib.dialects.pleiades.routes import blueprint as pleiades
 from chalicelib.dialects.scheduler.routes import blueprint as scheduler
+from chalicelib.dialects.transcode.routes import blueprint as transcode
 from chalicelib.edge.middleware import install
 
 app = Chalice(app_name="millrace")
@@ -16,3 +17,4 @@ app.register_blueprint(flamenco1)
 app.register_blueprint(flamenco2)
 app.register_blueprint(pleiades)
 app.register_blueprint(scheduler)
+app.register_blueprint(transcode)

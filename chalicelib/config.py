@@ -12,6 +12,8 @@
 | MILLRACE_WAIT_SECONDS       | 25, at most a quarter of a lease  | the longest long poll                           |
 | MILLRACE_PUSH_NETWORKS      | loopback (`serve` there), or none | networks of workers that may be called, comma-  |
 |                             |                                   | separated: 10.1.0.0/16,127.0.0.0/8              |
+| MILLRACE_RECORDINGS         | each job's `dst_dir`              | where on shared storage relative names of the   |
+|                             |                                   | transcode protocol lie                          |
 | MILLRACE_FLAMENCO_          | none                              | what signs the tokens of new Flamenco 2 workers |
 | REGISTRATION_SECRET         |                                   | (one name)                                      |
 """
@@ -49,6 +51,8 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     push_networks: tuple[Network, ...] = ()
     """Where the farm may call workers of protocols that want that (`edge/push.py`); empty: nowhere."""
+    recordings: str = ""
+    """A folder on shared storage, as workers see it."""
     flamenco_registration_secret: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -75,6 +79,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         delivery=environment.get("MILLRACE_DELIVERY") or ("redirect" if on_aws else "inline"),
         limits=_limits(environment),
         push_networks=_networks(environment.get("MILLRACE_PUSH_NETWORKS", "")),
+        recordings=environment.get("MILLRACE_RECORDINGS", ""),
         flamenco_registration_secret=environment.get("MILLRACE_FLAMENCO_REGISTRATION_SECRET", "").strip() or None,
     )
 

@@ -1,0 +1,84 @@
+"""The envelope of this room: HTTP 200 always, for the worker takes anything else for no answer; what went wrong stands
+in `err_code`, and once more in `error_code`, which is what the seed calls it in half of its calls.
+
+`err_msg` is one of four fixed texts. What exactly is wrong is told in the header `X-Millrace-Reason`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ...core.errors import BadInput, FarmError, Forbidden
+from ...core.ports import TableUnavailable
+from ...edge.http import Reply, Request, json_reply
+from ...edge.json_text import strict_json
+
+log = logging.getLogger(__name__)
+
+OK, FAILURE, INVALID_REQUEST, INVALID_VALUE = 0, -1, -2, -3
+MESSAGES: Mapping[int, str] = {
+    OK: "ok",
+    FAILURE: "Failure",
+    INVALID_REQUEST: "Invalid request",
+    INVALID_VALUE: "Invalid value",
+}
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+class InvalidValue(FarmError):
+    """Not JSON, or a job that is not there: this protocol has one number for both."""
+
+
+def reply(code: int = OK, headers: Mapping[str, str] | None = None, **payload: Any) -> Reply:
+    envelope = {"type": 1, "err_code": code, "error_code": code, "err_msg": MESSAGES[code]}
+    return json_reply({**envelope, **payload}, 200, headers or {})
+
+
+def on_error(request: Request, error: Exception) -> Reply:
+    """What a view raised, in this room's numbers."""
+    code = code_of(error)
+    if code is None:
+        details = {"action": "call_failed", "method": request.method, "path": request.path}
+        log.error("A call failed for a reason of ours", exc_info=error, extra=details)
+        return reply(FAILURE)
+    reason = str(error).encode("ascii", "backslashreplace").decode().replace("\n", " ").replace("\r", " ")
+    return reply(code, {"X-Millrace-Reason": reason[:300]})
+
+
+def code_of(error: Exception) -> int | None:
+    """None: it is our own fault."""
+    if isinstance(error, InvalidValue):
+        return INVALID_VALUE
+    if isinstance(error, BadInput | Forbidden):
+        return INVALID_REQUEST
+    return FAILURE if isinstance(error, FarmError | TableUnavailable) else None
+
+
+def said(request: Request) -> Mapping[str, Any]:
+    """What a call says: the JSON object of its body, or the query of a GET. Raises InvalidValue."""
+    if request.method == "GET":
+        return request.query
+    if request.spool is not None:
+        raise InvalidValue(f"a body of {request.spool.size} bytes is too large")
+    try:
+        value = strict_json(request.body)
+    except BadInput as error:
+        raise InvalidValue(error.message) from None
+    if not isinstance(value, dict):
+        raise InvalidValue("the body must be a JSON object")
+    return value
+
+
+def parsed(model: type[Body], value: Mapping[str, Any]) -> Body:
+    """What was said as a wire model. Raises BadInput that names the first field that is wrong."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as invalid:
+        first = invalid.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise BadInput(f"{field}: {first['msg']}", field=field or None) from None
