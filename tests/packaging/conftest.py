@@ -1,4 +1,4 @@
-"""A clean copy of what is under version control, and what `chalice` makes of it."""
+"""A clean copy of what is under version control, or about to be, and what `chalice` makes of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def chalice(*arguments: str) -> list[str]:
 
 def clean_copy(folder: Path) -> Path:
     """The project without caches, environments, and what chalice built before."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    files = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(files, cwd=ROOT, capture_output=True, check=True).stdout.decode()
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
