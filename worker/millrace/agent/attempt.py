@@ -81,6 +81,10 @@ class Attempt:
     def reason(self) -> StopReason | None:
         return self._reason
 
+    @property
+    def progress(self) -> Progress:
+        return self._progress
+
     def renewed(self, lease: Lease) -> None:
         """Answers may overtake each other: a lease is only ever extended."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import click
 
 from millrace.cli.options import Invocation, command, pass_invocation
 from millrace.cli.rendering import table, when
+from millrace.sdk.calls import is_farm_url
 
 TASK_TYPES = "sleep,debug,file-management,video-encoding,transcode,exec"
 RUNTIMES = "python3,bash"
+MASTER_TOKEN = "MILLRACE_MASTER_TOKEN"
 
 
 @command("workers")
@@ -42,6 +45,15 @@ def comma_list(_: click.Context, parameter: click.Parameter, text: str) -> tuple
     return words
 
 
+def host_and_port(_: click.Context, parameter: click.Parameter, text: str | None) -> tuple[str, int] | None:
+    if text is None:
+        return None
+    host, _colon, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise click.BadParameter(f"{text!r} is not HOST:PORT, such as 0.0.0.0:20001")
+    return host.strip("[]"), int(port)
+
+
 @command("worker")
 @click.option("--name", default=socket.gethostname, show_default="this machine's name", help="Unique on this farm.")
 @click.option("--slots", type=click.IntRange(1, 256), default=1, show_default=True, help="Tasks at a time.")
@@ -51,6 +63,17 @@ def comma_list(_: click.Context, parameter: click.Parameter, text: str) -> tuple
 @click.option("--types", default=TASK_TYPES, show_default=True, callback=comma_list, help="Task types it takes.")
 @click.option("--runtimes", default=RUNTIMES, show_default=True, callback=comma_list, help="Runtimes of functions.")
 @click.option("--tags", default="", callback=comma_list, help="What jobs may ask for, such as gpu.")
+@click.option("--listen", metavar="HOST:PORT", callback=host_and_port, help="Serve a foreign master instead of a farm.")
+@click.option(
+    "--master",
+    metavar="URL",
+    help="With --listen: the master, which speaks the transcode protocol. [MILLRACE_MASTER_TOKEN: its token]",
+)
+@click.option(
+    "--storage",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="With --listen: the folder of shared storage; nothing outside of it is read or written.",
+)
 @pass_invocation
 def worker(
     invocation: Invocation,
@@ -60,8 +83,13 @@ def worker(
     types: tuple[str, ...],
     runtimes: tuple[str, ...],
     tags: tuple[str, ...],
+    listen: tuple[str, int] | None,
+    master: str | None,
+    storage: Path | None,
 ) -> int:
     """Be a worker of the farm, until SIGTERM or Ctrl-C: then it finishes its tasks and signs off."""
+    if listen is not None or master is not None or storage is not None:
+        return serve_master(listen, master, storage, state)
     # Here, not above: the other commands start faster without the agent.
     from millrace.agent.run import run_worker
 
@@ -75,3 +103,18 @@ def worker(
         runtimes=runtimes,
         tags=tags,
     )
+
+
+def serve_master(listen: tuple[str, int] | None, master: str | None, storage: Path | None, state: Path | None) -> int:
+    """Its token is not the farm's: a foreign master must not learn that one."""
+    if listen is None or master is None or storage is None:
+        raise click.UsageError("--listen HOST:PORT, --master URL and --storage DIR go together")
+    if not is_farm_url(master):
+        raise click.BadParameter(
+            f"{master!r} is not a master's URL, such as http://10.0.0.1:20000", param_hint="--master"
+        )
+    from millrace.agent.state import default_state_root
+    from millrace.listener.run import run_listener
+
+    folder = state or default_state_root(master, f"listener-{listen[1]}")
+    return run_listener(master, *listen, storage=storage, state_dir=folder, token=os.environ.get(MASTER_TOKEN))
