@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import requests
 
 from millrace import Farm
@@ -81,7 +80,6 @@ def test_a_worker_asleep_takes_nothing_works_once_woken_and_sleeps_again(found: 
     until(lambda: [worker.status for worker in farm.workers()] == ["asleep"], "sleep again", 10)
 
 
-@pytest.mark.xfail(strict=True, reason="the call waits for work until its time is over")
 def test_a_worker_hears_at_once_of_a_wish_that_was_there_before_it_asked(quiet: Ensemble) -> None:
     url = quiet.server.url
     himself = {"runtime": [], "worker": {"name": "by hand", "task_types": ["nothing"]}}

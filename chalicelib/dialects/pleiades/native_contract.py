@@ -69,7 +69,7 @@ def _to_stop(farm: Farm, worker: Worker, held: list[LeaseId]) -> list[dict[str, 
 def _claim(farm: Farm, worker: Worker, wanted: Contract) -> tuple[Worker, Claimed]:
     if wanted.slots == 0:
         return worker, Claimed((), contended=False)
-    if wanted.repeat or wanted.timeout <= 0:
+    if wanted.repeat or wanted.timeout <= 0 or worker.status_requested is not None:  # it is to hear that at once
         return worker, claiming.claim(farm, worker, wanted.request_id, slots=wanted.slots, repeat=wanted.repeat)
     claimed = claiming.claim_or_wait(farm, worker, wanted.request_id, seconds=wanted.timeout, slots=wanted.slots)
     if not claimed.assignments:  # something may have been asked of the worker while it waited
