@@ -13,60 +13,26 @@ bear repetition.
 from __future__ import annotations
 
 import http.client
-import io
-import ipaddress
 import queue
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from ..core.errors import FarmError
+from .networks import Address, Network, address_of, problem_with
+from .push_connection import HTTPS_PORT, CheckedConnection
 
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer, WriteableBuffer
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolver = Callable[[str, int], Sequence[str]]
 """(host, port) -> its addresses as text. Raises OSError."""
 
 LARGEST_ANSWER_BYTES = 1_000_000
 LONGEST_SECONDS = 3.0
-PORTS = {"http": 80, "https": 443}
+PORTS = {"http": 80, "https": HTTPS_PORT}
 OURS_ALONE = frozenset({"authorization", "proxy-authorization", "cookie", "host"})
 """Headers that no caller may set."""
-LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
-NEVER: tuple[Network, ...] = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "0.0.0.0/8",  # "this host": Linux connects it to loopback
-        "169.254.0.0/16",  # link-local: the metadata services of the clouds
-        "168.63.129.16/32",  # Azure's host
-        "100.100.100.200/32",  # Alibaba's metadata
-        "192.0.0.0/24",  # protocol assignments, Oracle's metadata among them
-        "224.0.0.0/4",  # multicast
-        "240.0.0.0/4",  # reserved and broadcast
-        "fe80::/10",  # link-local
-        "fec0::/10",
-        "fd00:ec2::/32",  # AWS's metadata
-        "fd20:ce::/32",  # Google's metadata
-        "ff00::/8",  # multicast
-        # IPv4 in IPv6's clothes: mapped, translated, NAT64, Teredo, 6to4. Who means an IPv4 address writes one.
-        "::ffff:0:0/96",
-        "::ffff:0:0:0/96",
-        "64:ff9b::/96",
-        "64:ff9b:1::/48",
-        "2001::/32",
-        "2002::/16",
-    )
-)
-_COMPATIBLE = ipaddress.IPv6Network("::/96")
-"""The same in an older fashion; only `::1` in it means anything else."""
 
 
 class PushFailed(FarmError):
@@ -115,7 +81,7 @@ class Pusher:
         deadline = time.monotonic() + min(timeout_seconds, LONGEST_SECONDS)
         parts, host, port = _target(url)
         address = self._checked_address(host, port, deadline)
-        connection = _Connection(host, port, address, deadline, encrypted=parts.scheme == "https")
+        connection = CheckedConnection(host, port, address, deadline, encrypted=parts.scheme == "https")
         try:
             connection.request(method, _path_of(parts), body, dict(headers))
             return _answer(connection.getresponse())
@@ -124,42 +90,18 @@ class Pusher:
         finally:
             connection.close()
 
-    def check(self, host: str, port: int) -> None:
-        """Raises PushRefused unless this host may be called: for a registration, to be told at once."""
-        self._checked_address(host, port, time.monotonic() + LONGEST_SECONDS)
-
     def _checked_address(self, host: str, port: int, deadline: float) -> Address:
         """The first of the host's addresses that may be called."""
         if not self._allowed:
             raise PushRefused("this farm calls no address; its operator may allow networks (MILLRACE_PUSH_NETWORKS)")
         reason = f"{host} has no address"
         for text in _in_time(self._resolver, host, port, deadline):
-            address = _address(text)
-            problem = f"{text} is no address" if address is None else self._problem(address)
+            address = address_of(text)
+            problem = f"{text} is no address" if address is None else problem_with(address, self._allowed)
             if address is not None and problem is None:
                 return address
             reason = problem or reason
         raise PushRefused(reason)
-
-    def _problem(self, address: Address) -> str | None:
-        """Why this address is not called; None if it may be."""
-        if any(address in network for network in NEVER) or _is_disguised(address):
-            return f"{address} is an address that is never called"
-        if not any(address in network for network in self._allowed):
-            return f"{address} is outside the networks that the operator allowed (MILLRACE_PUSH_NETWORKS)"
-        return None
-
-
-def _is_disguised(address: Address) -> bool:
-    return address in _COMPATIBLE and not address.is_loopback
-
-
-def _address(text: str) -> Address | None:
-    """None also for an address with a zone, which names a link."""
-    try:
-        return None if "%" in text else ipaddress.ip_address(text)
-    except ValueError:
-        return None
 
 
 def _target(url: str) -> tuple[SplitResult, str, int]:
@@ -184,7 +126,7 @@ def _path_of(parts: SplitResult) -> str:
 
 def _in_time(resolver: Resolver, host: str, port: int, deadline: float) -> Sequence[str]:
     """What the resolver says, if it says so in time: it knows no timeout itself, so it is left behind in a thread."""
-    if _address(host) is not None:
+    if address_of(host) is not None:
         return [host]
     told: queue.SimpleQueue[Sequence[str] | None] = queue.SimpleQueue()
 
@@ -210,81 +152,3 @@ def _answer(response: http.client.HTTPResponse) -> Answer:
     if len(body) > LARGEST_ANSWER_BYTES:
         raise ValueError(f"its answer is larger than {LARGEST_ANSWER_BYTES} bytes")
     return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
-
-
-class _Connection(http.client.HTTPConnection):
-    """Speaks to the checked address, and to the host's name only in the Host header and in TLS."""
-
-    def __init__(self, host: str, port: int, address: Address, deadline: float, *, encrypted: bool) -> None:
-        super().__init__(host, port)
-        self._address = address
-        self._deadline = deadline
-        self._encrypted = encrypted
-        if encrypted:
-            self.default_port = PORTS["https"]  # it is left out of the Host header
-
-    def connect(self) -> None:
-        left = self._left()
-        plain = socket.create_connection((str(self._address), self.port), timeout=left)
-        try:
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            plain.settimeout(self._left())
-            self.sock = self._wrapped(plain)
-        except BaseException:
-            plain.close()
-            raise
-
-    def _wrapped(self, plain: socket.socket) -> _DeadlineSocket:
-        if not self._encrypted:
-            return _DeadlineSocket(plain, self._left)
-        encrypted = ssl.create_default_context().wrap_socket(plain, server_hostname=self.host)
-        return _DeadlineSocket(encrypted, self._left)
-
-    def _left(self) -> float:
-        """Seconds until the call must be over. Raises TimeoutError."""
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("timed out")
-        return left
-
-
-class _DeadlineSocket:
-    """What http.client needs of a socket, with one deadline for all of it instead of one per read.
-
-    http.client closes its socket before it reads the body of an answer after which the connection ends, and counts on
-    the file that it made to keep the connection open: so the file, once made, is what closes it.
-    """
-
-    def __init__(self, sock: socket.socket, left: Callable[[], float]) -> None:
-        self._sock = sock
-        self._left = left
-        self._is_read = False
-
-    def sendall(self, data: ReadableBuffer) -> None:
-        self._sock.settimeout(self._left())
-        self._sock.sendall(data)
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        self._is_read = True
-        return io.BufferedReader(_DeadlineReader(self._sock, self._left))
-
-    def close(self) -> None:
-        if not self._is_read:
-            self._sock.close()
-
-
-class _DeadlineReader(io.RawIOBase):
-    def __init__(self, sock: socket.socket, left: Callable[[], float]) -> None:
-        self._sock = sock
-        self._left = left
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        self._sock.settimeout(self._left())
-        return self._sock.recv_into(memoryview(buffer))
-
-    def close(self) -> None:
-        self._sock.close()
-        super().close()

@@ -23,7 +23,7 @@ from ..core.farm import Farm
 from ..core.ports import TableUnavailable
 from ..edge import current
 from ..edge.guard import make_guard
-from ..edge.push import LOOPBACK
+from ..edge.networks import LOOPBACK
 from ..handlers import pushing
 from ..store.files import FileObjectStore
 from ..store.sqlite import SqliteTable

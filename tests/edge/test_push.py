@@ -13,7 +13,8 @@ import pytest
 
 from chalicelib.config import BadSettings, settings_from
 from chalicelib.edge import current
-from chalicelib.edge.push import LARGEST_ANSWER_BYTES, LOOPBACK, Pusher, PushFailed, PushRefused
+from chalicelib.edge.networks import LOOPBACK
+from chalicelib.edge.push import LARGEST_ANSWER_BYTES, Pusher, PushFailed, PushRefused
 from chalicelib.embedded.__main__ import _options, _settings
 from tests.api.bench import Bench
 
