@@ -41,12 +41,12 @@ def on_error(request: Request, error: Exception) -> Reply:
     return wire.failure(rpc_error("the farm failed on this request; its log says why", "Internal"))
 
 
-def posted(view: View) -> View:
+def posted(path: str, view: View) -> View:
     """A slash too many is sent where it should have gone, where the front door lets such a path through."""
 
     def without_slash(farm: Farm, request: Request) -> Reply:
         if request.path.endswith("/"):
-            return Reply(307, b"", None, {"Location": request.path.rstrip("/")})
+            return Reply(307, b"", None, {"Location": path})
         return view(farm, request)
 
     without_slash.__name__ = view.__name__
@@ -64,6 +64,6 @@ def options(farm: Farm, request: Request) -> Reply:
 blueprint = Blueprint(__name__)
 
 for path, view in ROUTES.items():
-    mount(blueprint, ["POST"], path, posted(view), on_error)
+    mount(blueprint, ["POST"], path, posted(path, view), on_error)
     mount(blueprint, ["OPTIONS"], path, options, on_error)
     mount(blueprint, OTHER_METHODS, path, wrong_method, on_error)

@@ -176,7 +176,7 @@ def submission(worker: WorkerId, command: str, path: str) -> Submission:
 
 
 def _name(command: str, path: str) -> str:
-    shown = f"{command} {path}".rstrip()
+    shown = f"{command} {path}" if path else command
     return "".join(c if c.isprintable() else "?" for c in shown)[:NAME_CHARACTERS]
 
 

@@ -15,22 +15,27 @@ from chalice import Chalice
 
 from chalicelib.api.routes import blueprint as api
 from chalicelib.bootstrap import rings
-from chalicelib.core import claiming, leases, workers
-from chalicelib.core.farm import Farm
+from chalicelib.compilers import JOB_TYPES
+from chalicelib.config import Settings
+from chalicelib.core import claiming, jobs, leases, workers
+from chalicelib.core.farm import Farm, Limits
 from chalicelib.core.leases import Report
 from chalicelib.core.lifecycle import Outcome, WorkerStatus
 from chalicelib.core.model import Assignment, Worker
+from chalicelib.core.records.keys import INDEXES
 from chalicelib.core.workers import Description
 from chalicelib.dialects.pleiades.routes import blueprint as pleiades
 from chalicelib.dialects.scheduler.routes import blueprint as scheduler
+from chalicelib.dialects.scheduler.translate import submission
+from chalicelib.edge import current
 from chalicelib.edge.middleware import install
-from chalicelib.edge.uuids import uuid_of
+from chalicelib.edge.uuids import id_of, uuid_of
 from chalicelib.embedded.bell import LocalBell
 from chalicelib.embedded.server import EmbeddedServer
 from chalicelib.store.files import FileObjectStore
 from chalicelib.store.sqlite import SqliteTable
 from millrace.agent.run import run_worker
-from tests.dialects.pleiades.conftest import MovableClock, farm, settings  # noqa: F401 - fixtures
+from tests.dialects.pleiades.conftest import MovableClock
 from tests.worker.processes import until
 
 RUNNING = {"done": False, "error": False, "error_text": ""}
@@ -66,6 +71,10 @@ class Site:
         answer = self.post("/start", worker_id=worker, command=command, path=path)
         assert answer.status_code == 201, answer.text
         return str(answer.json()["job_id"])
+
+    def queued(self, worker: str, command: str = "true", path: str = "") -> str:
+        """As `start`, of a job that no worker begins, without waiting for that."""
+        return uuid_of(jobs.submit(self.farm, submission(id_of(worker), command, path)).id)
 
     def query(self, worker: str, job: str) -> dict[str, Any]:
         answer = self.post("/query", worker_id=worker, job_id=job)
@@ -108,15 +117,28 @@ def the_app() -> Chalice:
     return app
 
 
+QUICK = Limits(poll_holding_seconds=0.2, poll_busy_seconds=0.1)
+"""How long it takes until a worker hears is what `test_session.py` is about."""
+
+
 @pytest.fixture
-def site(farm: Farm) -> Iterator[Site]:  # noqa: F811 - a fixture
-    assert isinstance(farm.objects, FileObjectStore) and isinstance(farm.bell, LocalBell)
-    assert isinstance(farm.clock, MovableClock) and isinstance(farm.table, SqliteTable)
-    farm.table.subscribe(rings(farm.bell))
-    server = EmbeddedServer(the_app(), farm.objects, clock=farm.clock, on_stop=[farm.bell.close])
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data=tmp_path, auth="open", delivery="stream")
+
+
+@pytest.fixture
+def site(tmp_path: Path, settings: Settings) -> Iterator[Site]:
+    clock, bell, table = MovableClock(), LocalBell(), SqliteTable(tmp_path / "farm.db", INDEXES)
+    table.subscribe(rings(bell))
+    objects = FileObjectStore(tmp_path / "objects", b"a secret", clock=clock)
+    farm = Farm(table, objects, clock, bell, JOB_TYPES, QUICK)
+    current.serve(farm, settings)
+    server = EmbeddedServer(the_app(), objects, clock=clock, on_stop=[bell.close])
     server.start()
-    yield Site(farm, server.url, farm.clock)
+    yield Site(farm, server.url, clock)
     server.stop(1.0)
+    current.forget()
+    table.close()
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ def test_a_program_that_fails_at_once_has_started(site: Site, hand: HandWorker) 
 
 
 def test_the_program_gets_exactly_one_argument_and_no_notice(site: Site, hand: HandWorker) -> None:
-    site.start(hand.uuid, "ls -l", "")
+    site.queued(hand.uuid, "ls -l", "")
     [command] = hand.take().task.work.commands
     settings = command["settings"]
     assert command["name"] == "exec" and settings["argv"] == ["ls -l", ""] and settings["cmd"] == "'ls -l' ''"
@@ -101,12 +101,12 @@ def test_the_program_gets_exactly_one_argument_and_no_notice(site: Site, hand: H
 
 
 def test_equal_starts_make_two_jobs(site: Site, hand: HandWorker) -> None:
-    assert site.start(hand.uuid) != site.start(hand.uuid)
+    assert started(site, hand)[0] != started(site, hand)[0]
 
 
 def test_a_job_waits_for_the_worker_it_names(site: Site, hand: HandWorker) -> None:
     other = HandWorker(site)
-    job = site.start(other.uuid)
+    job = site.queued(other.uuid)
     assert claiming.claim(site.farm, hand.worker, "k").assignments == ()
     assert other.take().task.job == id_of(job)
 
@@ -122,7 +122,7 @@ def test_a_program_is_never_run_again(site: Site, hand: HandWorker, outcome: Out
 
 
 def test_a_task_that_never_reached_its_worker_is_given_again(site: Site, hand: HandWorker) -> None:
-    job = site.start(hand.uuid)
+    job = site.queued(hand.uuid)
     given = hand.take()
     leases.give_back(
         site.farm, given.task.id, given.lease.generation, Outcome.RELEASED, "the worker does not know of it"
@@ -146,7 +146,7 @@ def test_a_worker_that_runs_no_programs_is_not_known_here(site: Site) -> None:
 
 
 def test_a_worker_that_runs_programs_no_more_still_has_its_jobs(site: Site, hand: HandWorker) -> None:
-    job = site.start(hand.uuid)
+    job = site.queued(hand.uuid)
     workers.sign_on(site.farm, hand.worker, Description("by hand", task_types=("sleep",)))
     assert site.query(hand.uuid, job) == RUNNING
     assert site.error("/start", worker_id=hand.uuid, command="true") == NO_WORKER
@@ -175,7 +175,7 @@ def jobs_of(site: Site) -> list[Any]:
 
 
 def test_a_job_that_nobody_has_begun_is_killed_at_once(site: Site, hand: HandWorker) -> None:
-    job = site.start(hand.uuid)
+    job = site.queued(hand.uuid)
     for _ in range(2):
         site.stop(hand.uuid, job)
         assert site.query(hand.uuid, job) == KILLED
@@ -208,14 +208,14 @@ def test_a_program_that_ends_well_before_it_is_killed_has_ended_well(site: Site,
 
 
 def test_a_job_is_known_to_its_own_worker_only(site: Site, hand: HandWorker) -> None:
-    job, other = site.start(hand.uuid), HandWorker(site)
+    job, other = site.queued(hand.uuid), HandWorker(site)
     for call in ("/stop", "/query"):
         assert site.error(call, worker_id=other.uuid, job_id=job) == NO_JOB
     assert site.query(hand.uuid, job) == RUNNING
 
 
 def test_ids_of_other_kinds_name_nothing_here(site: Site, hand: HandWorker) -> None:
-    job = site.start(hand.uuid)
+    job = site.queued(hand.uuid)
     number = id_of(job)
     step = {"tasks": [{"name": "a", "task_type": "exec", "commands": [{"name": "exec", "settings": {"cmd": "true"}}]}]}
     other = jobs.submit(site.farm, Submission("another type", "commands", step))
@@ -244,6 +244,6 @@ def test_a_command_from_elsewhere_can_be_queried_and_stopped_here(site: Site, ha
 
 
 def test_a_command_with_large_settings_is_found_too(site: Site, hand: HandWorker) -> None:
-    job = site.start(hand.uuid, "true", "é" * 49_990)
+    job = site.queued(hand.uuid, "true", "é" * 49_990)
     assert jobs.get(site.farm, id_of(job)).settings is None
     assert site.query(hand.uuid, job) == RUNNING
