@@ -153,6 +153,12 @@ def test_the_next_interval_is_short_while_there_is_work(site: Site, worker: Nati
     assert worker.contract(slots=1)["poll_seconds"] <= 0.6
 
 
+def test_a_worker_that_holds_tasks_asks_each_second_so_that_a_stop_reaches_it(site: Site, worker: Native) -> None:
+    submit(site)
+    held = [lease(worker.take())]
+    assert all(0.8 <= worker.contract(held=held)["poll_seconds"] <= 1.2 for _ in range(20))
+
+
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
