@@ -30,7 +30,7 @@ from millrace.farm import Farm
 def submit(
     invocation: Invocation, /, type: str, pairs: tuple[str, ...], file: TextIO | None, wait: bool, **parts: Any
 ) -> int:
-    """Submit a job of a TYPE (transcode, commands, function) and print its id.
+    """Submit a job of a TYPE (transcode, commands, function, command) and print its id.
 
     A VALUE is JSON where it reads as JSON (12, true, [1, 2], {"a": 1}), else text. @FILE uploads the file and stands
     for its blob; a text that begins with @ is written as JSON: --set 'handle="@me"'.
