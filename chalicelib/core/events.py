@@ -15,8 +15,7 @@ from .lifecycle import ENDED_TASKS, JobStatus
 from .model import JobId, Task, TaskId
 from .ports import Set
 from .records.keys import WINDOW
-from .settle import settle, task_ended
-from .windows import marks_of
+from .settle import mark, task_ended
 
 
 def tasks_changed(farm: Farm, task_ids: Iterable[TaskId]) -> None:
@@ -35,10 +34,7 @@ def _mark(farm: Farm, job_id: JobId, step: int, number: int, changed: list[Task]
     for task in changed:
         if task.status in ENDED_TASKS and task.children:
             task_ended(farm, task)  # it may have died before it looked after its children
-    marks = frozenset[int]().union(*(marks_of(task) for task in changed))
-    window = farm.jobs.mark(job_id, step, number, marks)
-    if window is not None and window.full and farm.jobs.shut(window):
-        settle(farm, job_id)
+    mark(farm, job_id, step, number, changed)
 
 
 def _roll_up(farm: Farm, job_id: JobId, changed: list[Task]) -> None:

@@ -24,22 +24,20 @@ ROUNDS = 1000
 
 
 def task_ended(farm: Farm, task: Task) -> None:
-    """A task has just ended: mark it, look after its children, and settle the job if a window is full."""
+    """A task has just ended: mark it, look after its children, and settle the job if that may have changed it."""
     if task.children:
         dependents.resolve(farm, task)
-    window = farm.jobs.mark(task.job, task.step, task.index // WINDOW, marks_of(task))
-    stopped = task.status is TaskStatus.FAILED and _stops(farm, task)
+    mark(farm, task.job, task.step, task.index // WINDOW, [task])
+
+
+def mark(farm: Farm, job_id: JobId, step: int, number: int, tasks: Sequence[Task]) -> None:
+    """Give a window the marks of these of its tasks. If that fills it, or one has failed for good, the job may have
+    ended: settle it."""
+    marks = frozenset[int]().union(*(marks_of(task) for task in tasks))
+    window = farm.jobs.mark(job_id, step, number, marks)
     shut = window is not None and window.full and farm.jobs.shut(window)
-    if stopped or shut:
-        settle(farm, task.job)
-
-
-def _stops(farm: Farm, task: Task) -> bool:
-    """With `on_failure` = stop, one task that failed for good ends the job."""
-    job = farm.jobs.get(task.job)
-    if job is None or job.on_failure != "stop" or job.status in ENDED_JOBS:
-        return False
-    return end_early(farm, job, "fail", f"task {task.name!r} failed: {task.error or 'no reason given'}") is not None
+    if shut or any(task.status is TaskStatus.FAILED for task in tasks):
+        settle(farm, job_id)
 
 
 def end_early(farm: Farm, job: Job, event: str, reason: str | None) -> Job | None:
@@ -90,6 +88,9 @@ def _advance(farm: Farm, job: Job, steps: Sequence[Step]) -> bool:
     if job.epoch != job.aligned_epoch:
         aligning.align(farm, job, steps)
         return True
+    if job.on_failure == "stop" and job.status not in ENDED_JOBS and (failure := _first_failure(farm, job, steps)):
+        end_early(farm, job, "fail", failure)
+        return True
     try:
         if any(_advance_step(farm, job, steps, step) for step in steps):
             return True
@@ -99,6 +100,18 @@ def _advance(farm: Farm, job: Job, steps: Sequence[Step]) -> bool:
     if not steps or all(step.status in (StepStatus.DONE, StepStatus.SKIPPED) for step in steps):
         ending.end(farm, job, steps)
     return False
+
+
+def _first_failure(farm: Farm, job: Job, steps: Sequence[Step]) -> str | None:
+    """What failed for good, as far as the marks tell; None if nothing did."""
+    for step in steps:
+        if step.failed:
+            return f"{step.failed} of {step.count} tasks of step {step.name!r} failed"
+        for window in farm.jobs.open_windows(job.id, step.number) if step.status is StepStatus.OPEN else ():
+            if TaskStatus.FAILED in (states := window.states()):
+                task = farm.tasks.get(step.base + window.number * WINDOW + states.index(TaskStatus.FAILED))
+                return f"task {task.name!r} failed: {task.error or 'no reason given'}" if task else "a task failed"
+    return None
 
 
 def _compile(farm: Farm, job: Job, steps: Sequence[Step]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.core import jobs, leases, sweeping
+from chalicelib.core import events, jobs, leases, sweeping
 from chalicelib.core.errors import BadInput, Conflict, NotFound
 from chalicelib.core.lifecycle import Outcome
 from chalicelib.core.model import Attempt
@@ -204,6 +204,23 @@ def test_large_settings_are_kept_as_an_object(bench: Bench) -> None:
     assert job.settings is None and job.settings_key
     assert bench.farm.objects.head(job.settings_key)
     assert bench.work_off(bench.worker()) == 1
+
+
+@pytest.mark.parametrize("who", ["feed", "sweep"])
+def test_on_failure_stop_is_not_forgotten_by_a_crash(bench: Bench, who: str) -> None:
+    """The process died right after it wrote that the task failed for good."""
+    job = bench.submit({"count": 5}, max_retries=0, on_failure="stop")
+    assignment = bench.take(bench.worker())
+    now = bench.clock.now()
+    attempt = Attempt(1, 1, assignment.lease.worker, Outcome.FAILED, 1, "it broke", now, now)
+    bench.farm.tasks.update(task_writes.ended(assignment.task, "fail", attempt))
+    if who == "feed":
+        events.tasks_changed(bench.farm, [assignment.task.id])
+    else:
+        sweeping.sweep(bench.farm, thorough=True)
+    ended = bench.job(job)
+    assert (ended.status, ended.error) == ("failed", "task '0/0' failed: it broke")
+    assert bench.counts(job) == {"failed": 1, "canceled": 4}
 
 
 def test_a_sweep_finishes_what_a_crash_left(bench: Bench) -> None:

@@ -262,7 +262,9 @@ class FarmMachine(RuleBasedStateMachine):
         return held[which % len(held)] if held else None
 
     def drop(self, task_id: TaskId, belief: Belief) -> None:
-        self.beliefs[task_id] = [b for b in self.beliefs.get(task_id, ()) if b is not belief]
+        """All that this worker believes about this attempt: two answers to it may each have told it something."""
+        same = (belief.worker, belief.generation)
+        self.beliefs[task_id] = [b for b in self.beliefs.get(task_id, ()) if (b.worker, b.generation) != same]
 
     @precondition(lambda self: any(self.beliefs.values()))
     @rule(which=st.integers(0, 30))
