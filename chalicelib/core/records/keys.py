@@ -30,6 +30,7 @@ All indexes are sparse: an item is in one only while it has its two fields. Inde
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -173,6 +174,7 @@ def lane_class(requirement: Requirement) -> str:
     return json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
 
 
+@functools.lru_cache(maxsize=4096)  # every claim asks for all lanes of its worker
 def ready_pk(requirement: Requirement, shard: int = 0) -> str:
     digest = hashlib.blake2b(lane_class(requirement).encode(), digest_size=9).hexdigest()
     return f"READY#{digest}#{shard}"
@@ -181,11 +183,6 @@ def ready_pk(requirement: Requirement, shard: int = 0) -> str:
 def ready_sk(priority: int, own_priority: int, task_id: TaskId) -> str:
     """Best first: the job's priority, then the task's own, then age."""
     return f"{100 - priority:03d}.{100 - own_priority:03d}|{digits(task_id)}"
-
-
-def ready_priority(sk: str) -> int:
-    """The job priority in a ready key."""
-    return 100 - int(sk[:3])
 
 
 def due_pk(shard: int) -> str:

@@ -83,9 +83,6 @@ class TaskRecords:
     def update(self, update: Update) -> Task:
         return task_items.task_from(self._table.update(update))
 
-    def write_each(self, updates: Sequence[Update]) -> list[ConditionFailed | None]:
-        return self._table.write_many([[update] for update in updates])
-
     def take(self, lanes: Sequence[Requirement], pick: Pick) -> tuple[Task | None, bool]:
         """Claim the best task of these lanes; the flag says that others were faster, so ask again."""
         taken = self._table.take("ready", [keys.ready_pk(lane) for lane in lanes], pick)
