@@ -10,6 +10,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..core.lifecycle import JobStatus, Outcome, StepStatus, TaskStatus, WorkerStatus
+from ..core.reasons import Code
 from .wanted import LEFT_OUT, Sha256
 
 Id = Annotated[str, Field(pattern="^[0-9]{1,16}$", examples=["58236182171648"])]
@@ -120,6 +121,19 @@ class Worker(Answer):
     slots: int
     tasks: Annotated[list[Id], Field(description="What it holds now.")]
     last_contact_at: Time
+
+
+class Reason(Answer):
+    """`code` is for programs and does not change; `text` is for people."""
+
+    code: Code
+    text: str
+
+
+class Why(Answer):
+    """What stands in the way, the nearest first; never empty."""
+
+    reasons: list[Reason]
 
 
 class Upload(Answer):

@@ -12,7 +12,7 @@ from ..edge import auth
 from ..edge.http import Reply, Request, View, mount
 from ..edge.json_text import compact_json
 from ..edge.refusals import API
-from . import blobs, farm, jobs, sleep_schedules, tasks, tokens, variables, workers
+from . import blobs, farm, jobs, sleep_schedules, tasks, tokens, variables, why, workers
 from .openapi import document
 from .operations import Operation
 from .problems import on_error
@@ -35,6 +35,7 @@ OPERATIONS = (
     *jobs.OPERATIONS,
     *tasks.OPERATIONS,
     *workers.OPERATIONS,
+    *why.OPERATIONS,
     *sleep_schedules.OPERATIONS,
     *variables.OPERATIONS,
     *tokens.OPERATIONS,

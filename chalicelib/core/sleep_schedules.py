@@ -3,7 +3,7 @@ so a schedule needs no timer: whoever does not call cannot be told either."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from .lifecycle import WorkerStatus
 from .model import SleepSchedule, Worker
@@ -24,6 +24,17 @@ def wanted(schedule: SleepSchedule, at: datetime) -> WorkerStatus | None:
         return None
     inside = start <= minute and (minute < end or start > end)
     return WorkerStatus.ASLEEP if inside else WorkerStatus.AWAKE
+
+
+def wakes_at(schedule: SleepSchedule, at: datetime) -> datetime | None:
+    """When the schedule next wishes the worker awake, if it wishes it asleep now. None: it does not, or never will."""
+    if wanted(schedule, at) is not WorkerStatus.ASLEEP:
+        return None
+    midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    # A wish changes at midnight and at both ends of the hours, and repeats after a week.
+    turns = sorted({0, schedule.start_minute or 0, (schedule.end_minute or 0) % DAY_MINUTES})
+    moments = (midnight + timedelta(days=day, minutes=minute) for day in range(9) for minute in turns)
+    return next((moment for moment in moments if moment > at and wanted(schedule, moment) is WorkerStatus.AWAKE), None)
 
 
 def request(worker: Worker, now: int) -> WorkerStatus | None:

@@ -105,6 +105,19 @@ def test_workers_are_listed_by_name(millrace: Shell, quiet: Ensemble) -> None:
     assert {"one", "two"} <= {worker["name"] for worker in millrace.answer("workers")}
 
 
+def test_why_says_what_a_job_waits_for_and_what_a_worker_misses(millrace: Shell, tmp_path: Path) -> None:
+    job = millrace.run(
+        "submit", "commands", "--file", job_file(tmp_path, "true"), "--tag", "+gpu", "--name", "wants a gpu"
+    ).stdout.strip()
+    until(lambda: len(millrace.answer("workers")) >= 2, "both workers", 20)
+    assert "without a tag that it requires" in millrace.run("why", job).stdout
+    worker = millrace.answer("workers")[0]["id"]
+    assert {"lacks-tag"} == {reason["code"] for reason in millrace.answer("why", worker)}
+    assert "the job is canceled" in [millrace.run("cancel", job), millrace.run("why", job)][1].stdout
+    nothing = millrace.run("why", "12345")
+    assert nothing.returncode == FAILED and "no job, task or worker 12345" in nothing.stderr
+
+
 def test_a_closed_farm_takes_nobody_without_a_token(found: Callable[..., Ensemble], tmp_path: Path) -> None:
     ensemble = found("--auth", "token")
     until(lambda: "admin token" in ensemble.server.output, "the token", 10)

@@ -21,11 +21,13 @@ from millrace.sdk.values import (
     FarmInfo,
     Job,
     LogPiece,
+    Reason,
     Task,
     Token,
     WorkerInfo,
     read_info,
     read_job,
+    read_reasons,
     read_task,
     read_token,
     read_worker,
@@ -170,6 +172,11 @@ class Farm:
                 return
             else:
                 time.sleep(poll_seconds)
+
+    def why(self, thing: Job | Task | WorkerInfo) -> list[Reason]:
+        """Why a job or task waits, or a worker is idle; the nearest reason first."""
+        noun = {Job: "jobs", Task: "tasks", WorkerInfo: "workers"}[type(thing)]
+        return read_reasons(self._get(f"/{noun}/{_id(thing)}/why"))
 
     # ---- workers and blobs ----
 

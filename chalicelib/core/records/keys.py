@@ -18,7 +18,7 @@
 | latest image               | dialects                  | base        | FARM                     | LATEST_IMAGE                 |
 | ids that others chose      | dialects                  | base        | ALIAS#dialect#noun       | their id                     |
 | notes of a room            | dialects                  | base        | NOTE#room#name           | -                            |
-| first runnable task        | claim                     | `ready`     | READY#class hash#shard   | priority|id: best first      |
+| first runnable tasks       | claim, why                | `ready`     | READY#class hash#shard   | priority|id: best first      |
 | leases that ran out        | sweep                     | `due`       | DUE#shard                | time: oldest first           |
 | tasks a worker holds       | sign-on, renew, api       | `held`      | HELD#worker              | task id                      |
 | jobs, workers, blobs       | lists                     | `listing`   | LIST#noun                | id                           |

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..model import Requirement, Task, TaskId, WorkerId
-from ..ports import Absent, Check, ConditionFailed, Delete, Operation, Pick, Put, Table, Update
+from ..ports import Absent, Check, ConditionFailed, Delete, Item, Operation, Pick, Put, Table, Update
 from . import keys, task_items
 from .paging import pages
 
@@ -87,6 +87,16 @@ class TaskRecords:
         """Claim the best task of these lanes; the flag says that others were faster, so ask again."""
         taken = self._table.take("ready", [keys.ready_pk(lane) for lane in lanes], pick)
         return (None if taken.item is None else task_items.task_from(taken.item)), taken.contended
+
+    def head(self, lane: Requirement, limit: int) -> Sequence[Item]:
+        """The best entries of a lane, as far as the index has heard."""
+        return self._table.query(keys.ready_pk(lane), index="ready", limit=limit).items
+
+    def num_ahead(self, task: Task, most: int) -> int:
+        """How many stand before this queued task in its lane; counted up to `most`."""
+        last = keys.ready_sk(task.priority, task.own_priority, task.id)
+        entries = self._table.query(keys.ready_pk(task.requirement), index="ready", last=last, limit=most + 1).items
+        return min(most, len([entry for entry in entries if entry["id"] != task.id]))
 
     def held_by(self, worker_id: WorkerId) -> list[Held]:
         found = pages(self._table, keys.held_pk(worker_id), index="held")

@@ -16,7 +16,7 @@ from millrace.cli.reading import download, logs
 from millrace.cli.serving import serve
 from millrace.cli.steering import cancel, delete, pause, resume, retry
 from millrace.cli.submitting import submit
-from millrace.cli.watching import jobs, show, wait
+from millrace.cli.watching import jobs, show, wait, why
 from millrace.demo.command import demo
 from millrace.sdk.errors import BadRequest, FarmError, NotAllowed, NotEnded, Unreachable
 
@@ -36,7 +36,7 @@ def millrace() -> None:
     """A compute farm: submit jobs, watch them, run workers, serve a farm on this machine."""
 
 
-for _command in (demo, serve, worker, submit, jobs, show, wait, logs, download):
+for _command in (demo, serve, worker, submit, jobs, show, why, wait, logs, download):
     millrace.add_command(_command)
 for _command in (cancel, pause, resume, retry, delete, workers, token, tokens, revoke):
     millrace.add_command(_command)

@@ -1,4 +1,4 @@
-"""`millrace jobs`, `show`, `wait`: what the farm is doing."""
+"""`millrace jobs`, `show`, `why`, `wait`: what the farm is doing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from millrace.cli.options import Invocation, command, pass_invocation
 from millrace.cli.rendering import JobProgress, job_lines, table, task_lines, when
 from millrace.farm import Farm
 from millrace.sdk.errors import NotFound
-from millrace.sdk.values import Job, Task
+from millrace.sdk.values import Job, Task, WorkerInfo
 
 JOB_WORDS = ("compiling", "queued", "active", "paused", "completed", "failed", "canceled")
 
@@ -62,6 +62,19 @@ def last_word(task: Task) -> str:
     return task.activity or (errors[-1].splitlines()[0] if errors and task.status != "completed" else "")
 
 
+@command("why")
+@click.argument("id")
+@pass_invocation
+def why(invocation: Invocation, id: str) -> None:
+    """Say why a job or task waits, or why a worker is idle; the nearest reason first."""
+    farm = invocation.farm()
+    reasons = farm.why(job_task_or_worker(farm, id))
+    if invocation.as_json:
+        return invocation.answer_list(reasons)
+    for reason in reasons:
+        click.echo(reason.text)
+
+
 @command("wait")
 @click.argument("jobs", nargs=-1, required=True, metavar="JOB...")
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up then, with exit code 4.")
@@ -97,3 +110,14 @@ def job_or_task(farm: Farm, id: str) -> Job | Task:
         return farm.task(id)
     except NotFound:
         raise NotFound({"status": 404, "detail": f"there is no job and no task {id}"}) from None
+
+
+def job_task_or_worker(farm: Farm, id: str) -> Job | Task | WorkerInfo:
+    try:
+        return job_or_task(farm, id)
+    except NotFound:
+        pass
+    try:
+        return farm.worker(id)
+    except NotFound:
+        raise NotFound({"status": 404, "detail": f"there is no job, task or worker {id}"}) from None

@@ -115,6 +115,14 @@ class WorkerInfo:
 
 
 @dataclass(frozen=True)
+class Reason:
+    """Why something waits or is idle. `code` is the farm's stable name for it, `text` is for people."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
 class LogPiece:
     """A part of an attempt's log; the next one starts at `next_offset` (bytes)."""
 
@@ -133,7 +141,7 @@ class Token:
     text: str | None = None
 
 
-Value = FarmInfo | Job | Task | WorkerInfo | Output | Attempt | Token
+Value = FarmInfo | Job | Task | WorkerInfo | Output | Attempt | Token | Reason
 
 
 # ---- from JSON: a missing or misshapen field means that no farm of our version is speaking --------------------------
@@ -218,6 +226,11 @@ def read_worker(data: Json) -> WorkerInfo:
             tasks=tuple(map(str, data.get("tasks") or ())),
             last_contact_at=_time(data.get("last_contact_at")),
         )
+
+
+def read_reasons(data: Json) -> list[Reason]:
+    with _Reading("list of reasons"):
+        return [Reason(str(one["code"]), str(one["text"])) for one in data["reasons"]]
 
 
 def _time(text: str | None) -> datetime | None:
