@@ -24,12 +24,12 @@ ids = st.integers(1, LARGEST)
 def test_an_id_comes_back_from_its_uuid(number: int) -> None:
     text = uuid_of(number)
     assert id_of(text) == id_of(text.upper()) == number
-    assert (uuid.UUID(text).version, uuid.UUID(text).variant) == (8, uuid.RFC_4122)
+    assert (uuid.UUID(text).version, uuid.UUID(text).variant) == (4, uuid.RFC_4122)
     assert str(uuid.UUID(text)) == text
 
 
 def test_the_rendering_is_that_of_the_native_protocol() -> None:
-    assert uuid_of(0x4E2FF913) == "00000000-0000-8000-8000-00004e2ff913"
+    assert uuid_of(0x4E2FF913) == "00000000-0000-4000-8000-00004e2ff913"
 
 
 @given(number=ids, bit=st.integers(53, 127))
@@ -44,11 +44,11 @@ def test_a_uuid_that_differs_anywhere_else_is_nobodys(number: int, bit: int) -> 
     [
         "",
         "12345",
-        "00000000-0000-8000-8000-000000000000",
-        "{00000000-0000-8000-8000-00004e2ff913}",
-        "00000000000080008000-00004e2ff913",
-        "00000000-0000-8000-8000-00004e2ff913\n",
-        "٠0000000-0000-8000-8000-00004e2ff913",
+        "00000000-0000-4000-8000-000000000000",
+        "{00000000-0000-4000-8000-00004e2ff913}",
+        "00000000000040008000-00004e2ff913",
+        "00000000-0000-4000-8000-00004e2ff913\n",
+        "٠0000000-0000-4000-8000-00004e2ff913",
         str(uuid.UUID(int=5)),
         None,
         7,
