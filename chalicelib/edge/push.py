@@ -2,8 +2,9 @@
 
 A room that pushes (transcode, flamenco1) calls `current.pusher().send(...)`. A call leaves only for the networks that
 the operator allowed, and never for link-local, metadata, multicast or disguised addresses, whatever was allowed. The
-host is resolved once, and the connection goes to exactly the address that was checked: a name that changes its mind
-between check and connection gains nothing. No redirect is followed, no proxy asked, no credential sent. One deadline
+host is resolved once, and the connection goes to an address that was checked and to no other: a name that changes its
+mind between check and connection gains nothing, and of a name with several addresses those that may not be called are
+left out. No redirect is followed, no proxy asked, no credential sent. One deadline
 covers resolving, connecting, sending and reading, so that a peer that drips bytes holds nobody up.
 
 Nothing is kept between calls. A process that dies in the middle has perhaps sent the request, so what is pushed must
@@ -80,8 +81,8 @@ class Pusher:
             raise ValueError(f"a push sends none of {', '.join(sorted(OURS_ALONE))}")
         deadline = time.monotonic() + min(timeout_seconds, LONGEST_SECONDS)
         parts, host, port = _target(url)
-        address = self._checked_address(host, port, deadline)
-        connection = CheckedConnection(host, port, address, deadline, encrypted=parts.scheme == "https")
+        addresses = self._checked_addresses(host, port, deadline)
+        connection = CheckedConnection(host, port, addresses, deadline, encrypted=parts.scheme == "https")
         try:
             connection.request(method, _path_of(parts), body, dict(headers))
             return _answer(connection.getresponse())
@@ -90,18 +91,21 @@ class Pusher:
         finally:
             connection.close()
 
-    def _checked_address(self, host: str, port: int, deadline: float) -> Address:
-        """The first of the host's addresses that may be called."""
+    def _checked_addresses(self, host: str, port: int, deadline: float) -> Sequence[Address]:
+        """Those of the host's addresses that may be called, in the resolver's order; at least one."""
         if not self._allowed:
             raise PushRefused("this farm calls no address; its operator may allow networks (MILLRACE_PUSH_NETWORKS)")
+        checked: list[Address] = []
         reason = f"{host} has no address"
         for text in _in_time(self._resolver, host, port, deadline):
             address = address_of(text)
             problem = f"{text} is no address" if address is None else problem_with(address, self._allowed)
             if address is not None and problem is None:
-                return address
+                checked.append(address)
             reason = problem or reason
-        raise PushRefused(reason)
+        if not checked:
+            raise PushRefused(reason)
+        return checked
 
 
 def _target(url: str) -> tuple[SplitResult, str, int]:

@@ -1,4 +1,4 @@
-"""HTTP to exactly one address that was checked before, with one deadline for all of it. For `push.py`."""
+"""HTTP to addresses that were checked before and to no other, with one deadline for all of it. For `push.py`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from .networks import Address
@@ -19,19 +19,19 @@ HTTPS_PORT = 443
 
 
 class CheckedConnection(http.client.HTTPConnection):
-    """Speaks to the checked address, and to the host's name only in the Host header and in TLS."""
+    """Speaks to the first of the checked addresses that takes the connection, and to the host's name only in the Host
+    header and in TLS. `addresses`: at least one."""
 
-    def __init__(self, host: str, port: int, address: Address, deadline: float, *, encrypted: bool) -> None:
+    def __init__(self, host: str, port: int, addresses: Sequence[Address], deadline: float, *, encrypted: bool) -> None:
         super().__init__(host, port)
-        self._address = address
+        self._addresses = addresses
         self._deadline = deadline
         self._encrypted = encrypted
         if encrypted:
             self.default_port = HTTPS_PORT  # it is left out of the Host header
 
     def connect(self) -> None:
-        left = self._left()
-        plain = socket.create_connection((str(self._address), self.port), timeout=left)
+        plain = self._connected()
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             plain.settimeout(self._left())
@@ -39,6 +39,17 @@ class CheckedConnection(http.client.HTTPConnection):
         except BaseException:
             plain.close()
             raise
+
+    def _connected(self) -> socket.socket:
+        """A name may have an address of each family while its worker listens on one of them, so each gets its share of
+        the time."""
+        refused: OSError | None = None
+        for tries, address in zip(range(len(self._addresses), 0, -1), self._addresses, strict=True):
+            try:
+                return socket.create_connection((str(address), self.port), timeout=self._left() / tries)
+            except OSError as error:
+                refused = error
+        raise refused or OSError("there is no address to connect to")
 
     def _wrapped(self, plain: socket.socket) -> _DeadlineSocket:
         if not self._encrypted:

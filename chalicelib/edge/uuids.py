@@ -1,6 +1,7 @@
 """Ids as UUIDs, for protocols that want one: version 4, the id in the low 53 bits, all other bits fixed.
 
-Version 4 is what the scheduler's original makes, and its clients may check. Pure and reversible. What was not rendered here is refused, or a foreign UUID would be taken for an id of ours.
+Version 4 is what the scheduler's original makes, and its clients may check. Pure and reversible. What was not rendered
+here is refused, or a foreign UUID would be taken for an id of ours.
 """
 
 from __future__ import annotations

@@ -92,10 +92,33 @@ def test_of_several_addresses_only_an_allowed_one_is_called() -> None:
         assert both.send(f"http://w7.example:{worker.port}/", "POST", {}).status == 200
 
 
+def test_of_several_allowed_addresses_the_first_that_takes_the_connection_is_spoken_to() -> None:
+    with peer(OK) as worker:
+        asked: list[str] = []
+
+        def dual(host: str, port: int) -> list[str]:
+            """The worker listens on the last one only."""
+            asked.append(host)
+            return ["::1", "127.0.0.2", "169.254.169.254", "127.0.0.1"]
+
+        assert Pusher(LOOPBACK, resolver=dual).send(f"http://w7.example:{worker.port}/", "POST", {}).status == 200
+    assert asked == ["w7.example"] and len(worker.requests) == 1
+
+
+def test_a_name_with_forbidden_addresses_only_is_refused_as_the_last_of_them() -> None:
+    pusher = Pusher(LOOPBACK, resolver=lambda host, port: ["10.0.0.1", "::ffff:127.0.0.1", "169.254.169.254"])
+    with pytest.raises(PushRefused, match=r"169\.254\.169\.254 is an address that is never called"):
+        pusher.send("http://w7.example/", "POST", {})
+    with pytest.raises(PushRefused, match="w7.example has no address"):
+        Pusher(LOOPBACK, resolver=lambda host, port: []).send("http://w7.example/", "POST", {})
+
+
 @pytest.mark.parametrize(
     "address",
     [
         "169.254.169.254",
+        "169.254.170.2",
+        "192.0.0.192",
         "169.254.1.1",
         "100.100.100.200",
         "168.63.129.16",
@@ -106,7 +129,13 @@ def test_of_several_addresses_only_an_allowed_one_is_called() -> None:
         "ff02::1",
         "fe80::1",
         "fd00:ec2::254",
+        "fd20:ce::254",
+        "febf::1",
         "::ffff:127.0.0.1",
+        "::ffff:7f00:1",
+        "::ffff:0:127.0.0.1",
+        "2001::1",
+        "64:ff9b:1::7f00:1",
         "::ffff:169.254.169.254",
         "::127.0.0.1",
         "64:ff9b::a9fe:a9fe",
@@ -121,10 +150,28 @@ def test_some_addresses_are_never_called_however_wide_the_allowed_networks_are(a
             pusher.send(f"http://{named}:20001/", "POST", {})
 
 
-@pytest.mark.parametrize("spelled", ["2852039166", "0xa9fea9fe", "0251.0376.0251.0376"])
+METADATA = ["2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "025177524776", "169.16689662", "0XA9.254.0251.254"]
+
+
+@pytest.mark.parametrize("spelled", METADATA)
 def test_an_address_in_other_digits_is_the_address_that_it_is(spelled: str) -> None:
     with pytest.raises(PushRefused, match=r"169\.254\.169\.254"):
         Pusher(EVERYWHERE).send(f"http://{spelled}/latest/meta-data", "GET", {})
+
+
+@pytest.mark.parametrize("spelled", ["127.1", "2130706433", "0x7f000001", "0177.0.0.1", "localhost", "[::1]", "[0::1]"])
+def test_loopback_however_it_is_spelled_is_called_only_where_it_is_allowed(spelled: str) -> None:
+    with peer(OK) as worker:
+        url = f"http://{spelled}:{worker.port}/"
+        with pytest.raises(PushRefused, match="outside the networks"):
+            Pusher([ipaddress.ip_network("10.0.0.0/8")]).send(url, "POST", {})
+    assert worker.requests == []
+
+
+@pytest.mark.parametrize("host", ["①②⑦.⓪.⓪.①", "127。0。0。1", "169.254.169.254%00.example"])
+def test_a_host_in_letters_that_some_resolvers_take_for_digits_is_no_host(host: str) -> None:
+    with pytest.raises(PushRefused, match="is not a URL"):
+        Pusher(EVERYWHERE, resolver=lambda host, port: ["127.0.0.1"]).send(f"http://{host}/", "POST", {})
 
 
 def test_an_address_outside_the_networks_is_refused_with_the_way_to_allow_it() -> None:

@@ -18,6 +18,7 @@ class ScriptedWorker:
         self.answer_with: dict[str, Any] | None = None
         """Instead of a sensible answer, to every call."""
         self.status = 200
+        self.location: str | None = None
         self.silent = threading.Event()
         """While it is set, calls are taken and not answered."""
         self._spoken = threading.Event()
@@ -69,6 +70,8 @@ def _handler(worker: ScriptedWorker) -> type[BaseHTTPRequestHandler]:
             self.send_response(worker.status)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.send_header("Content-Length", str(len(answer)))
+            if worker.location is not None:
+                self.send_header("Location", worker.location)
             self.end_headers()
             self.wfile.write(answer)
 

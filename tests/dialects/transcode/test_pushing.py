@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -326,6 +327,31 @@ def test_an_address_outside_of_the_networks_is_never_called(site: Site, free_por
     site.beat(answer["worker_id"])
     site.round()
     assert len(site.task(job).attempts) == 1, "nor is it offered anything more"
+
+
+@pytest.mark.parametrize("ip", ["169.254.169.254", "2852039166", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "0", "fe80::1"])
+def test_a_worker_at_a_forbidden_address_is_never_called_whatever_the_operator_allowed(
+    farm: Farm, settings: Settings, site: Site, worker: ScriptedWorker, ip: str
+) -> None:
+    current.serve(farm, replace(settings, push_networks=(ip_network("0.0.0.0/0"), ip_network("::/0"))))
+    site.call("register", worker_id=ip, worker_port=worker.port, state=0)
+    job = site.add()
+    site.round()
+    [attempt] = site.task(job).attempts
+    assert attempt.error is not None and "never called" in attempt.error
+    assert worker.calls == []
+
+
+def test_a_worker_that_sends_its_master_elsewhere_is_not_followed(
+    site: Site, worker: ScriptedWorker, another_worker: ScriptedWorker
+) -> None:
+    worker.status = 307
+    worker.location = f"http://{another_worker.address}/worker/add_task"
+    site.register(worker)
+    job = site.add()
+    site.round()
+    assert worker.paths() == ["/worker/add_task"] and another_worker.calls == []
+    assert site.task(job).status is TaskStatus.QUEUED
 
 
 def test_the_bodies_sent_are_the_recorded_ones(site: Site, worker: ScriptedWorker) -> None:
