@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -42,6 +42,8 @@ class Request:
     spool: Spool | None
     peer: str
     """The address of the connection (or what our own front door vouches for), never a header of the client's."""
+    repeated: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """All values of each name of the query."""
 
     @property
     def base_url(self) -> str:
@@ -138,15 +140,17 @@ def accept_of(raw: Any) -> str:
 def _request(raw: Any) -> Request:
     context = raw.context
     spool = context.get("spool")
-    multi = raw.query_params or {}
+    query = raw.query_params
+    repeated = {name: query.getlist(name) for name in query} if query else {}
     return Request(
         method=raw.method,
         path=context.get("path") or raw.path,
         headers={**{name.lower(): value for name, value in raw.headers.items()}, "accept": accept_of(raw)},
-        query={name: multi[name] for name in multi},
+        query={name: values[-1] for name, values in repeated.items()},
         body=raw.raw_body or b"",
         spool=Spool(**spool) if spool else None,
         peer=context.get("identity", {}).get("sourceIp", ""),
+        repeated=repeated,
     )
 
 

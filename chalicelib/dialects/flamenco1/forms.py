@@ -48,7 +48,7 @@ class Upload:
 class Form:
     fields: Mapping[str, Any]
     """Of repeated names the last. Text, but for JSON bodies."""
-    lists: Mapping[str, list[str]] = field(default_factory=dict)
+    lists: Mapping[str, list[Any]] = field(default_factory=dict)
     """All values of each name."""
     files: Mapping[str, Upload] = field(default_factory=dict)
 
@@ -76,7 +76,7 @@ def fields(request: Request) -> Mapping[str, Any]:
 
 def _with_query(request: Request, form: Form) -> Form:
     query = {name: value for name, value in request.query.items() if name != "token"}
-    lists = {name: [value] for name, value in query.items()} | dict(form.lists)
+    lists = {name: list(request.repeated[name]) for name in query} | dict(form.lists)
     return Form({**query, **form.fields}, lists, form.files)
 
 
