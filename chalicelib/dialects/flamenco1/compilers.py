@@ -2,7 +2,8 @@
 
 Those who are pushed to get paths of their own system (the settings name one per system), those who pull get
 `==command==`, `==jobpath==` and `==outputpath==`, which they fill in themselves. A type that both generations know is
-told apart by its settings. Blender's own paths are the farm's settings of this room.
+told apart by its settings. Blender's own paths are the farm's settings of this room: `blender_path_linux`, and
+`blender_path_linux_NAME` for tasks that name another program in `command_name`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from .translate import System
 
 PATTERN = "#####"
 JOB, OUTPUT, COMMAND = "==jobpath==", "==outputpath==", "==command=="
+USUAL_COMMAND = "default"
 _FRAMES = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})?(,[0-9]{1,9}(-[0-9]{1,9})?)*")
+_WHOLE = re.compile(r"-?[0-9]{1,9}")
 _SYSTEM_PATHS = tuple(f"file_path_{system.value}" for system in System)
 
 
@@ -46,16 +49,21 @@ class Settings:
 
     def number(self, key: str) -> str:
         text = self.text(key)
-        if not (text.isascii() and text.lstrip("-").isdigit() and len(text) <= 9):
+        if not _WHOLE.fullmatch(text):
             raise BadInput(f"settings.{key}: must be a whole number, not {text[:40]!r}", field=f"settings.{key}")
         return text
 
     def path(self, stem: str) -> str:
         return self.text(f"{stem}_{self.system.value}")
 
-    @property
     def blender(self) -> str:
-        return self.farm.get(f"blender_path_{self.system.value}") or "blender"
+        """Where the task's `command_name` is. Raises BadInput where the farm's settings do not say."""
+        name = self.text("command_name") if "command_name" in self.task else USUAL_COMMAND
+        path = command_path(self.farm, name, self.system)
+        if path is None:
+            setting = _path_setting(name, self.system)
+            raise BadInput(f"settings.command_name: no {name[:40]!r} here; the setting {setting[:80]} would say where")
+        return path
 
     @property
     def render_settings(self) -> str:
@@ -67,6 +75,22 @@ class Settings:
         return folder + name if folder.endswith(("/", "\\")) else folder + mark + name
 
 
+def command_path(farm: Mapping[str, str], name: str, system: System) -> str | None:
+    """Where this room's settings have that program. The usual one need not be set."""
+    return farm.get(_path_setting(name, system)) or ("blender" if name == USUAL_COMMAND else None)
+
+
+def command_names(farm: Mapping[str, str]) -> list[str]:
+    """The usual one, and those that some system has a path for."""
+    stems = tuple(f"{_path_setting(USUAL_COMMAND, system)}_" for system in System)
+    found = {setting.removeprefix(stem) for setting in farm for stem in stems if setting.startswith(stem)}
+    return [USUAL_COMMAND, *sorted(found - {USUAL_COMMAND, ""})]
+
+
+def _path_setting(name: str, system: System) -> str:
+    return f"blender_path_{system.value}" + ("" if name == USUAL_COMMAND else f"_{name}")
+
+
 Compiler = Callable[[Settings], list[str]]
 
 
@@ -74,7 +98,9 @@ def compiled(kind: str, task: Mapping[str, Any], farm: Mapping[str, str], system
     """The argument list. Raises UnknownType, or BadInput that names the setting that is missing or wrong."""
     if kind not in COMPILERS:
         raise UnknownType(f"unknown type {kind[:60]!r}; this manager compiles {', '.join(sorted(COMPILERS))}")
-    return COMPILERS[kind](Settings(task, farm, system))
+    settings = Settings(task, farm, system)
+    settings.blender()  # a worker that pulls looks it up for every task, also one that prints, or dies
+    return COMPILERS[kind](settings)
 
 
 def is_for_pulling(kind: str, argv: list[str]) -> bool:
@@ -97,7 +123,7 @@ def print_string(settings: Settings) -> list[str]:
 
 
 def _blender(settings: Settings, output: str, *script: str) -> list[str]:
-    return [settings.blender, "--background", settings.path("file_path"), "--render-output", output, *script]
+    return [settings.blender(), "--background", settings.path("file_path"), "--render-output", output, *script]
 
 
 def _frames(settings: Settings) -> list[str]:

@@ -9,24 +9,25 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ...core.ids import LARGEST
 from ...core.model import Worker
+from .compilers import command_names, command_path
 from .fleet import ROOM, Member
 from .handing import Handed
 from .submitting import Known
 from .translate import JOB_TYPE_NAMES, TASK_WORDS, Shown, System, TaskWord
+from .wire import whole
 
 JOBFILES = [["jobfile", "jobfile.zip"], ["jobsupportfile", "jobsupportfile.zip"]]
 
 
 def worker_document(worker: Worker, member: Member | None, shown: Shown, current_task: int | None) -> dict[str, Any]:
-    """`log` is kept with the task, not here. A worker of another protocol has neither port nor address to show."""
+    """A worker that pulls shows no log, as in the original. One of another protocol has no port."""
     return {
         "id": worker.id,
         "hostname": member.hostname if member else worker.name,
         "status": shown.status.value,
         "activity": member.activity if member else None,
-        "log": member.log if member else None,
+        "log": _log(member),
         "time_cost": member.time_cost if member else None,
         "connection": _connection(shown),
         "system": member.system if member else worker.platform,
@@ -34,6 +35,12 @@ def worker_document(worker: Worker, member: Member | None, shown: Shown, current
         "ip_address": member.address if member else worker.address,
         "current_task": current_task,
     }
+
+
+def _log(member: Member | None) -> str | None:
+    if member is None:
+        return None
+    return "" if member.pulls else member.log
 
 
 def _connection(shown: Shown) -> str:
@@ -75,8 +82,10 @@ def task_document(known: Known) -> dict[str, Any]:
 
 
 def _number(value: Any) -> int:
-    text = str(value)
-    return min(int(text), LARGEST) if text.isascii() and text.isdigit() else 0
+    try:
+        return whole(value)
+    except ValueError:
+        return 0
 
 
 def compiled_document(handed: Handed) -> dict[str, Any]:
@@ -105,6 +114,10 @@ def pushed_form(handed: Handed) -> dict[str, str]:
 
 
 def job_type_document(settings: Mapping[str, str]) -> dict[str, Any]:
-    """Where a worker finds Blender, by its system; one that finds no such entry crashes."""
-    paths = {JOB_TYPE_NAMES[system]: settings.get(f"blender_path_{system.value}") or "blender" for system in System}
-    return {"commands": {"default": paths}}
+    """Where a worker finds what `command_name` names, by its system; one that finds no such entry crashes."""
+    return {"commands": {name: _paths(settings, name) for name in command_names(settings)}}
+
+
+def _paths(settings: Mapping[str, str], name: str) -> dict[str, str]:
+    found = {JOB_TYPE_NAMES[system]: command_path(settings, name, system) for system in System}
+    return {system: path for system, path in found.items() if path is not None}

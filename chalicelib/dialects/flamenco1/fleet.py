@@ -6,7 +6,7 @@ pull (who all say 5000) the host name as well. Reports count only from there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,8 @@ OURS = "flamenco1"
 """Command lines for systems that our own worker may not run on."""
 PULLED = "flamenco1-pull"
 """Command lines with placeholders, which only workers that pull fill in."""
+SHOWN_CHARACTERS = 1000
+"""Of what a worker says of itself, in the list of workers. The log as a whole is kept with its task."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def name_of(worker_id: WorkerId) -> str:
 
 def note(farm: Farm, member: Member, **changes: Any) -> Member:
     """Change what the room remembers; nothing is written if that is what it remembers already."""
+    changes = {**changes, **_shortened(changes)}
     if all(getattr(member, name) == value for name, value in changes.items()):
         return member
 
@@ -103,3 +106,9 @@ def note(farm: Farm, member: Member, **changes: Any) -> Member:
 
     known = notes(farm).change(name_of(member.id), change)
     return Member(member.worker, **known)
+
+
+def _shortened(changes: Mapping[str, Any]) -> dict[str, str]:
+    """The beginning of the activity, which is JSON, and the end of the log."""
+    kept = {"activity": slice(SHOWN_CHARACTERS), "log": slice(-SHOWN_CHARACTERS, None)}
+    return {name: changes[name][part] for name, part in kept.items() if isinstance(changes.get(name), str)}

@@ -8,7 +8,6 @@ a machine that only missed a call must not be doubled. What is pushed goes only 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,12 +16,13 @@ from urllib.parse import urlencode
 
 from ...core import leases
 from ...core.declining import decline
-from ...core.errors import LeaseLost
+from ...core.errors import BadInput, LeaseLost
 from ...core.farm import Farm
 from ...core.leaving import held_tasks
 from ...core.lifecycle import Outcome
 from ...core.model import Task
 from ...edge import current
+from ...edge.json_text import strict_json
 from ...edge.push import Answer, Pusher, PushFailed, PushRefused
 from ...handlers.pushing import TOPIC
 from . import documents, fleet, handing, standing
@@ -105,6 +105,7 @@ def _poll(farm: Farm, pusher: Pusher, member: Member) -> Member:
         return fleet.note(farm, member, reachable=False, polled_at=now)
     info = BUSY if said.get("status") == BUSY else IDLE
     activity, time_cost, log = said.get("activity"), said.get("time_cost"), said.get("log")
+    log = log if isinstance(log, str) else None
     idle_task = _look_at_its_task(farm, member, info, activity, log)
     member = fleet.note(
         farm,
@@ -113,13 +114,14 @@ def _poll(farm: Farm, pusher: Pusher, member: Member) -> Member:
         polled_at=now,
         info=info,
         idle_task=idle_task,
-        activity=activity[:1000] if isinstance(activity, str) else None,
+        activity=activity if isinstance(activity, str) else None,
+        log=log,
         time_cost=time_cost if isinstance(time_cost, int) else None,
     )
     return standing.heard_of(farm, member)
 
 
-def _look_at_its_task(farm: Farm, member: Member, info: str, activity: Any, log: Any) -> int:
+def _look_at_its_task(farm: Farm, member: Member, info: str, activity: Any, log: str | None) -> int:
     """Renew what it holds. Found idle twice over the same attempt, it has ended it and its report got lost."""
     for task in held_tasks(farm, member.worker):
         if info == IDLE:
@@ -129,7 +131,7 @@ def _look_at_its_task(farm: Farm, member: Member, info: str, activity: Any, log:
                 return 0
             return task.id
         _renew(farm, member, task, activity if isinstance(activity, str) and activity else BEGUN)
-        keep_log(farm, member, task, log if isinstance(log, str) else None)
+        keep_log(farm, member, task, log)
     return 0
 
 
@@ -146,8 +148,8 @@ def run_info(farm: Farm, member: Member) -> Mapping[str, Any] | None:
 def _asked(pusher: Pusher, member: Member, path: str, seconds: float) -> Mapping[str, Any] | None:
     try:
         answer = pusher.send(member.url + path, "GET", {}, timeout_seconds=seconds)
-        said = json.loads(answer.body) if answer.status == 200 else None
-    except (PushFailed, ValueError, RecursionError):
+        said = strict_json(answer.body) if answer.status == 200 else None
+    except (PushFailed, BadInput):
         return None
     return said if isinstance(said, dict) else None
 

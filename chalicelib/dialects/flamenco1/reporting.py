@@ -109,7 +109,7 @@ def _ended(
     with suppress(LeaseLost):  # it ended while this was on its way
         made = Report(outcome, error=error, outputs=outputs, result=result)
         leases.report(farm, member.id, task.id, task.generation, made)
-    fleet.note(farm, member, said=WorkerWord.ENABLED.value, activity=None, time_cost=said.time_cost)
+    fleet.note(farm, member, said=WorkerWord.ENABLED.value, activity=None, log=None, time_cost=said.time_cost)
     standing.heard_of(farm, member)
     farm.bell.ring(TOPIC)  # it is free again
 

@@ -17,7 +17,8 @@ from .fleet import notes
 from .submitting import settings_of
 from .wire import SettingValue
 
-MOST_SETTINGS = 200
+MOST_SETTINGS, MOST_CHARACTERS = 200, 100_000
+"""Together: they are one item of the table."""
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
@@ -64,6 +65,8 @@ def _write(farm: Farm, given: Mapping[str, str]) -> None:
         wanted = {**known, **given}
         if len(wanted) > MOST_SETTINGS:
             raise BadInput(f"at most {MOST_SETTINGS} settings, please")
+        if sum(len(name) + len(value) for name, value in wanted.items()) > MOST_CHARACTERS:
+            raise BadInput(f"at most {MOST_CHARACTERS} characters in all settings, please")
         return wanted
 
     notes(farm).change("settings", change)

@@ -21,7 +21,7 @@ LARGEST_SETTINGS = 100_000
 USUAL_PORT = 5000
 
 
-def _whole(value: Any) -> int:
+def whole(value: Any) -> int:
     """A decimal integer, as text or as a number."""
     if isinstance(value, int) and not isinstance(value, bool):
         number = value
@@ -66,7 +66,7 @@ def _any_text(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, dict) else _text(value)
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+Whole = Annotated[int, BeforeValidator(whole)]
 Text = Annotated[str, BeforeValidator(_text)]
 Id = Annotated[Whole, Field(ge=1, le=LARGEST_ID)]
 

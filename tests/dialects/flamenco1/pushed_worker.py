@@ -31,6 +31,8 @@ class PushedWorker:
         self.calls: list[str] = []
         self.busy = False
         self.log = ""
+        self.info: str | None = None
+        """Said instead of what is true."""
         self.kill_needs_pid = kill_needs_pid
         self.refusal = refusal
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -48,7 +50,7 @@ class PushedWorker:
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, str]:
         self.calls.append(f"{method} {path}")
         if (method, path) == ("GET", "/info"):
-            return 200, json.dumps(self._info())
+            return 200, self.info or json.dumps(self._info())
         if (method, path) == ("GET", "/run_info"):
             return 200, json.dumps(RUN_INFO)
         if (method, path) == ("GET", "/pid"):

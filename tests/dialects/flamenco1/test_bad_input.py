@@ -47,6 +47,8 @@ def assert_refused(answer: requests.Response, status: int) -> str:
         ({"settings": json.dumps({"text": "x" * 200_000})}, "settings"),
         ({"settings": "{}"}, "settings.text: required"),
         ({"settings": '{"text": "a\\u0000b"}'}, "settings.text"),
+        ({"settings": '{"text": "a", "command_name": "multiview"}'}, "settings.command_name"),
+        ({"settings": '{"text": "a", "command_name": null}'}, "settings.command_name: required"),
     ],
 )
 def test_a_task_with_a_wrong_field_is_refused(site: Site, change: dict[str, Any], named: str) -> None:
@@ -175,6 +177,8 @@ def test_settings_are_texts_with_plain_names(site: Site) -> None:
     assert_refused(site.call("POST", "/settings", json={"ok": "x", "bad": ["x"]}), 400)
     assert_refused(site.call("PATCH", "/settings/name", data={}), 400)
     assert_refused(site.call("GET", "/settings/name"), 404)
+    much = {f"name{number}": "x" * 4000 for number in range(30)}
+    assert "100000 characters" in assert_refused(site.call("POST", "/settings", data=much), 400)
     assert site.call("GET", "/settings").json() == {}
 
 

@@ -54,7 +54,8 @@ def test_the_normal_session(site: Site, start: Start) -> None:
     worker.log = "so far"
     a_round(site, 11)
     assert site.workers()["node7"] == {
-        **{**known, "status": "rendering", "activity": '{"process": "rendering"}', "time_cost": 7, "current_task": 41}
+        **{**known, "status": "rendering", "activity": '{"process": "rendering"}', "log": "so far", "time_cost": 7},
+        "current_task": 41,
     }
     assert logs.read(site.farm, site.task(41), None, 0).data == b"so far"
     worker.busy = False
@@ -63,7 +64,7 @@ def test_the_normal_session(site: Site, start: Start) -> None:
     assert site.job_status(41) == "completed"
     assert logs.read(site.farm, site.task(41), None, 0).data == b"hi\n"
     free = site.workers()["node7"]
-    assert (free["status"], free["current_task"]) == ("enabled", None)
+    assert (free["status"], free["current_task"], free["activity"], free["log"]) == ("enabled", None, None, None)
 
 
 def test_a_task_that_waited_goes_to_whoever_becomes_free(site: Site, start: Start) -> None:
@@ -181,7 +182,39 @@ def test_two_workers_of_one_machine_differ_by_port(site: Site, start: Start) -> 
     site.send(41)
     site.send(42)
     assert len(one.given) == len(other.given) == 1
-    assert {worker["port"] for worker in site.workers().values()} == {one.port, other.port}
+    assert {name: worker["port"] for name, worker in site.workers().items()} == {
+        **{"node7": one.port, f"node7:{other.port}": other.port}
+    }
+
+
+def test_a_worker_is_asked_before_it_is_given_a_task_and_every_ten_seconds(site: Site, start: Start) -> None:
+    worker = start()
+    site.send(41)
+    assert worker.calls == ["GET /info", "POST /execute_task"]
+    a_round(site, 9)
+    assert len(worker.calls) == 2
+    a_round(site, 2)
+    assert worker.calls[2:] == ["GET /info"]
+
+
+def test_a_worker_that_answers_nonsense_is_offline(site: Site, start: Start) -> None:
+    worker = start()
+    worker.info = '{"status": "enabled", "time_cost": NaN}'
+    a_round(site, 11)
+    assert site.workers()["node7"]["connection"] == "offline"
+    worker.info = None
+    a_round(site, 61)
+    assert site.workers()["node7"]["connection"] == "online"
+
+
+def test_a_pushed_program_with_much_to_say_is_listed_with_the_end_of_it(site: Site, start: Start) -> None:
+    worker = start()
+    site.send(41)
+    worker.log = "x" * 100_000 + "the end"
+    a_round(site, 11)
+    shown = site.workers()["node7"]["log"]
+    assert len(shown) == 1000 and shown.endswith("the end")
+    assert len(logs.read(site.farm, site.task(41), None, 0).data) == 100_007
 
 
 def test_a_worker_that_asks_for_tasks_is_never_pushed_to(site: Site, start: Start) -> None:

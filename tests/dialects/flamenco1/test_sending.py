@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,43 @@ from tests.dialects.flamenco1.conftest import Site
 
 def all_jobs(site: Site) -> list[str]:
     return [job.status.value for job in site.farm.jobs.page(None, 100, None)[0]]
+
+
+def test_a_task_may_be_sent_in_four_ways(site: Site) -> None:
+    fields = {"type": "print_string", "parser": "blender_render", "priority": "10", "settings": '{"text": "hi"}'}
+    ways: list[dict[str, Any]] = [
+        *({"data": fields}, {"files": {name: (None, text) for name, text in fields.items()}}),
+        *({"params": fields}, {"json": {**fields, "priority": 10, "settings": {"text": "hi"}, "job_id": None}}),
+    ]
+    numbers = range(41, 45)
+    for number, way in zip(numbers, ways, strict=True):
+        name, given = next(iter(way.items()))
+        one = {name: {**given, "task_id": (None, str(number)) if name == "files" else number}}
+        answer = site.call("POST", "/tasks", **one)
+        assert (answer.status_code, answer.json()["priority"]) == (202, 10), answer.text
+    site.register()
+    for number in numbers:
+        options = site.poll().json()["options"]
+        assert (options["task_id"], options["task_command"]) == (number, '["echo", "hi"]')
+        site.report(number, "completed", job_id=1)
+
+
+@pytest.mark.parametrize(
+    "how", [{"data": {"tasks": [41, 42]}}, {"params": {"tasks": [41, 42]}}, {"json": {"tasks": [41, 42]}}]
+)
+def test_several_tasks_are_deleted_at_once(site: Site, how: dict[str, Any]) -> None:
+    for number in (41, 42, 43):
+        site.send(number)
+    answer = site.call("DELETE", "/tasks", **how)
+    assert (answer.status_code, answer.json()) == (202, 42)
+    assert [site.task(number).status for number in (41, 42, 43)] == ["canceled", "canceled", "queued"]
+
+
+def test_frames_and_format_of_a_task_are_those_of_its_settings(site: Site) -> None:
+    bounds = {"filepath": "a.blend", "frame_start": "-3", "frame_end": 10, "format": "PNG"}
+    sent = site.send(41, type="simple_blender_render", settings=json.dumps(bounds)).json()
+    assert [sent[f"frame_{name}"] for name in ("start", "end", "current")] == [-3, 10, -3]
+    assert sent["format"] == "PNG"
 
 
 def test_the_same_task_again_is_the_same_task(site: Site) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.core.errors import BadInput
 from chalicelib.core.lifecycle import TaskStatus, WorkerStatus
-from chalicelib.dialects.flamenco1 import compilers, scripts, translate
+from chalicelib.dialects.flamenco1 import compilers, documents, scripts, translate
 from chalicelib.dialects.flamenco1.commands import Inexpressible, argv_of
 from chalicelib.dialects.flamenco1.compilers import COMPILERS, UnknownType, compiled
 from chalicelib.dialects.flamenco1.translate import System
@@ -87,6 +87,46 @@ GOLDEN: list[tuple[str, dict[str, Any], System, list[str]]] = [
         ],
     ),
     (
+        "simple_blender_render",
+        LINUX | FRAMES | {"frame_start": -5},
+        System.LINUX,
+        words(
+            "blender --background /p/a.blend --render-output /r/6/##### --python s.py --frame-start -5 --frame-end 10 "
+            "--render-format PNG --render-anim --enable-autoexec"
+        ),
+    ),
+    (
+        "blender_simple_render",
+        {"filepath": "a.blend", "format": "PNG", "frames": "1,3-5", "command_name": "default"},
+        System.LINUX,
+        [
+            *PULLED,
+            *OUT,
+            *words("--python ==jobpath==/pre_render.py --render-format PNG"),
+            *words("-f 1 --frame-start 3 --frame-end 5 --render-anim"),
+        ],
+    ),
+    (
+        "tiled_blender_render",
+        {"filepath": "a.blend", "tile": 2, "tiles": 4} | FRAMES,
+        System.LINUX,
+        [
+            *PULLED,
+            *words("--render-output ==outputpath==/tiled_2_##### --python ==jobpath==/tile.py"),
+            *words("--frame-start 5 --frame-end 10 --render-anim -- 2 4"),
+        ],
+    ),
+    (
+        "tiled_blender_render_simple_mix",
+        {"filepath": "a.blend", "tiles": 4} | FRAMES,
+        System.LINUX,
+        [
+            *PULLED,
+            *OUT,
+            *words("--python ==jobpath==/tile_mix.py --frame-start 5 --frame-end 10 --render-anim -- ==jobpath== 4"),
+        ],
+    ),
+    (
         "blender_simple_render_turbo",
         {"filepath": "a.blend", "format": "EXR", "frames": "1, 3-5"},
         System.WIN,
@@ -118,6 +158,32 @@ GOLDEN: list[tuple[str, dict[str, Any], System, list[str]]] = [
 @pytest.mark.parametrize(("kind", "settings", "system", "argv"), GOLDEN, ids=lambda value: str(value)[:24])
 def test_a_task_compiles_to_one_command_line(kind: str, settings: Any, system: System, argv: list[str]) -> None:
     assert compiled(kind, settings, FARM, system) == argv
+
+
+def test_every_compiler_has_a_command_line_here() -> None:
+    assert {kind for kind, *_ in GOLDEN} == set(COMPILERS)
+
+
+@pytest.mark.parametrize("number", ["--5", "5-", "+5", "5.0", "1" * 10, "٣", "5\n"])
+def test_frames_at_the_ends_are_whole_numbers(number: str) -> None:
+    with pytest.raises(BadInput, match="settings.frame_start: must be a whole number"):
+        compiled("simple_blender_render", LINUX | FRAMES | {"frame_start": number}, {}, System.LINUX)
+
+
+@pytest.mark.parametrize("kind", ["print_string", "blender_bake_anim_cache"])
+def test_a_program_that_no_setting_names_is_refused(kind: str) -> None:
+    settings = {"text": "hi", "filepath": "a.blend", "command_name": "multiview"}
+    with pytest.raises(BadInput, match=r"command_name: no 'multiview' here.* blender_path_linux_multiview"):
+        compiled(kind, settings, {"blender_path_osx_multiview": "/m"}, System.LINUX)
+    assert compiled(kind, settings, {"blender_path_linux_multiview": "/m"}, System.LINUX)
+
+
+def test_the_job_types_name_every_program_that_is_set() -> None:
+    farm = {"blender_path_osx": "/b", "blender_path_linux_multiview": "/m", "blender_path_win_": "x", "other": "y"}
+    assert documents.job_type_document(farm)["commands"] == {
+        "default": {"Linux": "blender", "Darwin": "/b", "Windows": "blender"},
+        "multiview": {"Linux": "/m"},
+    }
 
 
 def test_every_compiler_says_which_setting_is_missing() -> None:
