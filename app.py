@@ -9,6 +9,7 @@ from chalicelib.dialects.pleiades.routes import blueprint as pleiades
 from chalicelib.dialects.scheduler.routes import blueprint as scheduler
 from chalicelib.dialects.transcode.routes import blueprint as transcode
 from chalicelib.edge.middleware import install
+from chalicelib.handlers.doors import blueprint as doors
 
 app = Chalice(app_name="millrace")
 install(app)
@@ -18,3 +19,4 @@ app.register_blueprint(flamenco2)
 app.register_blueprint(pleiades)
 app.register_blueprint(scheduler)
 app.register_blueprint(transcode)
+app.register_blueprint(doors)

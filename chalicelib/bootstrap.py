@@ -42,18 +42,20 @@ def embedded_farm(settings: Settings) -> Farm:
 
 
 def aws_farm(settings: Settings) -> Farm:
-    """A farm on DynamoDB and S3."""
+    """A farm on DynamoDB and S3, with a queue for slow work if the settings name one."""
     import boto3
 
     from .embedded.bell import PollingBell
     from .store.dynamo import DynamoTable
+    from .store.errands import QueuedErrands
     from .store.s3 import S3ObjectStore, client_config
 
     assert settings.table is not None and settings.bucket is not None
     session = boto3.session.Session()
     table = DynamoTable(session.client("dynamodb"), settings.table, INDEXES)
     objects = S3ObjectStore(session.client("s3", config=client_config()), settings.bucket)
-    return Farm(table, objects, SystemClock(), PollingBell(), JOB_TYPES, settings.limits)
+    errands = QueuedErrands(lambda: session.client("sqs"), settings.queue) if settings.queue else None
+    return Farm(table, objects, SystemClock(), PollingBell(), JOB_TYPES, settings.limits, errands=errands)
 
 
 def farm_from_environment(environment: Mapping[str, str] | None = None) -> tuple[Farm, Settings]:

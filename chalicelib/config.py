@@ -3,12 +3,16 @@
 | variable                    | default                           | meaning                                         |
 |-----------------------------|-----------------------------------|-------------------------------------------------|
 | MILLRACE_TABLE, _BUCKET     | none                              | names on AWS; without them the farm is embedded |
+| MILLRACE_QUEUE              | none                              | URL of the queue for slow work on AWS; without  |
+|                             |                                   | it every call does its own                      |
 | MILLRACE_DATA               | the user's data folder            | where an embedded farm keeps everything         |
 | MILLRACE_AUTH               | open (embedded), token (AWS)      | who may call: everybody, or holders of a token  |
 | MILLRACE_DELIVERY           | inline (embedded), redirect (AWS) | how large downloads leave, see Settings         |
 | MILLRACE_LEASE_SECONDS      | 120                               | how long a worker holds a task without renewing |
 | MILLRACE_GRACE_SECONDS      | 90                                | how much later the manager lets a lease end     |
 | MILLRACE_LOST_AFTER_SECONDS | 90                                | a worker silent for so long is shown as lost    |
+| MILLRACE_SETTLE_SECONDS     | 5                                 | how long a call works on one job before it      |
+|                             |                                   | leaves the rest to the queue                    |
 | MILLRACE_WAIT_SECONDS       | 25, at most a quarter of a lease  | the longest long poll                           |
 | MILLRACE_PUSH_NETWORKS      | loopback (`serve` there), or none | networks of workers that may be called, comma-  |
 |                             |                                   | separated: 10.1.0.0/16,127.0.0.0/8              |
@@ -46,6 +50,7 @@ class Settings:
     data: Path
     table: str | None = None
     bucket: str | None = None
+    queue: str | None = None
     auth: str = "open"
     delivery: str = "inline"
     limits: Limits = field(default_factory=Limits)
@@ -75,6 +80,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         data=Path(environment.get("MILLRACE_DATA") or default_data(environment)).expanduser().absolute(),
         table=table,
         bucket=bucket,
+        queue=environment.get("MILLRACE_QUEUE") or None,
         auth=environment.get("MILLRACE_AUTH") or ("token" if on_aws else "open"),
         delivery=environment.get("MILLRACE_DELIVERY") or ("redirect" if on_aws else "inline"),
         limits=_limits(environment),
@@ -94,7 +100,7 @@ def default_data(environment: Mapping[str, str]) -> Path:
 def _limits(environment: Mapping[str, str]) -> Limits:
     given = {
         name: _seconds(f"MILLRACE_{name.upper()}", text)
-        for name in ("lease_seconds", "grace_seconds", "lost_after_seconds", "wait_seconds")
+        for name in ("lease_seconds", "grace_seconds", "lost_after_seconds", "wait_seconds", "settle_seconds")
         if (text := environment.get(f"MILLRACE_{name.upper()}"))
     }
     lost_after = given.get("lost_after_seconds", Limits.lost_after_seconds)

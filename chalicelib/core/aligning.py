@@ -17,11 +17,13 @@ from .model import Job, Step, Task
 from .ports import Set, Update
 from .records import task_writes
 from .records.keys import WINDOW
+from .turns import Turn
 from .windows import Window, marks_of
 
 
-def align(farm: Farm, job: Job, steps: Sequence[Step]) -> None:
-    """One pass over the open windows; when it finds nothing to move, the job is in line with its epoch."""
+def align(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn) -> None:
+    """One pass over the open windows; when it finds nothing to move, the job is in line with its epoch. A pass that is
+    cut short has moved something, and so has no last word."""
     moved = 0
     for step in steps:
         if step.status is not StepStatus.OPEN:
@@ -29,7 +31,7 @@ def align(farm: Farm, job: Job, steps: Sequence[Step]) -> None:
         for window in farm.jobs.open_windows(job.id, step.number):
             updates = [u for task in window_tasks(farm, step, window) if (u := _alignment(farm, job, task))]
             moved += len(updates)
-            if updates and not _move(farm, job, step, window, updates):
+            if updates and (not _move(farm, job, step, window, updates) or turn.is_over):
                 return
     if not moved:
         farm.registry.unhalt(job.id, job.epoch)

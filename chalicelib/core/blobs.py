@@ -17,6 +17,7 @@ from .model import Blob, BlobId, Output
 from .ports import SignedRequest
 
 LARGEST_BYTES = 5 * 1024**4
+LARGEST_READ_BYTES = 1024**3
 UPLOAD_SECONDS = 3600
 DOWNLOAD_SECONDS = 3600
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -83,6 +84,21 @@ def require_stored(farm: Farm, wanted: Mapping[str, BlobId]) -> None:
             require_content(farm, blob)
         except ObjectMissing as missing:
             raise BadInput(f"{field}: {missing.message}", field=field) from None
+
+
+def is_what_it_says(farm: Farm, key: str, size: int) -> bool:
+    """False if the object is named as a blob's content and has another digest. Reads it, if `size` allows: what is
+    larger than a gigabyte, gone, or named otherwise, is not looked at."""
+    prefix, _, digest = key.rpartition("/")
+    if prefix != "blobs" or not _SHA256.fullmatch(digest) or size > LARGEST_READ_BYTES:
+        return True
+    chunks = farm.objects.open(key)
+    if chunks is None:
+        return True
+    found = hashlib.sha256()
+    for chunk in chunks:
+        found.update(chunk)
+    return found.hexdigest() == digest
 
 
 def as_outputs(farm: Farm, named: Mapping[str, BlobId]) -> tuple[Output, ...]:

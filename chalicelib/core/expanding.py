@@ -14,6 +14,7 @@ from .model import Job, Requirement, Step, Task, TaskInput, Work
 from .plans import Expansion, Results, StepPlan, TaskPlan, TaskResult
 from .ports import Set
 from .records.keys import WINDOW
+from .turns import Turn
 from .windows import Window, marks_of, window_sizes
 
 
@@ -47,11 +48,21 @@ def open_step(farm: Farm, job: Job, steps: Sequence[Step], step: Step) -> None:
     farm.jobs.change_step(step, "open", Set("count", count), Set("base", base))
 
 
-def write_tasks(farm: Farm, job: Job, steps: Sequence[Step], step: Step) -> None:
-    """Write what is missing of an open step. Stops early when somebody decides about the job; settle comes back."""
+def write_tasks(farm: Farm, job: Job, steps: Sequence[Step], step: Step, turn: Turn) -> None:
+    """Write what is missing of an open step. Stops early when somebody decides about the job, or the turn is over;
+    settle comes back.
+
+    Windows are written in order, each before its tasks and only after all tasks of the one before. So whoever comes
+    back begins with the last window there is.
+    """
     expansion = _expansion(farm, job, steps, step)
     children = _children(expansion) if expansion.count > 1 else {}
+    first = farm.jobs.last_window(job.id, step.number) if step.count > WINDOW else 0
     for number, size in window_sizes(step.count):
+        if number < first:
+            continue
+        if number > first and turn.is_over:
+            return
         plans = [expansion.task(number * WINDOW + slot) for slot in range(size)]
         tasks = _tasks(farm, job, step, number, plans, children)
         if not _write_window(farm, job, step, number, tasks):
@@ -66,7 +77,11 @@ def _write_window(farm: Farm, job: Job, step: Step, number: int, tasks: Sequence
     farm.jobs.add_window(window)
     for requirement in {task.requirement for task in tasks}:
         farm.registry.will_queue(requirement, job.priority)
-    return farm.tasks.add(tasks, farm.jobs.still(job))
+    if not farm.tasks.add(tasks, farm.jobs.still(job)):
+        return False
+    if window.full:  # of an ended job: no task of it will ever report
+        farm.jobs.shut(window)
+    return True
 
 
 def _tasks(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from .compiling import PlanCache
 from .ids import IdSource
 from .plans import JobType
-from .ports import Bell, Clock, ObjectStore, Table
+from .ports import Bell, Clock, Errands, ObjectStore, Table
 from .records.aliases import AliasRecords
 from .records.blobs import BlobRecords, FunctionRecords
 from .records.jobs import JobRecords
@@ -43,13 +43,16 @@ class Limits:
     inline_bytes: int = 100_000
     """Settings above this are kept as an object: items end at 400 KB."""
     log_chunk_bytes: int = 262_144
+    settle_seconds: float = 5.0
+    """How long one call works for a job before it leaves the rest to an errand, where there are errands."""
     blocklist_after: int = 3
     """Tasks of one job and type that fail on one worker before it is blocked for them."""
 
     def __post_init__(self) -> None:
         if self.contact_every_seconds >= self.lost_after_seconds:
             raise ValueError("contact_every_seconds must be below lost_after_seconds, or live workers show as lost")
-        if min(self.lease_seconds, self.lost_after_seconds, self.poll_idle_seconds) <= 0 or self.grace_seconds < 0:
+        positive = (self.lease_seconds, self.lost_after_seconds, self.poll_idle_seconds, self.settle_seconds)
+        if min(positive) <= 0 or self.grace_seconds < 0:
             raise ValueError("durations must be positive")
 
 
@@ -62,6 +65,8 @@ class Farm:
     job_types: Mapping[str, JobType]
     limits: Limits = field(default_factory=Limits)
     random: random.Random = field(default_factory=random.Random)
+    errands: Errands | None = None
+    """None: every call does its own slow work, however long that takes (one machine)."""
     ids: IdSource = field(init=False)
     jobs: JobRecords = field(init=False)
     tasks: TaskRecords = field(init=False)

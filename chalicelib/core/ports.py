@@ -1,4 +1,4 @@
-"""What the core needs from the outside, in three small protocols: a table, an object store, a clock.
+"""What the core needs from the outside, in small protocols: a table, an object store, a clock, a bell, errands.
 
 The table speaks DynamoDB's possibilities in plain values, so that every rule of the farm exists once, above it.
 Engines: `store/sqlite.py` (one machine), `store/dynamo.py` (AWS), and a simulated one in the tests that loses
@@ -334,4 +334,16 @@ class Bell(Protocol):
 
     def ring(self, topic: str, *, times: int | None = 1) -> None:
         """Wake that many waiters of the topic, all for None."""
+        ...
+
+
+# ---- slow work -----------------------------------------------------------------------------------------------------
+
+
+class Errands(Protocol):
+    """Hands slow work to another process. An errand may run twice, late, or (when the queue fails) not at all: the
+    sweep does what is left."""
+
+    def settle(self, job_id: int) -> None:
+        """Have this job settled soon. Never raises."""
         ...

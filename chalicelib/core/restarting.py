@@ -16,13 +16,15 @@ from .lifecycle import StepStatus, TaskStatus
 from .model import Job, Step, Task
 from .ports import Remove
 from .records import task_writes
+from .turns import Turn
 from .windows import Window, void_mark
 
 AGAIN = (TaskStatus.FAILED, TaskStatus.CANCELED)
 
 
-def restart(farm: Farm, job: Job, steps: Sequence[Step]) -> None:
-    """One pass; when it finds nothing left to run again, the mark on the job goes."""
+def restart(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn) -> None:
+    """One pass; when it finds nothing left to run again, the mark on the job goes. It may be cut short after anything
+    that it found."""
     found = 0
     for step in steps:
         if step.status is StepStatus.SKIPPED:
@@ -36,6 +38,8 @@ def restart(farm: Farm, job: Job, steps: Sequence[Step]) -> None:
             if again := _left(farm, job, step, window):
                 found += 1
                 _requeue(farm, job, step, window, again)
+            if found and turn.is_over:
+                return
     if not found:
         farm.jobs.change(job, Remove("restart_epoch"))
 

@@ -3,7 +3,8 @@
 It is called on the request path (at once), by the event feed (reliably) and by the sweep (at last), any number of
 times and by several processes at once, with the same result. Each round reads the job and its steps, does the first
 thing that is missing, and looks again; every write is conditional on what was read, so the loser of a race just looks
-again. What it costs: two reads a round, and at most a few rounds for each thing that ended.
+again. What it costs: two reads a round, and at most a few rounds for each thing that ended. Where time is short
+(`turns.py`) it stops between two windows of tasks and leaves an errand, which is one more such call.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from .lifecycle import ENDED_JOBS, RUNNABLE_JOBS, JobStatus, StepStatus, TaskSta
 from .model import Job, JobId, Step, Task
 from .ports import Change, Set
 from .records.keys import WINDOW
+from .turns import Turn, begin_turn
 from .windows import marks_of
 
 ROUNDS = 1000
@@ -63,9 +65,13 @@ def decided(farm: Farm, job: Job, event: str, *changes: Change) -> Job | None:
 def settle(farm: Farm, job_id: JobId, *, thorough: bool = False) -> Job | None:
     """Do what is missing for this job. `thorough`: also look into every task of its open windows, for marks and
     releases that a crash has swallowed."""
+    turn = begin_turn(farm)
     for _ in range(ROUNDS):
         job = farm.jobs.get(job_id)
         if job is None or job.settled:
+            return job
+        if turn.is_over and farm.errands is not None:
+            farm.errands.settle(job_id)
             return job
         steps = farm.jobs.steps(job_id)
         if thorough:
@@ -73,26 +79,26 @@ def settle(farm: Farm, job_id: JobId, *, thorough: bool = False) -> Job | None:
             for step in steps:
                 aligning.audit(farm, job, step)
             continue
-        if not _advance(farm, job, steps):
+        if not _advance(farm, job, steps, turn):
             return job
     return farm.jobs.get(job_id)
 
 
-def _advance(farm: Farm, job: Job, steps: Sequence[Step]) -> bool:
+def _advance(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn) -> bool:
     """Do the first missing thing. True: something was done, or somebody else was faster; look again."""
     if job.status is JobStatus.COMPILING:
         return _compile(farm, job, steps)
     if job.restart_epoch is not None:
-        restarting.restart(farm, job, steps)
+        restarting.restart(farm, job, steps, turn)
         return True
     if job.epoch != job.aligned_epoch:
-        aligning.align(farm, job, steps)
+        aligning.align(farm, job, steps, turn)
         return True
     if job.on_failure == "stop" and job.status not in ENDED_JOBS and (failure := _first_failure(farm, job, steps)):
         end_early(farm, job, "fail", failure)
         return True
     try:
-        if any(_advance_step(farm, job, steps, step) for step in steps):
+        if any(_advance_step(farm, job, steps, step, turn) for step in steps):
             return True
     except FarmError as error:  # the plan cannot go on with what the steps before it produced
         end_early(farm, job, "fail", error.message)
@@ -126,14 +132,14 @@ def _compile(farm: Farm, job: Job, steps: Sequence[Step]) -> bool:
     return True
 
 
-def _advance_step(farm: Farm, job: Job, steps: Sequence[Step], step: Step) -> bool:
+def _advance_step(farm: Farm, job: Job, steps: Sequence[Step], step: Step, turn: Turn) -> bool:
     """True if something was done for this step."""
     if step.status is StepStatus.WAITING:
         return _open_or_skip(farm, job, steps, step)
     if step.status is not StepStatus.OPEN:
         return False
     if not step.written:
-        expanding.write_tasks(farm, job, steps, step)
+        expanding.write_tasks(farm, job, steps, step, turn)
         return True
     if farm.jobs.any_open(job.id, step.number):
         return False

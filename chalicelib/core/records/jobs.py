@@ -148,6 +148,14 @@ class JobRecords:
         first, last = keys.OPEN_RANGE
         return bool(self._table.query(keys.windows(job_id, step), first=first, last=last, limit=1).items)
 
+    def last_window(self, job_id: JobId, step: int) -> int:
+        """The greatest number among the windows there are; 0 if there is none."""
+        greatest = 0
+        for first, last in (keys.OPEN_RANGE, keys.SHUT_RANGE):
+            found = self._table.query(keys.windows(job_id, step), first=first, last=last, descending=True, limit=1)
+            greatest = max([greatest, *(job_items.window_from(item).number for item in found.items)])
+        return greatest
+
     def _windows(self, job_id: JobId, step: int, bounds: tuple[str, str]) -> Iterable[Window]:
         found = pages(self._table, keys.windows(job_id, step), first=bounds[0], last=bounds[1])
         return (job_items.window_from(item) for item in found)

@@ -1,0 +1,40 @@
+"""The `Errands` in AWS: one SQS queue, which calls `handlers/queue.py` and repeats what fails.
+
+A message is JSON, `{"settle": "<job id>"}`. The client is made when the first errand is left; most processes leave
+none.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+log = logging.getLogger(__name__)
+
+
+class QueuedErrands:
+    """`Errands` on SQS. `make_client` gives `boto3.client("sqs")`."""
+
+    def __init__(self, make_client: Callable[[], Any], queue_url: str) -> None:
+        self._make_client = make_client
+        self._queue_url = queue_url
+        self._lock = threading.Lock()
+        self._client: Any = None
+
+    def settle(self, job_id: int) -> None:
+        """Leaves a message. If the queue does not take it, the log says so and the sweep settles the job."""
+        try:
+            self._sqs().send_message(QueueUrl=self._queue_url, MessageBody=json.dumps({"settle": str(job_id)}))
+        except (ClientError, BotoCoreError):
+            log.exception("job %s could not be queued", job_id, extra={"action": "errand_lost", "job": str(job_id)})
+
+    def _sqs(self) -> Any:
+        with self._lock:
+            if self._client is None:
+                self._client = self._make_client()
+            return self._client

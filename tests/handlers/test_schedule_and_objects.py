@@ -1,0 +1,68 @@
+"""The minute's sweep, and a look at what came into the bucket."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import Any
+
+import pytest
+
+from tests.handlers.conftest import AwsBench, deliver, recorded
+
+DATA = b"bytes"
+KEY = f"blobs/{hashlib.sha256(DATA).hexdigest()}"
+
+
+def minute(text: str) -> Any:
+    return {**recorded("schedule"), "time": f"2026-11-26T14:{text}:00Z"}
+
+
+def test_each_minute_ends_leases_that_ran_out(bench: AwsBench) -> None:
+    job = bench.submit({"count": 1})
+    bench.take(bench.worker())
+    bench.clock.advance(1000_000)
+    deliver("minute_passed", minute("07"))
+    deliver("minute_passed", minute("07"))
+    assert bench.counts(job) == {"queued": 1}
+    [task] = bench.tasks(job)
+    assert [attempt.outcome for attempt in task.attempts] == ["lost"]
+
+
+def test_each_half_hour_looks_into_every_task(bench: AwsBench) -> None:
+    """A crash between the task and its window leaves nothing that a quick sweep would see."""
+    job = bench.submit({"count": 1})
+    bench.dies_after_the_end_of(bench.take(bench.worker()))
+    deliver("minute_passed", minute("29"))
+    assert bench.job(job).status == "queued"
+    deliver("minute_passed", minute("30"))
+    assert bench.job(job).status == "completed"
+
+
+def stored(key: str, size: int = len(DATA)) -> Any:
+    event = recorded("object_created")
+    event["detail"]["object"].update(key=key, size=size)
+    return event
+
+
+@pytest.mark.parametrize("data, told", [(DATA, 0), (b"bites", 1)])
+def test_a_blob_that_is_not_what_its_name_says_is_told_and_kept(
+    bench: AwsBench, caplog: pytest.LogCaptureFixture, data: bytes, told: int
+) -> None:
+    bench.farm.objects.put(KEY, data)
+    with caplog.at_level(logging.ERROR):
+        deliver("object_stored", stored(KEY))
+    assert [getattr(record, "action", "") for record in caplog.records] == ["object_mismatch"] * told
+    assert bench.farm.objects.get(KEY) == data
+
+
+@pytest.mark.parametrize("key", [KEY, "logs/1/000001/0000000000000000", "blobs/notes.txt", "blobs/"])
+def test_what_is_gone_or_no_blob_is_passed_over(bench: AwsBench, caplog: pytest.LogCaptureFixture, key: str) -> None:
+    deliver("object_stored", stored(key))
+    assert not caplog.records
+
+
+def test_what_is_too_large_to_read_is_believed(bench: AwsBench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.farm.objects.put(KEY, b"other")
+    deliver("object_stored", stored(KEY, size=5 * 1024**3))
+    assert not caplog.records
