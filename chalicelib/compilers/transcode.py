@@ -16,7 +16,7 @@ from ..core.errors import BadInput
 from ..core.model import BlobId, Requirement
 from ..core.plans import Expansion, Results, StepPlan, TaskPlan, TaskResult
 from .fields import blob_id
-from .transcode_settings import TranscodeSettings, is_blob, parse_ranges, pieces_of
+from .transcode_settings import TranscodeSettings, is_blob, parse_ranges
 
 TASK_TYPE = "transcode"
 EXACT_TIMES = ("libx264", "libx265", "h264", "hevc")
@@ -144,7 +144,7 @@ def _convert_pieces(settings: TranscodeSettings, results: Results) -> Expansion:
 
 def _convert_ranges(settings: TranscodeSettings) -> Expansion:
     source, inputs = _source(settings)
-    pieces = pieces_of(parse_ranges(settings.segments or ""), settings.segment_seconds)
+    pieces = [piece for of_segment in settings.pieces() for piece in of_segment]
     requirement = OURS if settings.pieces_path is None else _path_to_path(settings)
 
     def task(index: int) -> TaskPlan:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -44,6 +44,9 @@ class TranscodeSettings(Settings):
     """`from-to:from-to…` in seconds, joined in this order; None: the whole file."""
     segment_seconds: float = Field(default=30.0, gt=0.1, le=3600, allow_inf_nan=False, strict=False)
     """How long one converted piece is, at most (for the whole file: up to the next keyframe)."""
+    segment_parts: int = Field(default=1, ge=1, le=1000)
+    """Each of `segments` is converted in so many pieces, or as many as there are whole seconds in it: one for each of
+    the workers that are to share it."""
     video_codec: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,64}$")
     """ffmpeg's name of the encoder; None: the format's usual one."""
     audio_codec: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,64}$")
@@ -73,6 +76,15 @@ class TranscodeSettings(Settings):
             parse_ranges(text)
         return text
 
+    def pieces(self) -> list[list[Range]]:
+        """What is converted in one go, for each of `segments` in order; each piece of a segment is at most
+        `segment_seconds` long, and at most its `segment_parts`th part."""
+        found: list[list[Range]] = []
+        for start, end in parse_ranges(self.segments) if self.segments is not None else ():
+            share = math.ceil(round((end - start) / self.segment_parts, 3))
+            found.append(pieces_of((start, end), min(self.segment_seconds, share)))
+        return found
+
     @model_validator(mode="after")
     def fits_together(self) -> TranscodeSettings:
         between_paths = is_path(self.input) and self.output_path is not None
@@ -99,12 +111,11 @@ def parse_ranges(text: str) -> list[Range]:
     return ranges
 
 
-def pieces_of(ranges: Sequence[Range], seconds: float) -> list[Range]:
-    """Every range in pieces of at most this length, in order."""
+def pieces_of(cut: Range, seconds: float) -> list[Range]:
+    """A range in pieces of at most this length, in order."""
     pieces: list[Range] = []
-    for start, end in ranges:
-        while end - start > seconds * 1.001:  # no sliver at the end for a rounding error
-            pieces.append((round(start, 3), round(start + seconds, 3)))
-            start += seconds
-        pieces.append((round(start, 3), round(end, 3)))
-    return pieces
+    start, end = cut
+    while end - start > seconds * 1.001:  # no sliver at the end for a rounding error
+        pieces.append((round(start, 3), round(start + seconds, 3)))
+        start += seconds
+    return [*pieces, (round(start, 3), round(end, 3))]

@@ -49,6 +49,15 @@ def test_ranges_are_joined_in_the_order_given() -> None:
     assert [(c["start_seconds"], c["end_seconds"]) for c in cuts] == [(30, 40), (40, 50), (2, 10)]
 
 
+def test_a_range_is_shared_out_in_so_many_parts_of_whole_seconds() -> None:
+    convert = plan(segments="0-10:5-7.5", segment_parts=4)["convert"].expand({})
+    cuts = [convert.task(i).commands[0]["settings"] for i in range(convert.count)]
+    assert [(c["start_seconds"], c["end_seconds"]) for c in cuts] == [
+        *[(0, 3), (3, 6), (6, 9), (9, 10)],
+        *[(5, 6), (6, 7), (7, 7.5)],
+    ]
+
+
 @pytest.mark.parametrize("text", ["", "5", "5-1", "1-1", "a-b", "1-5:", "1-5:x", "-1-5", "1-5;6-7", "1e3-2e3"])
 def test_a_bad_range_is_named(text: str) -> None:
     with pytest.raises(BadInput) as refused:
@@ -77,7 +86,7 @@ def test_frames_are_counted_unless_the_encoder_may_change_them() -> None:
 @given(st.floats(0, 1000), st.floats(0.5, 500), st.floats(0.2, 60))
 def test_pieces_cover_their_range_without_gaps_and_overlaps(start: float, length: float, seconds: float) -> None:
     start, end = round(start, 3), round(start + length, 3)
-    pieces = pieces_of([(start, end)], seconds)
+    pieces = pieces_of((start, end), seconds)
     assert pieces[0][0] == start and pieces[-1][1] == end
     assert all(a[1] == b[0] for a, b in zip(pieces, pieces[1:], strict=False))
     assert all(0 < b - a <= seconds * 1.001 + 0.002 for a, b in pieces)

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 
-from ...compilers.transcode_settings import TranscodeSettings, is_path, parse_ranges, pieces_of
+from ...compilers.transcode_settings import TranscodeSettings, is_path
 from ...core.errors import BadInput, NotFound
 from ...core.ids import EPOCH_SECONDS, LARGEST, PER_SECOND, SEQUENCE_BITS
 from ...core.jobs import Submission
@@ -23,6 +22,8 @@ ROOM = "transcode"
 JOB_TYPE = "transcode"
 TASK_SECONDS = 60
 """The longest piece that one worker gets."""
+MOST_SHARES = 1000
+"""In so many pieces, all segments together, work is shared out at most; long segments make more."""
 OK, FAILURE = 0, -1
 
 
@@ -101,9 +102,7 @@ def task_index(settings: TranscodeSettings, segment: int, task: int) -> int:
 
 
 def _tasks_per_segment(settings: TranscodeSettings) -> list[int]:
-    if settings.segments is None:
-        return [1]
-    return [len(pieces_of([cut], settings.segment_seconds)) for cut in parse_ranges(settings.segments)]
+    return [1] if settings.segments is None else [len(pieces) for pieces in settings.pieces()]
 
 
 def can_be_pushed(settings: TranscodeSettings) -> bool:
@@ -136,19 +135,23 @@ def submission(wanted: NewJob, recordings: str, num_workers: int, token: str) ->
 def _parts(wanted: NewJob, name: str, num_workers: int, token: str) -> dict[str, object]:
     if not wanted.segments:
         return {"whole_file": True}
-    cuts = [_cut(piece) for piece in wanted.segments.split(":")]
-    seconds = math.ceil(max(end - start for start, end in cuts) / max(1, num_workers))
-    pieces_path = joined(wanted.dst_dir, f".{name}.{token}.pieces")
-    return {"segments": wanted.segments, "segment_seconds": min(TASK_SECONDS, seconds), "pieces_path": pieces_path}
+    segments = wanted.segments.split(":")
+    for segment in segments:
+        _check(segment)
+    return {
+        "segments": wanted.segments,
+        "segment_seconds": TASK_SECONDS,
+        "segment_parts": max(1, min(num_workers, MOST_SHARES // len(segments))),
+        "pieces_path": joined(wanted.dst_dir, f".{name}.{token}.pieces"),
+    }
 
 
-def _cut(piece: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,7})-(\d{1,7})", piece)
+def _check(segment: str) -> None:
+    match = re.fullmatch(r"(\d{1,7})-(\d{1,7})", segment)
     if match is None or int(match[1]) >= int(match[2]):
         raise BadInput(
-            f"segments: {piece[:40]!r} is not from-to in whole seconds with from before to", field="segments"
+            f"segments: {segment[:40]!r} is not from-to in whole seconds with from before to", field="segments"
         )
-    return int(match[1]), int(match[2])
 
 
 def _printable(name: str) -> str:

@@ -97,10 +97,26 @@ def test_where_a_recording_is_and_where_its_result_goes(
     assert (settings["input"], settings["output_path"]) == (source, target)
 
 
-@pytest.mark.parametrize(("num_workers", "seconds"), [(0, 60), (1, 60), (2, 45), (4, 23), (1000, 1)])
-def test_a_task_is_a_worker_s_share_of_a_segment_and_at_most_a_minute(num_workers: int, seconds: int) -> None:
-    settings = translate.submission(job(segments="0-90:120-150"), "", num_workers, "t").settings
-    assert settings["segment_seconds"] == seconds
+@pytest.mark.parametrize(
+    ("num_workers", "pieces"),
+    [
+        (0, [[(0, 60), (60, 90)], [(120, 150)]]),
+        (1, [[(0, 60), (60, 90)], [(120, 150)]]),
+        (2, [[(0, 45), (45, 90)], [(120, 135), (135, 150)]]),
+        (4, [[(0, 23), (23, 46), (46, 69), (69, 90)], [(120, 128), (128, 136), (136, 144), (144, 150)]]),
+    ],
+)
+def test_a_task_is_a_worker_s_share_of_its_segment_and_at_most_a_minute(
+    num_workers: int, pieces: list[list[tuple[int, int]]]
+) -> None:
+    submission = translate.submission(job(segments="0-90:120-150"), "", num_workers, "t")
+    assert TranscodeSettings.model_validate(submission.settings).pieces() == pieces
+
+
+def test_however_large_the_farm_a_job_stays_one_that_it_accepts() -> None:
+    many = ":".join(["0-9999"] * 36)
+    submission = translate.submission(job(segments=many), "", 100_000, "t")
+    assert sum(map(len, TranscodeSettings.model_validate(submission.settings).pieces())) < 10_000
 
 
 @pytest.mark.parametrize("segments", ["5", "1-", "5-1", "1-1", "1-5:", "a-b", "1.5-2", "1-5;6-9", " 1-5"])
