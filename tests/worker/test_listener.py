@@ -90,15 +90,26 @@ def test_a_task_is_converted_to_its_place_and_reported(place: Place) -> None:
     assert list(place.work.iterdir()) == [], "nothing is left behind"
 
 
+@pytest.mark.parametrize("format", ["mp4", "mkv", "mov", "m4v", "webm", "ts", "avi"])
+def test_every_format_that_a_farm_asks_for_is_made(place: Place, format: str) -> None:
+    make_video(place.storage / "in.mp4", seconds=1)
+    assert place.add(dst_format=format) == OK
+    assert place.ended.get(timeout=30).result == 0
+    said = described(place.storage / "out" / f"in.mp4.{format}")
+    assert "Video: " in said and "Audio: " in said
+
+
+def described(path: Path) -> str:
+    """What ffmpeg prints about a file."""
+    return subprocess.run([find_ffmpeg(), "-i", str(path)], capture_output=True, text=True, check=False).stderr
+
+
 def test_a_part_of_a_file_is_cut_out(place: Place) -> None:
     make_video(place.storage / "in.mp4")
     fields = place.task(**{"from": 0, "to": 1})
     assert place.call("add_task", {"type": 0, **fields})["err_code"] == OK, "at the top level too"
     assert place.ended.get(timeout=30).result == 0
-    said = subprocess.run(
-        [find_ffmpeg(), "-i", str(place.storage / "out" / "in.mp4.mp4")], capture_output=True, text=True, check=False
-    )
-    assert "Duration: 00:00:01.0" in said.stderr
+    assert "Duration: 00:00:01.0" in described(place.storage / "out" / "in.mp4.mp4")
 
 
 def test_a_task_is_canceled_while_it_runs_and_leaves_nothing(place: Place) -> None:

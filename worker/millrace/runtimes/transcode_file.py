@@ -1,5 +1,6 @@
 """`transcode_file` {input, start_seconds?, end_seconds?, format, video_codec?, audio_codec?, extra_args?, output}:
-convert a file, or a range of it, picture and sound together, in one go.
+convert a file, or a range of it, picture and sound together, in one go; without codecs into those that are usual in the
+format.
 
 For files that one worker converts alone; what many convert together is `split_video` and its companions, which keep
 seams exact. Result: `{"frames", "duration_ms"}`.
@@ -43,7 +44,8 @@ def _input(source: Path, start: float, end: float | None) -> list[str]:
 
 
 def _encoding(settings: Settings) -> list[str]:
-    codec, extra = settings.optional_text("video_codec") or "libx264", settings.texts("extra_args")
+    usual = ("libvpx-vp9", "libopus") if settings.text("format") == "webm" else ("libx264", "aac")
+    codec, extra = settings.optional_text("video_codec") or usual[0], settings.texts("extra_args")
     # What every player shows; 4:4:4 or 10 bit from a camera would come out unplayable in most.
     plain = ["-pix_fmt", "yuv420p"] if codec == "libx264" and "-pix_fmt" not in extra else []
-    return ["-c:v", codec, *plain, *extra, "-c:a", settings.optional_text("audio_codec") or "aac"]
+    return ["-c:v", codec, *plain, *extra, "-c:a", settings.optional_text("audio_codec") or usual[1]]
