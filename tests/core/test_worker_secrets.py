@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import string
 import time
+from typing import Any
 
 import pytest
 
@@ -56,6 +58,25 @@ def test_a_wrong_guess_is_stretched_whether_the_worker_exists_or_not() -> None:
     stretched = min(seconds(kept, f"guess {n} of {kept}"[:20]) for n, kept in enumerate((None, strong, weak)))
     quick = max(seconds(kept, secrets.token_hex(32)) for kept in (None, strong, weak))
     assert stretched > 5 * quick
+
+
+def test_a_wrong_guess_costs_as_much_the_second_time_and_a_right_one_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the time of a repeated guess would tell whether there is such a worker."""
+    stretched: list[bytes] = []
+    scrypt = hashlib.scrypt
+
+    def counted(data: bytes, **options: Any) -> bytes:
+        stretched.append(data)
+        return scrypt(data, **options)
+
+    kept = worker_secrets.kept("swordfish")
+    monkeypatch.setattr(hashlib, "scrypt", counted)
+    for one in (None, kept, kept, None):
+        assert not worker_secrets.fits(one, "guess")
+    assert stretched == [b"guess"] * 4
+    assert all(worker_secrets.fits(kept, "swordfish") for _ in range(3))
+    assert stretched == [b"guess"] * 4 + [b"swordfish"]
+    assert not worker_secrets.fits(worker_secrets.kept("another"), "swordfish")
 
 
 def test_a_worker_brings_its_own_secret(bench: Bench) -> None:
