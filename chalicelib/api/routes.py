@@ -12,7 +12,7 @@ from ..edge import auth
 from ..edge.http import Reply, Request, View, mount
 from ..edge.json_text import compact_json
 from ..edge.refusals import API
-from . import blobs, farm, jobs, sleep_schedules, tasks, tokens, variables, why, workers
+from . import blobs, blocklists, farm, jobs, sleep_schedules, tasks, tokens, variables, why, workers
 from .openapi import document
 from .operations import Operation
 from .problems import on_error
@@ -37,6 +37,7 @@ OPERATIONS = (
     *workers.OPERATIONS,
     *why.OPERATIONS,
     *sleep_schedules.OPERATIONS,
+    *blocklists.OPERATIONS,
     *variables.OPERATIONS,
     *tokens.OPERATIONS,
     *blobs.OPERATIONS,

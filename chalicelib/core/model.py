@@ -80,6 +80,15 @@ class Worker:
 
 
 @dataclass(frozen=True)
+class Block:
+    """An entry of a worker's blocklist."""
+
+    job: JobId
+    task_type: str
+    created_at: int
+
+
+@dataclass(frozen=True)
 class Output:
     name: str
     blob: BlobId

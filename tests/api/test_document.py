@@ -86,6 +86,7 @@ def test_answers_are_as_the_document_says(bench: Bench, document: dict[str, Any]
         "Task": bench.get(f"/tasks/{given.task.id}"),
         "Attempt": bench.get(f"/tasks/{given.task.id}")["attempts"][0],
         "Worker": bench.get(f"/workers/{worker.id}"),
+        "Blocklist": bench.get(f"/workers/{worker.id}/blocklist"),
         "Swept": bench.post("/sweep"),
     }
     for name, answer in seen.items():

@@ -106,6 +106,7 @@ def failures(worker_id: WorkerId, job_id: JobId, task_type: str) -> Key:
     return Key(f"WORKER#{worker_id}", f"FAILED#{job_id}#{task_type}")
 
 
+BLOCK_RANGE = ("BLOCK#", "BLOCK#~")
 WORKER_RANGE = (ALONE, "BLOCK#~")
 """A worker and its blocklist, in one read."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..model import JobId, Task, TaskId, Worker, WorkerId
+from ..model import Block, JobId, Task, TaskId, Worker, WorkerId
 from ..ports import Absent, Change, ConditionFailed, Delete, Exists, Include, Key, Put, Table, Update
 from . import keys, worker_items
 from .paging import pages
@@ -47,6 +47,13 @@ class WorkerRecords:
         key = keys.block(worker_id, job_id, task_type)
         fields = {"worker": worker_id, "job": job_id, "task_type": task_type, "created_at": at}
         self._table.write(Put({"pk": key.pk, "sk": key.sk} | fields))
+
+    def blocklist(self, worker_id: WorkerId) -> list[Block]:
+        """Sorted by job and task type."""
+        first, last = keys.BLOCK_RANGE
+        found = pages(self._table, keys.worker(worker_id).pk, first=first, last=last)
+        blocks = (Block(item["job"], item["task_type"], item["created_at"]) for item in found)
+        return sorted(blocks, key=lambda block: (block.job, block.task_type))
 
     def unblock(self, worker_id: WorkerId, job_id: JobId, task_type: str) -> None:
         """A clean slate: the failures that led to it are forgotten too."""
