@@ -52,7 +52,7 @@ def _num_tasks(farm: Farm) -> int:
 
 def _worker(farm: Farm, worker: Worker) -> dict[str, Any]:
     worker = farm.workers.get(worker.id) or worker  # with its blocklist
-    status = translate.WORKER_STATUSES[workers.liveness(farm, worker)]
+    status = translate.status_word(worker, workers.liveness(farm, worker))
     document = translate.worker_document(worker, status, sorted(worker.abilities))
     document["last_activity"] = translate.time_text(worker.last_contact_at)
     held = leaving.held_tasks(farm, worker)
@@ -61,7 +61,7 @@ def _worker(farm: Farm, worker: Worker) -> dict[str, Any]:
         document["current_task_status"] = translate.status_of(held[0])
         document["current_job"] = hexids.hex_of(held[0].job)
     if worker.blocked:
-        document["blacklist"] = translate.blacklist(worker)
+        document["blacklist"] = [translate.blacklist_line(worker, block) for block in farm.workers.blocklist(worker.id)]
     return document
 
 

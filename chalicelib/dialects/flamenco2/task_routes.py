@@ -51,9 +51,7 @@ def _still_held(farm: Farm, worker: Worker) -> Task | None:
 
 def _claimed(farm: Farm, worker: Worker) -> Task | None:
     asking = replace(worker, task_types=translate.fitting_types(worker.task_types), runtimes=())
-    claimed = claiming.claim(
-        farm, asking, secrets.token_hex(16), lease_seconds=updating.LEASE_SECONDS, takes_excluded=False
-    )
+    claimed = claiming.claim(farm, asking, secrets.token_hex(16), takes_excluded=False)
     for assignment in claimed.assignments:
         if translate.can_run(assignment.task):
             return assignment.task

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...core.lifecycle import Outcome, TaskStatus, WorkerStatus
-from ...core.model import FUNCTION_TYPE, JobId, Json, SleepSchedule, Task, Worker, WorkerId
+from ...core.model import FUNCTION_TYPE, Block, Json, SleepSchedule, Task, Worker, WorkerId
 from ...edge import hexids
 from .wire import DAYS
 
@@ -34,6 +34,8 @@ WORKER_STATUSES: Mapping[WorkerStatus, str] = {
     WorkerStatus.ERROR: "error",
     WorkerStatus.LOST: "timeout",
 }
+NEW = ""
+"""The status of a worker that has registered and not called since."""
 REQUESTS: Mapping[WorkerStatus, str] = {
     WorkerStatus.AWAKE: "awake",
     WorkerStatus.ASLEEP: "asleep",
@@ -89,6 +91,12 @@ def generation_of(task: Task) -> int | None:
 
 def identifier(address: str, name: str) -> str:
     return f"{address} ({name})"
+
+
+def status_word(worker: Worker, status: WorkerStatus) -> str:
+    """`status`: as a person should see it. A worker that has not been heard of since it registered has none."""
+    is_new = status is WorkerStatus.STARTING and worker.last_contact_at == worker.created_at
+    return NEW if is_new else WORKER_STATUSES[status]
 
 
 def request_word(worker: Worker) -> str:
@@ -150,10 +158,13 @@ def schedule_document(schedule: SleepSchedule | None) -> dict[str, Any]:
     return {"schedule_active": schedule.active, **days, **shown}
 
 
-def blacklist(worker: Worker) -> list[dict[str, str]]:
-    lines: list[tuple[JobId, str]] = sorted(worker.blocked)
-    number = hexids.hex_of(worker.id)
-    return [{"worker_id": number, "job_id": hexids.hex_of(job), "task_type": kind} for job, kind in lines]
+def blacklist_line(worker: Worker, block: Block) -> dict[str, str]:
+    return {
+        "_created": time_text(block.created_at),
+        "worker_id": hexids.hex_of(worker.id),
+        "job_id": hexids.hex_of(block.job),
+        "task_type": block.task_type,
+    }
 
 
 def time_text(at_ms: int) -> str:

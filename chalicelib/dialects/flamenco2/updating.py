@@ -14,9 +14,6 @@ from ...core.lifecycle import Outcome, TaskStatus
 from ...core.model import Task, Worker
 from . import task_log, translate, wire
 
-LEASE_SECONDS = 600.0
-"""How long a worker may say nothing about its task: the protocol's `active_task_timeout_interval`."""
-
 log = logging.getLogger(__name__)
 
 
@@ -44,7 +41,7 @@ def apply(farm: Farm, worker: Worker, task: Task, said: wire.Update) -> None:
 
 def ping(farm: Farm, worker: Worker, task: Task, percent: int | None = None, activity: str | None = None) -> None:
     """The worker is at it. Raises LeaseLost."""
-    leases.renew(farm, worker.id, task.id, task.generation, percent, activity, lease_seconds=LEASE_SECONDS)
+    leases.renew(farm, worker.id, task.id, task.generation, percent, activity)
 
 
 def _end(farm: Farm, worker: Worker, task: Task, outcome: Outcome, said: wire.Update) -> None:

@@ -23,7 +23,7 @@ def register(farm: Farm, request: Request) -> Reply:
     described = workers.Description(said.nickname, task_types=said.task_types, platform=said.platform)
     secret = said.secret or None
     worker, _ = workers.register(farm, described, with_secret=True, secret=secret, address=request.peer)
-    return json_reply(translate.worker_document(worker, "", said.task_types))
+    return json_reply(translate.worker_document(worker, translate.NEW, said.task_types))
 
 
 def sign_on(farm: Farm, request: Request) -> Reply:
