@@ -20,6 +20,8 @@
 |                             |                                   | transcode protocol lie                          |
 | MILLRACE_FLAMENCO_          | none                              | what signs the tokens of new Flamenco 2 workers |
 | REGISTRATION_SECRET         |                                   | (one name)                                      |
+| MILLRACE_IMAGE_FOLDERS      | none                              | folders on shared storage from which pictures   |
+|                             |                                   | that workers name may be shown, `:` between     |
 """
 
 from __future__ import annotations
@@ -59,6 +61,8 @@ class Settings:
     recordings: str = ""
     """A folder on shared storage, as workers see it."""
     flamenco_registration_secret: str | None = field(default=None, repr=False)
+    image_folders: tuple[Path, ...] = ()
+    """Absolute; what workers name below them may be shown to everybody who may read."""
 
     def __post_init__(self) -> None:
         if self.auth not in AUTHS:
@@ -87,6 +91,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         push_networks=_networks(environment.get("MILLRACE_PUSH_NETWORKS", "")),
         recordings=environment.get("MILLRACE_RECORDINGS", ""),
         flamenco_registration_secret=environment.get("MILLRACE_FLAMENCO_REGISTRATION_SECRET", "").strip() or None,
+        image_folders=_folders(environment.get("MILLRACE_IMAGE_FOLDERS", "")),
     )
 
 
@@ -128,3 +133,11 @@ def _networks(text: str) -> tuple[Network, ...]:
         return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
     except ValueError as error:
         raise BadSettings(f"MILLRACE_PUSH_NETWORKS must be networks such as 10.1.0.0/16,127.0.0.0/8: {error}") from None
+
+
+def _folders(text: str) -> tuple[Path, ...]:
+    """Separated as in PATH."""
+    folders = tuple(Path(part.strip()) for part in text.split(os.pathsep) if part.strip())
+    if relative := [folder for folder in folders if not folder.is_absolute()]:
+        raise BadSettings(f"MILLRACE_IMAGE_FOLDERS must be absolute folders, not {str(relative[0])!r}")
+    return folders

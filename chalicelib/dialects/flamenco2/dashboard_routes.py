@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from html import escape
 from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
 from ...config import VERSION
-from ...core import latest_image, leaving, workers
+from ...core import leaving, workers
 from ...core.access import Scope
-from ...core.errors import BadInput, FarmError, NotFound
+from ...core.errors import BadInput, FarmError
 from ...core.farm import Farm
 from ...core.lifecycle import Outcome, WorkerStatus
 from ...core.model import Worker
@@ -130,18 +129,3 @@ def set_sleep_schedule(farm: Farm, request: Request, worker_id: str) -> Reply:
     number = hexids.id_of(worker_id, "worker")
     workers.set_sleep_schedule(farm, number, wire.sleep_schedule(read_body(request)))
     return nothing()
-
-
-def show_latest_image(farm: Farm, request: Request) -> Reply:
-    """Where the last image is. The farm has no copy: workers of this protocol send paths, not bytes."""
-    access.person(farm, request, Scope.SUBMIT)
-    image = latest_image.latest(farm)
-    if image is None:
-        raise NotFound("no image was produced yet")
-    worker = farm.workers.get(image.worker)
-    name = worker.name if worker is not None else "a worker that is gone"
-    page = f"<!doctype html>\n<title>Latest image</title>\n<p>{escape(image.path)}</p>\n"
-    page += f"<p>made by {escape(name)} at {translate.time_text(image.at)}</p>\n"
-    return Reply(
-        200, page.encode("utf-8", "replace"), "text/html; charset=utf-8", {"X-Content-Type-Options": "nosniff"}
-    )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from chalice import Blueprint
 
 from ...edge.http import OnError, View, mount
-from . import dashboard_routes, task_routes, worker_routes
+from . import dashboard_routes, image_routes, task_routes, worker_routes
 from .replies import on_error, on_may_i_run_error, on_update_error
 
 
@@ -33,7 +33,9 @@ ROUTES = (
     Route(("GET",), "/as-json", dashboard_routes.as_json),
     Route(("POST",), "/worker-action/{id}", dashboard_routes.worker_action),
     Route(("POST",), "/set-sleep-schedule/{id}", dashboard_routes.set_sleep_schedule),
-    Route(("GET",), "/latest-image", dashboard_routes.show_latest_image),
+    Route(("GET",), "/latest-image", image_routes.show),
+    Route(("GET",), "/latest-image.jpg", image_routes.picture),
+    Route(("GET",), "/imagewatch", image_routes.watch),
 )
 
 blueprint = Blueprint(__name__)

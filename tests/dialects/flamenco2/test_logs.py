@@ -110,11 +110,3 @@ def test_it_is_plain_text_that_no_browser_takes_for_a_page(site: Site) -> None:
     answer = site.get(f"/logfile/{task['job']}/{task['_id']}")
     assert answer.headers["Content-Type"].startswith("text/plain")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-
-
-def test_the_latest_image_is_told_by_its_path(site: Site) -> None:
-    worker = site.worker()
-    assert site.get("/latest-image").status_code == 404
-    worker.post("/output-produced", {"paths": ["/r/0001.exr", "/r/<b>0002.exr"]})
-    page = site.get("/latest-image").text
-    assert "/r/&lt;b&gt;0002.exr" in page and "node7" in page

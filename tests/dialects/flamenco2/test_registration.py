@@ -196,7 +196,7 @@ def test_the_dashboard_of_a_farm_with_tokens_needs_one(site: Site, settings: Set
     log_path = f"/logfile/{task['job']}/{task['_id']}"
     current.serve(site.farm, replace(settings, auth="token"))
     reading, steering = (access.make_token(site.farm, "p", [scope])[1] for scope in ("submit", "operate"))
-    for path in (log_path, "/as-json", "/latest-image"):
+    for path in (log_path, "/as-json", "/latest-image", "/latest-image.jpg", "/imagewatch"):
         assert refused(site.get(path))
     assert site.get(log_path, headers={"Authorization": f"Bearer {reading}"}).status_code == 200
     assert site.get(log_path, auth=("me", reading)).status_code == 200
