@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from ..core.plans import JobType
 from .command import Command
 from .commands import Commands
+from .frames import Frames
 from .function import Function
 from .transcode import Transcode
 
-JOB_TYPES: Mapping[str, JobType] = {kind.name: kind for kind in (Command(), Commands(), Function(), Transcode())}
+_ALL: tuple[JobType, ...] = (Command(), Commands(), Frames(), Function(), Transcode())
+JOB_TYPES: Mapping[str, JobType] = {kind.name: kind for kind in _ALL}

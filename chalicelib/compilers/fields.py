@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 from ..core.ids import LARGEST
+from .frame_ranges import parse_frames
+
+_ABSOLUTE = re.compile(r"/.+|[A-Za-z]:[\\/].+|\\\\.+")
 
 
 class Settings(BaseModel):
@@ -18,6 +22,48 @@ class Settings(BaseModel):
 BlobRef = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,15}$")]
 """A blob's id, as the API writes it: a decimal string."""
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+def is_path(text: str) -> bool:
+    """An absolute path, of Unix or Windows."""
+    return _ABSOLUTE.fullmatch(text) is not None and "\0" not in text
+
+
+def _path(text: str) -> str:
+    if not is_path(text):
+        raise ValueError("must be an absolute path on shared storage")
+    return text
+
+
+def _file_name(text: str) -> str:
+    """What the worker would refuse is refused here, before anything runs."""
+    if not text or len(text) > 200 or "\\" in text or not text.isprintable():
+        raise ValueError(f"{text[:60]!r} is no file name: 1 to 200 printable characters, folders with /")
+    if text.startswith(("/", "~")) or re.match(r"[A-Za-z]:", text):
+        raise ValueError(f"{text!r} must be relative")
+    if any(part in ("", ".", "..") for part in text.split("/")):
+        raise ValueError(f"{text!r} must not contain '.', '..' or empty parts")
+    return text
+
+
+def _no_pattern(text: str) -> str:
+    if any(sign in text for sign in "*?["):
+        raise ValueError(f"{text!r} must name one file, without *, ? and [")
+    return text
+
+
+def _frames(text: str) -> str:
+    parse_frames(text)
+    return text
+
+
+SharedPath = Annotated[str, AfterValidator(_path)]
+FileName = Annotated[str, AfterValidator(_file_name), AfterValidator(_no_pattern)]
+"""A file in a task's folder: relative, with `/` between its parts."""
+Pattern = Annotated[str, AfterValidator(_file_name)]
+"""File names with `*`, `?`, `[…]` within a part, and `**` for any number of parts."""
+FramesText = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_frames)]
+"""Frames as people write them (`frame_ranges`)."""
 
 
 def blob_id(reference: str) -> int:

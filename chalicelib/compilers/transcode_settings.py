@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from .fields import Settings
+from .fields import Settings, SharedPath, is_path
 
 MOST_RANGES = 1_000
 _BLOB = re.compile(r"[1-9][0-9]{0,15}")
-_ABSOLUTE = re.compile(r"/.+|[A-Za-z]:[\\/].+|\\\\.+")
 _RANGE = re.compile(r"(\d{1,7}(?:\.\d{1,3})?)-(\d{1,7}(?:\.\d{1,3})?)")
 
 Range = tuple[float, float]
@@ -20,20 +19,6 @@ Range = tuple[float, float]
 
 def is_blob(text: str) -> bool:
     return _BLOB.fullmatch(text) is not None
-
-
-def is_path(text: str) -> bool:
-    """An absolute path, of Unix or Windows."""
-    return _ABSOLUTE.fullmatch(text) is not None and "\0" not in text
-
-
-def _path(text: str) -> str:
-    if not is_path(text):
-        raise ValueError("must be an absolute path on shared storage")
-    return text
-
-
-SharedPath = Annotated[str, AfterValidator(_path)]
 
 
 class TranscodeSettings(Settings):

@@ -44,7 +44,9 @@ def checked(kind: JobType, settings: Any) -> tuple[BaseModel, Sequence[StepPlan]
 def _bad_input(invalid: ValidationError) -> BadInput:
     first = invalid.errors(include_url=False, include_input=False)[0]
     field = ".".join(["settings", *(str(part) for part in first["loc"])])
-    return BadInput(f"{field}: {first['msg']}", field=field)
+    # What a validator of ours says stands for itself; pydantic would put "Value error, " before it.
+    said = first["ctx"]["error"] if first["type"] == "value_error" else first["msg"]
+    return BadInput(f"{field}: {said}", field=field)
 
 
 class PlanCache:

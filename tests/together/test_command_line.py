@@ -26,9 +26,9 @@ class Shell:
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT / "worker"), "MILLRACE_URL": url}
         self.environment |= {"MILLRACE_TOKEN": token} if token else {}
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "millrace.cli", *arguments]
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, cwd=folder, env=self.environment, capture_output=True, text=True, timeout=60)
 
     def answer(self, *arguments: str) -> Any:
         """What it says with --json, when it is done."""

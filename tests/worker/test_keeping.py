@@ -16,6 +16,7 @@ from millrace.agent.held import Held
 from millrace.agent.lease import Lease
 from millrace.agent.logship import LogShipper
 from millrace.agent.outbox import Outbox
+from millrace.agent.outputs import gathered
 from millrace.agent.protocol import Assignment, InputBlob, LeaseId, Output, Report
 from millrace.agent.renewal import Watch
 from millrace.agent.retrying import Backoff
@@ -246,13 +247,13 @@ def test_the_cache_keeps_what_was_used_last(tmp_path: Path) -> None:
 
 def test_an_empty_output_is_stored(manager: Manager, transfer: Transfer, tmp_path: Path) -> None:
     (tmp_path / "work" / "empty").touch()
-    [output] = transfer.publish(["empty"], tmp_path / "work", lambda seconds: None)
+    [output] = transfer.publish(gathered(["empty"], tmp_path / "work"), lambda seconds: None)
     assert manager.blobs[output.blob] == b"" and output.sha256 == hashlib.sha256(b"").hexdigest()
 
 
 def test_an_output_that_was_not_produced_is_named(transfer: Transfer, tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="output 'film.mp4' was not produced"):
-        transfer.publish(["film.mp4"], tmp_path / "work", lambda seconds: None)
+        transfer.publish(gathered(["film.mp4"], tmp_path / "work"), lambda seconds: None)
 
 
 # -- names and folders

@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 
-from ...compilers.transcode_settings import TranscodeSettings, is_path
+from ...compilers.fields import is_path
+from ...compilers.transcode_settings import TranscodeSettings
 from ...core.errors import BadInput, NotFound
 from ...core.ids import EPOCH_SECONDS, LARGEST, PER_SECOND, SEQUENCE_BITS
 from ...core.jobs import Submission

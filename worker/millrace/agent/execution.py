@@ -20,6 +20,7 @@ from millrace.agent.errors import CommandFailed, Stopped
 from millrace.agent.logship import LogShipper
 from millrace.agent.observe import ERROR, say
 from millrace.agent.outbox import Outbox
+from millrace.agent.outputs import gathered
 from millrace.agent.protocol import JsonObject, Output, Report
 from millrace.agent.tasklog import TaskLog
 from millrace.agent.transfer import Transfer
@@ -97,7 +98,7 @@ def _run(attempt: Attempt, workshop: Workshop, log: TaskLog, work: Path) -> tupl
         results = _run_commands(attempt, workshop, log, work)
     attempt.check()
     attempt.progressed(Progress(100.0, "uploading"))
-    outputs = workshop.transfer.publish(dict.fromkeys(results.outputs), work, attempt.wait)
+    outputs = workshop.transfer.publish(gathered(results.outputs, work), attempt.wait)
     # Last look: what is published from here on must be under a lease that still stands.
     attempt.check()
     return results.result, outputs

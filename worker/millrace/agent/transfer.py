@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -49,9 +49,9 @@ class Transfer:
             raise CommandFailed("two inputs of the task have the same name")
         _all_at_once(lambda one: self._fetch_one(one, work, wait), inputs)
 
-    def publish(self, names: Iterable[str], work: Path, wait: Wait) -> tuple[Output, ...]:
-        """Store every named file of `work` on the farm; `CommandFailed` if one was not produced."""
-        return tuple(_all_at_once(lambda name: self._publish_one(name, work, wait), list(names)))
+    def publish(self, files: Mapping[str, Path], wait: Wait) -> tuple[Output, ...]:
+        """Store these files on the farm, each under its name."""
+        return tuple(_all_at_once(lambda one: self._publish_one(*one, wait), list(files.items())))
 
     def republish(self, outputs: Iterable[Output], wait: Wait) -> tuple[Output, ...]:
         """Store outputs again, from the cache; `CommandFailed` if the bytes are not here any more."""
@@ -97,10 +97,7 @@ class Transfer:
         except Refused as refusal:
             raise CommandFailed(f"input {wanted.name!r}: {refusal}") from refusal
 
-    def _publish_one(self, name: str, work: Path, wait: Wait) -> Output:
-        path = inside(work, name, "output")
-        if not path.is_file() or path.is_symlink():
-            raise CommandFailed(f"output {name!r} was not produced")
+    def _publish_one(self, name: str, path: Path, wait: Wait) -> Output:
         with self._turns:
             size, sha256 = path.stat().st_size, _sha256_of(path, wait)
             blob = self._store(name, path, size, sha256, wait)

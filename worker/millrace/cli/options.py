@@ -66,6 +66,16 @@ class FarmGroup(click.Group):
         self.params += [_farm_option("MILLRACE_URL"), _json_option()]
 
 
+class FarmSubgroup(click.Group):
+    """A command that is a group itself: `millrace submit frames`. The options may stand before and after."""
+
+    command_class = FarmCommand
+
+    def __init__(self, *args: Any, **parts: Any) -> None:
+        super().__init__(*args, **parts)
+        self.params += [_farm_option(None), _json_option()]
+
+
 def command(name: str) -> Callable[[Callable[..., Any]], FarmCommand]:
     return click.command(name, cls=FarmCommand)
 

@@ -1,46 +1,105 @@
-"""`millrace submit`: settings from options or a file, files uploaded on the way."""
+"""`millrace submit TYPE`: the types with a command line of their own, and every other type by its settings.
+
+What all of them share, from the name of the job to fetching its results, is here; a type with a command line of its
+own is a module, and a command that `entry` adds to `submit`.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 import click
 
-from millrace.cli.options import Invocation, command, pass_invocation
+from millrace.cli.options import FarmSubgroup, Invocation, command, pass_invocation
 from millrace.cli.watching import result_of, wait_and_show
 from millrace.farm import Farm
 
+F = TypeVar("F", bound=Callable[..., Any])
 
-@command("submit")
-@click.argument("type")
-@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="One setting; see above. May be repeated.")
-@click.option(
-    "--file", "file", type=click.File("r"), help="A JSON file with all settings (- is stdin); --set adds to it."
+_JOB_OPTIONS = (
+    click.option("--name", help="What people will see. [default: the type]"),
+    click.option("--priority", type=click.IntRange(0, 100), default=50, show_default=True, help="Higher goes first."),
+    click.option("--tag", "tags", multiple=True, help="Only workers with this tag. May be repeated."),
+    click.option("--max-retries", type=click.IntRange(min=0), help="How often a failed task is tried again."),
+    click.option("--on-failure", type=click.Choice(["continue", "stop"]), help="What a failed task means for others."),
+    click.option("--idempotency-key", help="Two submissions with the same key are one job."),
+    click.option("--wait", "wait", is_flag=True, help="Wait for the end; the exit code tells how it went."),
+    click.option(
+        "--to",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Wait for the end, and write the results into this folder.",
+    ),
 )
-@click.option("--name", help="What people will see. [default: the type]")
-@click.option("--priority", type=click.IntRange(0, 100), default=50, show_default=True, help="Higher goes first.")
-@click.option("--tag", "tags", multiple=True, help="Only workers with this tag. May be repeated.")
-@click.option("--max-retries", type=click.IntRange(min=0), help="How often a failed task is tried again.")
-@click.option("--on-failure", type=click.Choice(["continue", "stop"]), help="What a failed task means for the others.")
-@click.option("--idempotency-key", help="Two submissions with the same key are one job.")
-@click.option("--wait", "wait", is_flag=True, help="Wait for the end; the exit code tells how it went.")
-@pass_invocation
-def submit(
-    invocation: Invocation, /, type: str, pairs: tuple[str, ...], file: TextIO | None, wait: bool, **parts: Any
-) -> int:
-    """Submit a job of a TYPE (transcode, commands, function, command) and print its id.
 
-    A VALUE is JSON where it reads as JSON (12, true, [1, 2], {"a": 1}), else text. @FILE uploads the file and stands
-    for its blob; a text that begins with @ is written as JSON: --set 'handle="@me"'.
+
+def job_options(function: F) -> F:
+    """The options that every type of job takes; `submit_and_follow` gets them by their names."""
+    for option in reversed(_JOB_OPTIONS):
+        function = option(function)
+    return function
+
+
+class SubmitGroup(FarmSubgroup):
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        return super().get_command(context, name) or by_settings(name)
+
+
+@click.group("submit", cls=SubmitGroup, subcommand_metavar="TYPE [OPTIONS]...")
+def submit() -> None:
+    """Submit a job and print its id.
+
+    The types below have a command line of their own (`millrace submit frames --help`). All other types that the farm
+    knows, such as transcode, commands, function and command, take their settings with --set and --file
+    (`millrace submit transcode --help`).
     """
-    farm = invocation.farm()
-    settings = (settings_of(file) if file else {}) | dict(pair_of(pair, farm) for pair in pairs)
+
+
+def by_settings(type: str) -> click.Command:
+    @command(type)
+    @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="One setting; see above. May be repeated.")
+    @click.option(
+        "--file", "file", type=click.File("r"), help="A JSON file with all settings (- is stdin); --set adds to it."
+    )
+    @job_options
+    @pass_invocation
+    def submit_settings(invocation: Invocation, /, pairs: tuple[str, ...], file: TextIO | None, **job: Any) -> int:
+        """Submit a job by its settings.
+
+        A VALUE is JSON where it reads as JSON (12, true, [1, 2], {"a": 1}), else text. @FILE uploads the file and
+        stands for its blob; a text that begins with @ is written as JSON: --set 'handle="@me"'.
+        """
+        farm = invocation.farm()
+        settings = (settings_of(file) if file else {}) | dict(pair_of(pair, farm) for pair in pairs)
+        return submit_and_follow(invocation, farm, type, settings, **job)
+
+    return submit_settings
+
+
+def submit_and_follow(
+    invocation: Invocation,
+    farm: Farm,
+    type: str,
+    settings: Mapping[str, Any],
+    *,
+    wait: bool,
+    to: Path | None,
+    **parts: Any,
+) -> int:
+    """Submit, print the id, and go on as far as was asked. The exit code."""
     job = farm.submit(type, settings, **parts)
+    wait = wait or to is not None
     if not (wait and invocation.as_json):
         invocation.answer(job, job.id)
-    return result_of(wait_and_show(invocation, job.id)) if wait else 0
+    if not wait:
+        return 0
+    ended = wait_and_show(invocation, job.id)
+    if to is not None:
+        paths = farm.download(ended, to)
+        click.echo(f"{len(paths)} file{'' if len(paths) == 1 else 's'} in {to}", err=True)
+    return result_of(ended)
 
 
 def settings_of(file: TextIO) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from millrace.runtimes.join_segments import join_segments
 from millrace.runtimes.move_to_final import move_to_final
 from millrace.runtimes.produced import Produced
 from millrace.runtimes.remove import remove_file, remove_tree
+from millrace.runtimes.run_frames import run_frames
 from millrace.runtimes.settings import Settings
 from millrace.runtimes.sleep import sleep
 from millrace.runtimes.split_video import split_video
@@ -41,6 +42,7 @@ RUNTIMES: dict[str, Runtime] = {
     "remove_tree": remove_tree,
     "concatenate_videos": concatenate_videos,
     "function": function,
+    "run_frames": run_frames,
     "split_video": split_video,
     "convert_segment": convert_segment,
     "encode_track": encode_track,

@@ -49,6 +49,12 @@ class Settings:
             raise self._wrong(field, "a whole number from 0 on")
         return None if value is None else int(value)
 
+    def whole(self, field: str) -> int:
+        value = self.optional_number(field)
+        if value is None or value != int(value):
+            raise self._wrong(field, "a whole number")
+        return int(value)
+
     def texts(self, field: str) -> list[str]:
         """A list of texts; absent is empty."""
         value = self._values.get(field)

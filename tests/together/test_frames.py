@@ -1,0 +1,62 @@
+"""Any program as a render job: submitted in one line, run by two workers, its frames fetched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.together.ensemble import Ensemble
+from tests.together.test_command_line import DONE, FAILED, USAGE, Shell
+
+RENDER = ["--", "sh", "render.sh", "{frame}", "{output}/f{frame:03d}.txt"]
+
+
+@pytest.fixture
+def millrace(quiet: Ensemble) -> Shell:
+    return Shell(quiet.server.url)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder as an artist has it: a program, and what it reads."""
+    folder = tmp_path / "project"
+    (folder / "maps").mkdir(parents=True)
+    (folder / "render.sh").write_text('test "$1" -ne 13 && echo "$(cat maps/sky) $1" > "$2"')
+    (folder / "maps" / "sky").write_text("blue")
+    return folder
+
+
+def test_frames_come_back_named_and_numbered(millrace: Shell, project: Path) -> None:
+    line = ["submit", "frames", "--frames", "1-7,20-30x5", "--chunk", "3", "--input", "maps", "--to", "out"]
+    done = millrace.run(*line, *RENDER, folder=project)
+    assert done.returncode == DONE, done.stderr
+    frames = [1, 2, 3, 4, 5, 6, 7, 20, 25, 30]
+    assert {path.name: path.read_text() for path in (project / "out").iterdir()} == {
+        f"f{frame:03d}.txt": f"blue {frame}\n" for frame in frames
+    }
+    job = millrace.answer("show", done.stdout.strip())
+    assert (job["name"], job["counts"]["completed"]) == ("sh 1-7,20-30x5", 4)
+
+
+def test_a_frame_that_fails_is_named_and_the_others_are_there(millrace: Shell, project: Path) -> None:
+    line = ["submit", "frames", "--frames", "12-14", "--input", "maps", "--max-retries", "0", "--to", "out"]
+    done = millrace.run(*line, *RENDER, folder=project)
+    assert done.returncode == FAILED
+    assert "1 of 3 tasks of step 'frames' failed" in done.stderr
+    assert sorted(path.name for path in (project / "out").iterdir()) == ["f012.txt", "f014.txt"]
+    shown = millrace.run("show", done.stdout.strip()).stdout
+    assert "frame 13: sh: exit code 1" in shown
+
+
+def test_a_command_that_leaves_nothing_has_failed(millrace: Shell, project: Path) -> None:
+    line = ["submit", "frames", "--frames", "1", "--max-retries", "0", "--wait", "--", "true", "{output}", "{frame}"]
+    done = millrace.run(*line, folder=project)
+    assert done.returncode == FAILED
+    assert "no output fits 'output/**'" in millrace.run("show", done.stdout.strip()).stdout
+
+
+def test_a_wrong_range_submits_nothing_and_says_what_would_be_right(millrace: Shell, project: Path) -> None:
+    done = millrace.run("submit", "frames", "--frames", "1-9,5-3", *RENDER, folder=project)
+    assert (done.returncode, done.stdout) == (USAGE, "")
+    assert "settings.frames: '5-3' goes backwards; write 3-5" in done.stderr

@@ -1,0 +1,86 @@
+"""`millrace submit frames ... -- COMMAND`: any program with a command line, once per frame or chunk of frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from millrace.cli.options import FarmCommand, Invocation, pass_invocation
+from millrace.cli.rendering import size
+from millrace.cli.submitting import job_options, submit_and_follow
+from millrace.farm import Farm
+
+
+@click.command("frames", cls=FarmCommand, context_settings={"allow_interspersed_args": False})
+@click.option("--frames", required=True, metavar="FRAMES", help="Such as 1-250, or 1-250,300,310-320x2.")
+@click.option("--chunk", type=click.IntRange(min=1), default=1, show_default=True, help="Frames in one task.")
+@click.option(
+    "--input",
+    "given",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="A file or folder that the command needs. May be repeated.",
+)
+@click.option("--output", "outputs", multiple=True, metavar="PATTERN", help="Which files come back. [default: all]")
+@click.option("--folder", metavar="DIR", help="Run there, on storage that every worker sees; upload nothing unasked.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@job_options
+@pass_invocation
+def submit_frames(
+    invocation: Invocation,
+    /,
+    frames: str,
+    chunk: int,
+    given: tuple[Path, ...],
+    outputs: tuple[str, ...],
+    folder: str | None,
+    command: tuple[str, ...],
+    **job: Any,
+) -> int:
+    """Run COMMAND for frames, on all workers at once.
+
+    In the command, {frame} is the frame's number ({frame:04d}: with leading zeros): it runs once per frame. With
+    {start} and {end} it runs once per chunk. Files that it leaves in the folder {output} come back as results.
+
+    It runs in the folder {input}. Files here that the command names by a relative path are uploaded and are there under
+    the same name, as are those given with --input.
+
+      millrace submit frames --frames 1-100 --chunk 5 -- povray +K{frame} scene.pov +O{output}/f{frame}.png
+    """
+    farm = invocation.farm()
+    named = [] if folder else [Path(word) for word in command if names_a_file(word)]
+    inputs = upload_inputs(farm, [*named, *given])
+    settings: dict[str, Any] = {"frames": frames, "chunk": chunk, "command": list(command), "inputs": inputs}
+    settings |= {"outputs": list(outputs)} if outputs else {}
+    settings |= {"folder": folder} if folder else {}
+    job["name"] = job["name"] or f"{Path(command[0]).name} {frames}"[:200]
+    return submit_and_follow(invocation, farm, "frames", settings, **job)
+
+
+def names_a_file(word: str) -> bool:
+    """A file below this folder, by a path that leads to the same place in the folder of the inputs."""
+    path = Path(word)
+    return not path.is_absolute() and ".." not in path.parts and path.is_file()
+
+
+def upload_inputs(farm: Farm, paths: Iterable[Path]) -> dict[str, str]:
+    """Name in the task's folder -> blob. Says on stderr what is sent."""
+    found = {name: file for path in paths for name, file in files_of(path)}
+    uploaded = {}
+    for name, file in found.items():
+        click.echo(f"input {name} ({size(file.stat().st_size)})", err=True)
+        uploaded[name] = farm.upload(file)
+    return uploaded
+
+
+def files_of(path: Path) -> Iterator[tuple[str, Path]]:
+    """(name, file) of a file, or of all files of a folder: as they are named from here; what lies elsewhere, from its
+    own folder."""
+    here = not path.is_absolute() and ".." not in path.parts
+    root = Path() if here else path.parent
+    files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+    for file in files:
+        yield file.relative_to(root).as_posix(), file
