@@ -42,7 +42,7 @@ def test_frames_come_back_named_and_numbered(millrace: Shell, project: Path) -> 
 def test_a_frame_that_fails_is_named_and_the_others_are_there(millrace: Shell, project: Path) -> None:
     line = ["submit", "frames", "--frames", "12-14", "--input", "maps", "--max-retries", "0", "--to", "out"]
     done = millrace.run(*line, *RENDER, folder=project)
-    assert done.returncode == FAILED
+    assert done.returncode == FAILED, done.stderr
     assert "1 of 3 tasks of step 'frames' failed" in done.stderr
     assert sorted(path.name for path in (project / "out").iterdir()) == ["f012.txt", "f014.txt"]
     shown = millrace.run("show", done.stdout.strip()).stdout
@@ -52,7 +52,7 @@ def test_a_frame_that_fails_is_named_and_the_others_are_there(millrace: Shell, p
 def test_a_command_that_leaves_nothing_has_failed(millrace: Shell, project: Path) -> None:
     line = ["submit", "frames", "--frames", "1", "--max-retries", "0", "--wait", "--", "true", "{output}", "{frame}"]
     done = millrace.run(*line, folder=project)
-    assert done.returncode == FAILED
+    assert done.returncode == FAILED, done.stderr
     assert "no output fits 'output/**'" in millrace.run("show", done.stdout.strip()).stdout
 
 
