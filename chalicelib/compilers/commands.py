@@ -76,7 +76,8 @@ class Commands:
         def expand(results: Results) -> Expansion:
             return Expansion(len(plans), plans.__getitem__)
 
-        return [StepPlan("tasks", expand)]
+        # A worker may hand in files that nobody asked for. Those of many tasks would all be read when the job ends.
+        return [StepPlan("tasks", expand, publishes=len(plans) == 1)]
 
     def blobs(self, settings: BaseModel) -> Mapping[str, BlobId]:
         return {}

@@ -47,6 +47,12 @@ def test_a_wrong_task_is_refused_with_the_reason(tasks: list[Any], message: str)
     assert (refused.value.field or "").startswith("settings")
 
 
+@pytest.mark.parametrize(("names", "publishes"), [(["a"], True), (["a", "b"], False)])
+def test_what_a_job_of_one_task_makes_is_the_jobs_output(names: list[str], publishes: bool) -> None:
+    [step] = checked(JOB_TYPES["commands"], {"tasks": [task(name) for name in names]})[1]
+    assert step.publishes is publishes
+
+
 def test_ten_thousand_tasks_in_a_row_are_accepted_and_one_more_is_not() -> None:
     tasks = [task("t0")] + [task(f"t{i}", f"t{i - 1}") for i in range(1, 10_000)]
     assert checked(JOB_TYPES["commands"], {"tasks": tasks})[1][0].expand({}).count == 10_000
