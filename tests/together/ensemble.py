@@ -87,6 +87,12 @@ class Server(Program):
         assert self.runs, self.output
         self.url = next(line.split()[1] for line in self.output.splitlines() if line.startswith("ready "))
 
+    @property
+    def admin_token(self) -> str:
+        """What a new farm with tokens tells once."""
+        until(lambda: "admin token" in self.output, "the token", 10)
+        return next(line for line in self.output.splitlines() if "admin token" in line).split()[-1]
+
     def resident_bytes(self, field: str = "VmRSS") -> int:
         """Memory in use now, or at its peak (`VmHWM`)."""
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():

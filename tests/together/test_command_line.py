@@ -120,8 +120,7 @@ def test_why_says_what_a_job_waits_for_and_what_a_worker_misses(millrace: Shell,
 
 def test_a_closed_farm_takes_nobody_without_a_token(found: Callable[..., Ensemble], tmp_path: Path) -> None:
     ensemble = found("--auth", "token")
-    until(lambda: "admin token" in ensemble.server.output, "the token", 10)
-    token = next(line for line in ensemble.server.output.splitlines() if "admin token" in line).split()[-1]
+    token = ensemble.server.admin_token
     stranger = ensemble.worker("stranger")
     assert stranger.process.wait(20) == FAILED
     assert "MILLRACE_TOKEN" in stranger.output

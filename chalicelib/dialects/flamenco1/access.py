@@ -1,7 +1,7 @@
 """Who may make which call of this room.
 
 The protocol knows no credentials: a worker is recognised by the address of its connection. On a farm with tokens its
-programs are given URLs with a token in their user part (which every HTTP client sends as Basic), or `?token=`.
+programs are given URLs with a token in their user part (`http://TOKEN:@farm/`, sent as Basic), or `?token=`.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class Member:
     log: str | None = None
     time_cost: int | None = None
     reachable: bool = True
-    """It answered when it was last called."""
+    """It answered when it was last called. One that pulls may have been called before it first asked for a task."""
     polled_at: int = 0
     info: str = WorkerWord.ENABLED.value
     """Whether it was free when last asked: `enabled` or `rendering`."""

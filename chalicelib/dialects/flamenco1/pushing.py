@@ -28,7 +28,7 @@ from ...handlers.pushing import TOPIC
 from . import documents, fleet, handing, standing
 from .fleet import Member
 from .handing import Handed
-from .reporting import BEGUN, keep_log
+from .reporting import BEGUN, IDLE, keep_log
 from .submitting import Known
 from .translate import WorkerWord
 
@@ -40,7 +40,7 @@ AT_ONCE = 16
 MOST_OFFERED = 3
 """Workers that are tried while a Server waits for the answer to its task."""
 FORM = "application/x-www-form-urlencoded"
-IDLE, BUSY = "enabled", "rendering"
+BUSY = WorkerWord.RENDERING.value
 
 
 def push_round(farm: Farm, pusher: Pusher) -> None:
@@ -74,7 +74,7 @@ def offer(farm: Farm) -> bool:
 def _look_after(farm: Farm, pusher: Pusher, member: Member) -> None:
     held = held_tasks(farm, member.worker)
     for task in held:
-        if task.cancel_reason is not None and _kill(pusher, member):
+        if task.cancel_reason is not None and _kill(farm, pusher, member):
             leases.give_back(farm, task.id, task.generation, Outcome.CANCELED, task.cancel_reason)
     if farm.clock.now() - member.polled_at >= _interval_ms(member, held):
         member = _poll(farm, pusher, member)
@@ -218,14 +218,14 @@ def stop(farm: Farm, known: Known, outcome: Outcome) -> bool:
     member = fleet.find(farm, lease.worker) if lease is not None else None
     if known.task is None or lease is None or member is None or member.pulls:
         return False
-    if not _kill(current.pusher(), member):
+    if not _kill(farm, current.pusher(), member):
         return False
     leases.give_back(farm, known.task.id, lease.generation, outcome, "stopped on request")
     return True
 
 
-def _kill(pusher: Pusher, member: Member) -> bool:
-    """`/kill`, as the program has it; `/kill/{pid}`, as its document has it, where that is not there."""
+def _kill(farm: Farm, pusher: Pusher, member: Member) -> bool:
+    """`/kill`, as the program has it, or `/kill/{pid}`, as its document has it. True: the worker is free."""
     try:
         answer = pusher.send(f"{member.url}/kill", "DELETE", {}, timeout_seconds=CALL_SECONDS)
         if answer.status == 404:
@@ -234,4 +234,7 @@ def _kill(pusher: Pusher, member: Member) -> bool:
             answer = pusher.send(member.url + path, "DELETE", {}, timeout_seconds=CALL_SECONDS)
     except PushFailed:
         return False
-    return answer.status < 300
+    if answer.status >= 300:
+        return False
+    fleet.note(farm, member, info=IDLE)
+    return True

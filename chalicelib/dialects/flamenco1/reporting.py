@@ -27,7 +27,7 @@ from .wire import USUAL_PORT, TaskReport
 SILENT_SECONDS = 3600.0
 """A worker that pulls speaks only when its program writes something: this is how long one may be silent."""
 TASKFILE = "taskfile.zip"
-BEGUN = "rendering"
+BEGUN, IDLE = "rendering", WorkerWord.ENABLED.value
 CANCELLED, DUPLICATED = "Task cancelled", "Duplicated task"
 DISABLED, UNREGISTERED = "Worker is disabled", "Worker is not registered"
 
@@ -109,7 +109,8 @@ def _ended(
     with suppress(LeaseLost):  # it ended while this was on its way
         made = Report(outcome, error=error, outputs=outputs, result=result)
         leases.report(farm, member.id, task.id, task.generation, made)
-    fleet.note(farm, member, said=WorkerWord.ENABLED.value, activity=None, log=None, time_cost=said.time_cost)
+    nothing_more = {"said": IDLE, "info": IDLE, "activity": None, "log": None}
+    fleet.note(farm, member, **nothing_more, time_cost=said.time_cost)
     standing.heard_of(farm, member)
     farm.bell.ring(TOPIC)  # it is free again
 

@@ -67,7 +67,7 @@ def shown(farm: Farm, worker: Worker, member: Member | None, held: list[Task]) -
     status, online = WORKERS[worker.status if member is not None else workers.liveness(farm, worker)]
     if member is not None:
         silent_ms = farm.clock.now() - worker.last_contact_at
-        online = online and member.reachable and silent_ms < OFFLINE_AFTER_SECONDS * 1000
+        online = online and (member.pulls or member.reachable) and silent_ms < OFFLINE_AFTER_SECONDS * 1000
     if is_disabled(worker):
         return Shown(WorkerWord.DISABLED, online)
     if status is WorkerWord.ENABLED and held:

@@ -92,6 +92,17 @@ def test_deleting_a_task_kills_its_program(site: Site, start: Start) -> None:
     assert site.workers()["node7"]["status"] == "enabled"
 
 
+def test_a_worker_that_has_ended_its_task_gets_the_next_at_once(site: Site, start: Start) -> None:
+    """It was found busy when it was last asked, and is known to be free since."""
+    worker = start()
+    site.send(41)
+    for number, end in ((42, lambda: site.report(41, "finished")), (43, lambda: site.call("DELETE", "/tasks/42"))):
+        a_round(site, 11)
+        worker.busy = False
+        end()
+        assert site.send(number).json()["status"] == "rendering"
+
+
 def test_kill_takes_a_pid_where_the_program_wants_one(site: Site, start: Start) -> None:
     worker = start(kill_needs_pid=True)
     site.send(41)

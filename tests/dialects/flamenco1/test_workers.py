@@ -62,6 +62,14 @@ def test_a_worker_that_pulls_shows_no_log_and_is_offline_after_five_minutes(site
     assert site.workers()["node7"]["connection"] == "online"
 
 
+def test_a_worker_that_pulls_is_online_though_it_was_called_before_it_said_so(site: Site) -> None:
+    """It registers like any other, and at that moment a round of calls may come to a port where nobody listens."""
+    fleet.note(site.farm, fleet.find(site.farm, site.register()), reachable=False)  # type: ignore[arg-type]
+    assert site.workers()["node7"]["connection"] == "offline"
+    site.poll()
+    assert site.workers()["node7"]["connection"] == "online"
+
+
 def test_a_worker_that_cannot_be_asked_is_told_of_as_far_as_it_is_known(site: Site) -> None:
     worker = site.register()
     site.poll()
