@@ -65,6 +65,11 @@ def on_error(request: Request, error: Exception) -> Reply:
     return _reply(500, "the farm failed on this request; its log says why")
 
 
+def refuse(status: int, message: str) -> Reply:
+    """What no view sees: an unknown path or method, and what a server refuses by itself."""
+    return _reply(status, message)
+
+
 def status_of(error: FarmError) -> int | None:
     """`Forbidden` says itself whether nobody asked (401) or the wrong one (403)."""
     for kind, status in STATUSES:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import functools
 
-from chalice import Blueprint
 from pydantic import BaseModel
 
 from ..core.farm import Farm
 from ..edge import auth
-from ..edge.http import Reply, Request, View, mount
+from ..edge.http import Reply, Request, Room, View, mount
 from ..edge.json_text import compact_json
 from ..edge.refusals import API
 from . import blobs, blocklists, farm, jobs, sleep_schedules, tasks, tokens, variables, why, workers
 from .openapi import document
 from .operations import Operation
-from .problems import on_error
+from .problems import on_error, refuse
 from .reading import refuse_unknown
 
 
@@ -58,7 +57,7 @@ def _view(operation: Operation) -> View:
     return view
 
 
-blueprint = Blueprint(__name__)
+blueprint = Room(__name__, refuse)
 
 for operation in OPERATIONS:
     mount(blueprint, [operation.method], API + operation.path, _view(operation), on_error)

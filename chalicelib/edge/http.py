@@ -1,4 +1,4 @@
-"""Requests and replies as values, and `mount`, which hangs a view into a Chalice blueprint.
+"""Requests and replies as values, and `mount`, which hangs a view into a room.
 
 A view is a function `(farm, request, *path variables) -> Reply`. What it raises is translated by its room's `on_error`
 into the room's own envelope. Chalice is touched nowhere else: no `json_body`, no content-type matching, no CORS.
@@ -11,11 +11,14 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
+from urllib.parse import urlencode
+from weakref import WeakKeyDictionary
 
 from chalice import Blueprint, Chalice, Response
 
 from . import current
 from .json_text import compact_json
+from .refusals import NO_INTERFACE
 
 NO_HEADERS: Mapping[str, str] = {}
 
@@ -96,29 +99,62 @@ def stored_object(key: str, content_type: str, headers: Mapping[str, str] = NO_H
 
 View = Callable[..., Reply]
 OnError = Callable[[Request, Exception], Reply]
+Refuse = Callable[[int, str], Reply]
+"""(status, what is wrong) -> how that looks in one protocol; the reply may have another status."""
 
 
-def mount(blueprint: Blueprint, methods: list[str], path: str, view: View, on_error: OnError) -> None:
+class Room(Blueprint):
+    """One protocol's routes, and its words for what none of its views sees.
+
+    `refuse` is asked for 404 (a path below one of the room's own that names nothing), 405 (a method that a path does
+    not know; whoever asks adds `Allow`, unless the reply has it) and what a server refuses or fails at by itself (413,
+    500, 502, 507). `slash_status`: a call with a slash too many is sent to the path without it; None: it is 404.
+    """
+
+    def __init__(self, import_name: str, refuse: Refuse, slash_status: int | None = None) -> None:
+        super().__init__(import_name)
+        self.refuse = refuse
+        self.slash_status = slash_status
+
+    def without_slash(self, request: Request) -> Reply:
+        if self.slash_status is None:
+            return self.refuse(404, NO_INTERFACE)
+        query = f"?{urlencode(request.query)}" if request.query else ""
+        return Reply(self.slash_status, b"", None, {"Location": request.path[:-1] + query})
+
+
+_rooms: WeakKeyDictionary[Chalice, dict[str, Room]] = WeakKeyDictionary()
+
+
+def rooms_of(app: Chalice) -> dict[str, Room]:
+    """Whose each of the app's paths is, by pattern. What is not there is the farm's own."""
+    return _rooms.setdefault(app, {})
+
+
+def mount(room: Room, methods: list[str], path: str, view: View, on_error: OnError) -> None:
     """Register the view. Path variables are passed by position, percent-decoding is the view's business."""
 
     def register(app: Chalice, options: Any) -> None:
-        handler = _handler(app, view, on_error)
+        handler = _handler(app, room, view, on_error)
         handler.__name__ = _name(view, methods, path)
         app.route(path, methods=methods, content_types=["*/*"])(handler)
+        rooms_of(app).setdefault(path, room)
 
     # Not `blueprint.route`: Chalice 1.34 forgets a route's methods when it registers it, and a blueprint knows only the
     # app that took it last, so that two apps in one process (the tests') could not share a room.
-    blueprint._deferred_registrations.append(register)
+    room._deferred_registrations.append(register)
 
 
-def _handler(app: Chalice, view: View, on_error: OnError) -> Callable[..., Response]:
+def _handler(app: Chalice, room: Room, view: View, on_error: OnError) -> Callable[..., Response]:
     def handler(**variables: str) -> Response:
         request = _request(app.current_request)
+        if request.path.endswith("/"):  # no path of a room does; API Gateway and `chalice local` overlook it
+            return response_of(room.without_slash(request))
         try:
             reply = view(current.farm(), request, *variables.values())
         except Exception as error:
             reply = on_error(request, error)
-        return _response(reply)
+        return response_of(reply)
 
     return handler
 
@@ -154,7 +190,7 @@ def _request(raw: Any) -> Request:
     )
 
 
-def _response(reply: Reply) -> Response:
+def response_of(reply: Reply) -> Response:
     headers: dict[str, str | list[str]] = dict(reply.headers)
     if reply.content_type is not None:
         headers["Content-Type"] = reply.content_type

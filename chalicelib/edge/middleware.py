@@ -14,9 +14,9 @@ from chalice.app import CaseInsensitiveMapping
 
 from . import current, signed_objects
 from .guard import make_guard
-from .http import accept_of, keep_accept
+from .http import accept_of, keep_accept, response_of, rooms_of
 from .json_text import compact_json
-from .refusals import API, refusal
+from .refusals import API, allow_header, refusal
 
 GetResponse = Callable[[Any], Response]
 Headers = dict[str, str | list[str]]
@@ -25,7 +25,7 @@ Headers = dict[str, str | list[str]]
 def install(app: Chalice) -> None:
     """Every content type is binary (else API Gateway decodes uploads as text); all replies are bytes."""
     app.api.binary_types = ["*/*"]
-    app.middleware("http")(wire)
+    app.middleware("http")(_wire(app))
     if not _has_our_server_in_front():
         app.middleware("http")(guarded)
     if _is_run_by_chalice_local():
@@ -33,20 +33,23 @@ def install(app: Chalice) -> None:
     app.route("/", methods=["GET"], content_types=["*/*"])(_front_page(app))
 
 
-def wire(event: Any, get_response: GetResponse) -> Response:
-    """`event` is None when the request names no route; Chalice then answers by itself.
+def _wire(app: Chalice) -> Callable[[Any, GetResponse], Response]:
+    def wire(event: Any, get_response: GetResponse) -> Response:
+        """`event` is None when the request names no route; Chalice then answers by itself.
 
-    With binary types `*/*` Chalice refuses requests that do not accept binary, so it is shown one that does.
-    """
-    if event is not None:
-        keep_accept(event)
-        event.headers = CaseInsensitiveMapping({**event.headers, "accept": "*/*"})
-    response = get_response(event)
-    if isinstance(response.body, dict) and "Code" in response.body:
-        response = _in_our_words(event.path if event is not None else "", response)
-    if isinstance(response.body, str):
-        response.body = response.body.encode()
-    return response
+        With binary types `*/*` Chalice refuses requests that do not accept binary, so it is shown one that does.
+        """
+        if event is not None:
+            keep_accept(event)
+            event.headers = CaseInsensitiveMapping({**event.headers, "accept": "*/*"})
+        response = get_response(event)
+        if isinstance(response.body, dict) and "Code" in response.body:
+            response = _in_our_words(app, event.path if event is not None else "", response)
+        if isinstance(response.body, str):
+            response.body = response.body.encode()
+        return response
+
+    return wire
 
 
 def guarded(event: Any, get_response: GetResponse) -> Response:
@@ -73,12 +76,19 @@ def _is_run_by_chalice_local() -> bool:
     return "AWS_CHALICE_CLI_MODE" in os.environ and not os.environ.get("MILLRACE_TABLE")
 
 
-def _in_our_words(path: str, response: Response) -> Response:
-    """Chalice's own refusals (405, 415, 400) and failures (500)."""
-    status = response.status_code
-    kind, body = refusal(path, status, str(response.body.get("Message", "")))
+def _in_our_words(app: Chalice, pattern: str, response: Response) -> Response:
+    """Chalice's own refusals (405, 415, 400) and failures (500), as the room of the path words them."""
+    status, message = response.status_code, str(response.body.get("Message", ""))
     headers = {name: value for name, value in response.headers.items() if name.lower() != "content-type"}
-    return _json_response(status, kind, body, headers)
+    if status == 405:
+        headers["Allow"] = allow_header(app.routes[pattern])
+    room = rooms_of(app).get(pattern)
+    if room is None:
+        kind, body = refusal(pattern, status, message)
+        return _json_response(status, kind, body, headers)
+    worded = response_of(room.refuse(status, message))
+    worded.headers = {**headers, **worded.headers}
+    return worded
 
 
 def _json_response(status: int, content_type: str, body: Any, headers: Headers | None = None) -> Response:

@@ -1,17 +1,15 @@
-"""How the edge itself says no: in the words of the room that the path belongs to.
-
-Called where no room's own code runs: by the guard, and for what Chalice refuses before a view is reached.
-"""
+"""How the edge itself says no where no room does: by the guard, and at paths that are no room's (`http.Room`)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
 API = "/api/v1"
 """The farm's own API: what is below it is answered with problem documents (RFC 9457)."""
 PROBLEM_TYPE = "application/problem+json"
+NO_INTERFACE = "No interface defined for URL"
 
 
 class Refusal(NamedTuple):
@@ -28,6 +26,10 @@ def refusal(path: str, status: int, message: str) -> Refusal:
 
 def is_api(path: str) -> bool:
     return path == API or path.startswith(API + "/")
+
+
+def allow_header(methods: Iterable[str]) -> str:
+    return ", ".join(sorted(methods))
 
 
 def problem(status: int, detail: str, **members: Any) -> dict[str, Any]:

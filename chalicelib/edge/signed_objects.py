@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
-from chalice import Blueprint
-
 from ..core.errors import BadInput, FarmError, Forbidden, NotFound
 from ..core.farm import Farm
 from ..core.ports import ObjectMismatch
-from .http import Reply, Request, json_reply, mount
-from .refusals import refusal
+from .http import Reply, Request, Room, json_reply, mount
+from .refusals import NO_INTERFACE, refusal
 
 PATHS = ("/objects/blobs/{id}", "/objects/logs/{id}/{generation}/{offset}")
 
@@ -43,7 +41,7 @@ class SigningStore(Protocol):
 def put(farm: Farm, request: Request, *variables: str) -> Reply:
     """Store exactly what was signed, or nothing. Asks for no credentials but the signature."""
     if not isinstance(farm.objects, SigningStore):
-        raise NotFound("No interface defined for URL")
+        raise NotFound(NO_INTERFACE)
     key = request.path.partition("/objects/")[2]
     grant = farm.objects.verify("PUT", key, request.query, farm.clock.now())
     if grant.size is None or grant.sha256 is None:
@@ -56,11 +54,15 @@ def put(farm: Farm, request: Request, *variables: str) -> Reply:
 def on_error(request: Request, error: Exception) -> Reply:
     for kind, status in ((Forbidden, 403), (NotFound, 404), (ObjectMismatch, 400), (BadInput, 400), (FarmError, 503)):
         if isinstance(error, kind):
-            return json_reply(refusal(request.path, status, str(error)).body, status)
+            return refuse(status, str(error))
     raise error  # the middleware answers 500
 
 
-blueprint = Blueprint(__name__)
+def refuse(status: int, message: str) -> Reply:
+    return json_reply(refusal("", status, message).body, status)
+
+
+blueprint = Room(__name__, refuse)
 
 for path in PATHS:
     mount(blueprint, ["PUT"], path, put, on_error)

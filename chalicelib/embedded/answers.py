@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from chalicelib.edge import refusals
+from chalicelib.edge.http import Room
 from chalicelib.edge.json_text import compact_json
 from chalicelib.embedded.http1 import Refused
 from chalicelib.embedded.ranges import NotSatisfiable, requested_range
@@ -42,11 +43,19 @@ def json_answer(status: int, body: Mapping[str, Any], content_type: str = JSON) 
     return Answer(status, ((CONTENT_TYPE, content_type),), compact_json(body))
 
 
-def refusal(refused: Refused, path: str = "/") -> Answer:
-    """The server's own errors, in the words of the room that the path belongs to."""
+def refusal(refused: Refused, room: Room | None = None, path: str = "/") -> Answer:
+    """The server's own errors, in the words of the room that the path belongs to, or in the farm's."""
+    if room is not None:
+        reply = room.refuse(refused.status, refused.message)
+        headers = {CONTENT_TYPE: reply.content_type or JSON, **refused.headers, **reply.headers}
+        return Answer(reply.status, tuple(headers.items()), reply.body, close=refused.close)
     content_type, body = refusals.refusal(path, refused.status, refused.message)
-    headers = ((CONTENT_TYPE, content_type), *refused.headers.items())
-    return Answer(refused.status, headers, compact_json(body), close=refused.close)
+    return Answer(
+        refused.status,
+        ((CONTENT_TYPE, content_type), *refused.headers.items()),
+        compact_json(body),
+        close=refused.close,
+    )
 
 
 def file_answer(

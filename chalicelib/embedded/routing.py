@@ -5,7 +5,7 @@ Where Chalice's own local matcher is lenient, this is not: `/worker/`, `//worker
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 
@@ -37,6 +37,16 @@ class Routes:
         names = (segment[1:-1] for segment in _segments(pattern) if _is_variable(segment))
         return Match(pattern, dict(zip(names, found, strict=True)))
 
+    def nearest(self, path: str) -> frozenset[str]:
+        """What lies deepest on the way to a path that means nothing: the pattern there, or else those below."""
+        node = self._root
+        for segment in _segments(path):
+            deeper = node.literals.get(segment) or (node.variable if segment else None)
+            if deeper is None:
+                break
+            node = deeper
+        return frozenset([node.pattern] if node.pattern is not None else node.below())
+
 
 class _Node:
     __slots__ = ("literals", "variable", "pattern")
@@ -52,6 +62,12 @@ class _Node:
         if self.variable is None:
             self.variable = _Node()
         return self.variable
+
+    def below(self) -> Iterator[str]:
+        for node in (*self.literals.values(), *([self.variable] if self.variable is not None else [])):
+            if node.pattern is not None:
+                yield node.pattern
+            yield from node.below()
 
 
 def _search(node: _Node, segments: list[str], depth: int, found: list[str]) -> str | None:

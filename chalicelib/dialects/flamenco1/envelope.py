@@ -16,13 +16,13 @@ from ...core.errors import BadInput, Conflict, FarmError, Forbidden, NotFound, U
 from ...core.ports import ObjectMismatch, TableUnavailable
 from ...edge.auth import Unauthenticated
 from ...edge.http import Reply, Request, json_reply
+from ...edge.refusals import NO_INTERFACE
 from .compilers import UnknownType
 from .forms import TooLarge
 
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = "2"
-NO_INTERFACE = "No interface defined for URL"
 DONE = Reply(204)
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -59,7 +59,7 @@ def on_error(request: Request, error: Exception) -> Reply:
     if isinstance(error, Stop):
         return json_reply(error.message, 403)
     if isinstance(error, NoInterface):
-        return json_reply({"code": 404, "message": NO_INTERFACE}, 404)
+        return refuse(404, NO_INTERFACE)
     if isinstance(error, Unavailable | TableUnavailable):
         return json_reply({"message": "the farm is busy; try again"}, 503, {"Retry-After": RETRY_SECONDS})
     for kind, status in _STATUSES:
@@ -71,6 +71,11 @@ def on_error(request: Request, error: Exception) -> Reply:
         extra={"action": "call_failed", "method": request.method, "path": request.path},
     )
     return json_reply({"message": "the farm failed on this request; its log says why"}, 500)
+
+
+def refuse(status: int, message: str) -> Reply:
+    """What no view sees. Only the URL that names nothing has a code."""
+    return json_reply({"code": 404, "message": message} if status == 404 else {"message": message}, status)
 
 
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (

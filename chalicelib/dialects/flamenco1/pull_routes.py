@@ -13,10 +13,11 @@ from ...core.farm import Farm
 from ...core.leaving import held_tasks
 from ...edge import current
 from ...edge.http import Reply, Request, json_reply, stored_object
+from ...edge.refusals import NO_INTERFACE
 from . import documents, handing, registering, scripts, standing, submitting
 from .access import allow
 from .compilers import COMPILERS
-from .envelope import NO_INTERFACE, NoInterface, Stop, path_number
+from .envelope import NoInterface, Stop, path_number
 from .fleet import Member, notes
 from .handing import ELSEWHERE, Handed
 from .reporting import DISABLED, SILENT_SECONDS, UNREGISTERED

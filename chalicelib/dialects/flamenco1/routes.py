@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from chalice import Blueprint
-
-from ...edge.http import View, mount
+from ...edge.http import Room, View, mount
 from ...handlers.pushing import PUSH_ROUNDS
 from . import pull_routes, pushing, settings_routes, task_routes, worker_routes
-from .envelope import on_error
+from .envelope import on_error, refuse
 
 
 class Route(NamedTuple):
@@ -43,7 +41,7 @@ ROUTES = (
     Route("PATCH", "/settings/{id}", settings_routes.change),
 )
 
-blueprint = Blueprint(__name__)
+blueprint = Room(__name__, refuse)
 
 for route in ROUTES:
     mount(blueprint, [route.method], route.path, route.view, on_error)

@@ -44,6 +44,13 @@ def on_error(request: Request, error: Exception) -> Reply:
     return text(500, "the farm failed on this request; its log says why")
 
 
+def refuse(status: int, message: str) -> Reply:
+    """What no view sees."""
+    if status == 405:
+        return Reply(405, b"", TEXT)
+    return text(status, "404 page not found\n" if status == 404 else message)
+
+
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
     # Subclasses before their parents.
     (BadInput, 400),

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from chalice import Blueprint
-
-from ...edge.http import OnError, View, mount
+from ...edge.http import OnError, Room, View, mount
 from . import dashboard_routes, image_routes, task_routes, worker_routes
-from .replies import on_error, on_may_i_run_error, on_update_error
+from .replies import on_error, on_may_i_run_error, on_update_error, refuse
 
 
 class Route(NamedTuple):
@@ -38,7 +36,7 @@ ROUTES = (
     Route(("GET",), "/imagewatch", image_routes.watch),
 )
 
-blueprint = Blueprint(__name__)
+blueprint = Room(__name__, refuse, slash_status=301)
 
 for route in ROUTES:
     mount(blueprint, list(route.methods), route.path, route.view, route.on_error)

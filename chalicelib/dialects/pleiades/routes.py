@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from chalice import Blueprint
-
 from ...config import VERSION
 from ...core.access import Scope
 from ...core.farm import Farm
 from ...core.model import FUNCTION_TYPE
-from ...edge.http import OnError, Reply, Request, View, mount
+from ...edge.http import OnError, Reply, Request, Room, View, mount
 from . import blob_routes, job_routes, native_routes, worker_routes
 from .access import allow
-from .envelope import ok, on_blob_error, on_error
+from .envelope import failure, ok, on_blob_error, on_error
 
 BASES = ("", "/api/v0.5", "/api/v0.5-snapshot")
 
@@ -63,7 +61,7 @@ ROUTES = (
     Route("GET", "/job/{id}/trace", job_routes.trace),
 )
 
-blueprint = Blueprint(__name__)
+blueprint = Room(__name__, failure)
 
 for base in BASES:
     for route in ROUTES:

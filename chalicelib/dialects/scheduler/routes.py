@@ -5,19 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from chalice import Blueprint
-
 from ...core.errors import FarmError, Forbidden, Unavailable
 from ...core.farm import Farm
 from ...core.ports import TableUnavailable
 from ...edge.auth import Unauthenticated
-from ...edge.http import Reply, Request, View, mount
+from ...edge.http import Reply, Request, Room, View, mount
 from . import calls, go_json, wire
 from .translate import rpc_error
 
 logger = logging.getLogger(__name__)
 
 ROUTES: Mapping[str, View] = {"/start": calls.start, "/stop": calls.stop, "/query": calls.query}
+# Declared, so that they reach us through API Gateway too, whose own answer would be 403.
 OTHER_METHODS = ["GET", "HEAD", "PUT", "PATCH", "DELETE"]
 
 
@@ -41,16 +40,11 @@ def on_error(request: Request, error: Exception) -> Reply:
     return wire.failure(rpc_error("the farm failed on this request; its log says why", "Internal"))
 
 
-def posted(path: str, view: View) -> View:
-    """A slash too many is sent where it should have gone, where the front door lets such a path through."""
-
-    def without_slash(farm: Farm, request: Request) -> Reply:
-        if request.path.endswith("/"):
-            return Reply(307, b"", None, {"Location": path})
-        return view(farm, request)
-
-    without_slash.__name__ = view.__name__
-    return without_slash
+def refuse(status: int, message: str) -> Reply:
+    """What no view sees."""
+    if status == 404:
+        return Reply(404, b"404 page not found\n", wire.PLAIN_TEXT)
+    return wire.method_not_allowed() if status == 405 else wire.failure(message)
 
 
 def wrong_method(farm: Farm, request: Request) -> Reply:
@@ -61,9 +55,9 @@ def options(farm: Farm, request: Request) -> Reply:
     return Reply(200, b"", None, {"Allow": wire.METHODS})
 
 
-blueprint = Blueprint(__name__)
+blueprint = Room(__name__, refuse, slash_status=307)
 
 for path, view in ROUTES.items():
-    mount(blueprint, ["POST"], path, posted(path, view), on_error)
+    mount(blueprint, ["POST"], path, view, on_error)
     mount(blueprint, ["OPTIONS"], path, options, on_error)
     mount(blueprint, OTHER_METHODS, path, wrong_method, on_error)

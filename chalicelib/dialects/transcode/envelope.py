@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -46,8 +47,18 @@ def on_error(request: Request, error: Exception) -> Reply:
         details = {"action": "call_failed", "method": request.method, "path": request.path}
         log.error("A call failed for a reason of ours", exc_info=error, extra=details)
         return reply(FAILURE)
-    reason = str(error).encode("ascii", "backslashreplace").decode().replace("\n", " ").replace("\r", " ")
-    return reply(code, {"X-Millrace-Reason": reason[:300]})
+    return reply(code, {"X-Millrace-Reason": _printable(str(error))})
+
+
+def _printable(reason: str) -> str:
+    """As a header may hold it."""
+    return reason.encode("ascii", "backslashreplace").decode().replace("\n", " ").replace("\r", " ")[:300]
+
+
+def refuse(status: int, message: str) -> Reply:
+    """What no view sees: a path or a method that is not there, and then the status says so too."""
+    worded = reply(FAILURE if status >= 500 else INVALID_REQUEST, {"X-Millrace-Reason": _printable(message)})
+    return replace(worded, status=status) if status in (404, 405) else worded
 
 
 def code_of(error: Exception) -> int | None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from chalice import Blueprint
-
-from ...edge.http import View, mount
+from ...edge.http import Room, View, mount
 from ...handlers.pushing import PUSH_ROUNDS
 from . import job_routes, pushing, worker_routes
-from .envelope import on_error
+from .envelope import on_error, refuse
 
 READ = ("POST", "GET")
 """The protocol posts everything; what changes nothing may also be asked for."""
@@ -36,7 +34,7 @@ ROUTES = (
     Route("/master/set_task_result", worker_routes.set_task_result),
 )
 
-blueprint = Blueprint(__name__)
+blueprint = Room(__name__, refuse)
 
 for route in ROUTES:
     mount(blueprint, list(route.methods), route.path, route.view, on_error)
