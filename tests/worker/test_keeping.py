@@ -11,9 +11,9 @@ import pytest
 from millrace.agent.attempt import Attempt, Progress, StopReason
 from millrace.agent.cache import BlobCache
 from millrace.agent.client import Credentials, FarmClient
-from millrace.agent.errors import CommandFailed, StartError
+from millrace.agent.errors import CommandFailed, StartError, Stopped
 from millrace.agent.held import Held
-from millrace.agent.lease import Lease
+from millrace.agent.lease import Lease, boot_seconds
 from millrace.agent.logship import LogShipper
 from millrace.agent.outbox import Outbox
 from millrace.agent.outputs import gathered
@@ -36,6 +36,14 @@ def report(task: str, outcome: str = "completed") -> Report:
 
 def attempt(lease: Lease, max_seconds: float | None = None) -> Attempt:
     return Attempt(Assignment(ONE, "5", "t", "j", "debug", 120.0, (), max_seconds=max_seconds), lease)
+
+
+def test_an_attempt_whose_lease_is_over_does_not_begin() -> None:
+    """The agent was frozen: nobody has told the attempt to stop."""
+    late = attempt(Lease(boot_seconds() - 120.0, 120.0))
+    with pytest.raises(Stopped):
+        late.check()
+    assert late.reason is StopReason.EXPIRED
 
 
 # -- the outbox

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from millrace.agent.guard import Guard
+from millrace.agent.lease import boot_seconds
+from millrace.agent.processes import WORK_VARIABLE
 from tests.worker.manager import Manager
 from tests.worker.processes import appears, gone, number_in, until
 from tests.worker.test_agent import FAMILY
@@ -169,6 +173,21 @@ def test_a_stuck_agent_s_task_ends_before_its_lease(
     agent.send_signal(signal.SIGSTOP)
     gone(pid, seconds=2.5)
     agent.kill()
+
+
+def test_what_a_frozen_agent_starts_too_late_is_ended_too(tmp_path: Path) -> None:
+    """It was frozen between its last look at the lease and the start of the command."""
+    work = tmp_path / "work" / "1-1"
+    work.mkdir(parents=True)
+    guard = Guard(tmp_path / "work", tmp_path / "guard.lock")
+    guard.start()
+    guard.tell({str(work): boot_seconds() - 1})
+    try:
+        for _ in range(2):  # not only the first
+            late = subprocess.Popen(["sleep", "60"], env={**os.environ, WORK_VARIABLE: str(work)})
+            assert late.wait(10) == -signal.SIGKILL
+    finally:
+        guard.end()
 
 
 def test_a_second_agent_in_the_same_state_folder_says_who_holds_it(

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from millrace.agent.errors import Stopped
-from millrace.agent.lease import Lease
+from millrace.agent.lease import Clock, Lease, boot_seconds
 from millrace.agent.processes import ProcessTree
 from millrace.agent.protocol import Assignment, JsonObject, LeaseId
 
@@ -53,9 +53,16 @@ class Progress:
 class Attempt:
     """An assignment under way. All methods may be called from any thread."""
 
-    def __init__(self, assignment: Assignment, lease: Lease, on_news: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        assignment: Assignment,
+        lease: Lease,
+        on_news: Callable[[], None] = lambda: None,
+        clock: Clock = boot_seconds,
+    ) -> None:
         """`on_news`: called when there is something that the farm should hear at once."""
         self.assignment = assignment
+        self._clock = clock
         self.taken_at = lease.counted_from
         self.stopping = threading.Event()
         self._lock = threading.Lock()
@@ -109,7 +116,12 @@ class Attempt:
             process.kill()
 
     def check(self) -> None:
-        """Raises `Stopped` when the attempt must not go on."""
+        """Raises `Stopped` when the attempt must not go on.
+
+        Looks at the lease itself: an agent that was frozen comes here before its watch thread has noticed.
+        """
+        if self._clock() >= self._lease.abandon_at:
+            self.stop(StopReason.EXPIRED)
         if self.stopping.is_set():
             raise Stopped(f"the attempt was stopped: {self._reason.name.lower() if self._reason else 'ended'}")
 

@@ -2,7 +2,8 @@
 
 The agent starts it and keeps a pipe to it open. The end of the pipe means that the agent is gone: every left-over task
 process is killed at once, long before the lease lets another worker begin. Through the pipe come the times by which
-each attempt must be over; when one passes, the guard kills that attempt itself.
+each attempt must be over; when one passes, the guard kills that attempt itself, and whatever is started for it
+afterwards: an agent that was frozen just before it started a command starts it when it wakes.
 
 The guard holds `guard.lock` while it lives, and a new agent waits for that lock: a guard still clearing up would
 otherwise take the new agent's tasks for left-overs. Not on Windows, where a lock cannot be handed on.
@@ -103,5 +104,4 @@ def main(work_root: str) -> None:
             ends_at = json.loads(lines[-1]) if lines else ends_at
         for work in [work for work, end in ends_at.items() if boot_seconds() >= end]:
             end_work(Path(work))
-            del ends_at[work]
     end_leftovers(Path(work_root))
