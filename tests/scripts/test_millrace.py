@@ -74,6 +74,12 @@ def test_the_first_start_installs_and_hands_over(checkout: Checkout) -> None:
     assert checkout.calls[-1] == "-m millrace.cli jobs --json"
 
 
+def test_chaos_gets_the_tools_and_goes_to_its_rounds(checkout: Checkout) -> None:
+    assert checkout.run("chaos", "--rounds", "3").returncode == 0
+    assert "requirements-dev.txt" in checkout.installs[-1]
+    assert checkout.calls[-1] == "-m tests.chaos --rounds 3"
+
+
 def test_later_starts_install_nothing(checkout: Checkout) -> None:
     checkout.run("jobs")
     checkout.run("jobs")

@@ -141,9 +141,9 @@ class Ensemble:
         """A client of this farm; patient enough for a restart."""
         return Farm(self.server.url, patience_seconds=20.0)
 
-    def worker(self, name: str, *options: str) -> Worker:
-        """A new worker, started."""
-        one = self.workers[name] = Worker(name, self.server.url, self.folder, self.environment, options)
+    def worker(self, name: str, *options: str, url: str | None = None) -> Worker:
+        """A new worker, started. `url`: where it finds the farm, if not at the server itself."""
+        one = self.workers[name] = Worker(name, url or self.server.url, self.folder, self.environment, options)
         one.start()
         return one
 

@@ -1,0 +1,163 @@
+"""One seeded round: a farm, its workers, jobs, people who change their minds, faults; then peace, and the checker."""
+
+from __future__ import annotations
+
+import random
+import shlex
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from millrace import Farm
+from millrace.sdk.errors import FarmError
+from tests.chaos import history
+from tests.chaos.checker import violations
+from tests.chaos.faults import one_of_them
+from tests.chaos.history import Run, ending_of
+from tests.chaos.proxy import Proxy, Weather
+from tests.together.ensemble import Ensemble
+from tests.together.submissions import shell
+
+SECONDS = {"MILLRACE_LEASE_SECONDS": "3", "MILLRACE_GRACE_SECONDS": "1", "MILLRACE_LOST_AFTER_SECONDS": "3"}
+TASKS_PER_JOB = 6
+END_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    seed: int
+    found: Sequence[str]
+    """Violations, and whatever else went wrong; empty: the round passed."""
+    exchanges: int
+    undelivered: int
+    grants: int
+    faults: Counter[str]
+
+
+def play(seed: int, folder: Path, *, faults: int = 5) -> Outcome:
+    """Leaves in the folder what all processes said, and the history."""
+    choice = random.Random(seed)
+    ensemble = Ensemble(folder, SECONDS)
+    struck: Counter[str] = Counter()
+    proxy: Proxy | None = None
+    try:
+        ensemble.start()
+        proxy = Proxy(ensemble.server.url, random.Random(seed + 1))
+        proxy.start()
+        for number in range(choice.randint(2, 3)):
+            ensemble.worker(f"worker{number}", "--slots", str(choice.randint(1, 2)), url=proxy.url)
+        proxy.weather = _weather(choice)
+        people = _People(proxy.url, folder, random.Random(seed + 2))
+        people.start()
+        for _ in range(faults):
+            time.sleep(choice.uniform(0.2, 1.5))
+            fault = one_of_them(choice)
+            struck[fault.__name__] += 1
+            fault(ensemble, choice)
+        people.join()
+        proxy.weather = Weather()
+        found = _wait_for_the_end(ensemble.farm)
+        ending = ending_of(ensemble.farm)
+        found += violations(proxy.history, people.acknowledged, ending, _run(folder))
+    finally:
+        if proxy is not None:
+            proxy.stop()
+        ensemble.end()
+    history.write(folder / "history.jsonl", proxy.history)
+    lost = sum(not exchange.delivered or exchange.answered_at is None for exchange in proxy.history)
+    grants = sum(len((exchange.answer or {}).get("assignments", ())) for exchange in proxy.history)
+    return Outcome(seed, [*people.trouble, *found], len(proxy.history), lost, grants, struck)
+
+
+def _weather(choice: random.Random) -> Weather:
+    """Some rounds are calm, so that the faults of processes stand alone; in a storm a tenth of all goes wrong."""
+    if choice.random() < 0.3:
+        return Weather()
+    rates = [choice.choice([0.0, 0.02, 0.1]) for _ in range(5)]
+    return Weather(*rates)
+
+
+def _task(name: str, folder: Path, choice: random.Random) -> dict[str, object]:
+    """Runs alone, or says that it did not: its lock lives as long as its processes do."""
+    lock, overlaps = shlex.quote(f"{folder}/lock-") + "$MILLRACE_TASK", shlex.quote(f"{folder}/overlaps")
+    work = f"sleep {choice.uniform(0.0, 1.5):.2f}"
+    if choice.random() < 0.1:
+        work += '; [ "$MILLRACE_ATTEMPT" -gt 1 ]'  # fails once
+    held = f"flock --nonblock --conflict-exit-code 99 {lock} sh -c {shlex.quote(work)}"
+    return shell(name, f'{held}; code=$?; [ $code -ne 99 ] || echo "$MILLRACE_TASK" >> {overlaps}; exit $code')
+
+
+def _run(folder: Path) -> Run:
+    overlaps = folder / "overlaps"
+    return Run(tuple(overlaps.read_text().split()) if overlaps.exists() else ())
+
+
+class _People(threading.Thread):
+    """Submit jobs, and now and then pause, resume, cancel or retry one. All of it through the proxy."""
+
+    def __init__(self, url: str, folder: Path, choice: random.Random) -> None:
+        super().__init__(daemon=True)
+        self.acknowledged: list[str] = []
+        self.trouble: list[str] = []
+        self._farm = Farm(url, patience_seconds=30.0)
+        self._folder = folder
+        self._choice = choice
+
+    def run(self) -> None:
+        try:
+            for number in range(4):
+                self._submit(number)
+                time.sleep(self._choice.uniform(0.1, 1.5))
+                if self._choice.random() < 0.4:
+                    self._change_a_mind(self._choice.choice(self.acknowledged))
+        except Exception as error:  # told at the end of the round, in its own words
+            self.trouble.append(f"a client failed: {error!r}")
+
+    def _submit(self, number: int) -> None:
+        tasks = []
+        for n in range(TASKS_PER_JOB):
+            one = _task(f"task {n}", self._folder, self._choice)
+            one["parents"] = [f"task {parent}" for parent in range(n) if self._choice.random() < 0.15]
+            tasks.append(one)
+        job = self._farm.submit("commands", {"tasks": tasks}, name=f"job {number}", max_retries=30)
+        self.acknowledged.append(job.id)
+
+    def _change_a_mind(self, job_id: str) -> None:
+        """Any of these may come too late, or be repeated by a cut connection; the farm then says so."""
+        first, then = self._choice.choice([("pause", "resume"), ("cancel", "retry"), ("cancel", None)])
+        for verb in (first, then):
+            if verb is None:
+                continue
+            try:
+                _act(self._farm, verb)(job_id)
+            except FarmError:
+                pass
+            time.sleep(self._choice.uniform(0.1, 1.0))
+        self._let_go(job_id)
+
+    def _let_go(self, job_id: str) -> None:
+        """A resume that got lost must not leave the job paused for ever."""
+        for _ in range(20):
+            try:
+                if self._farm.job(job_id).status != "paused":
+                    return
+                self._farm.resume(job_id)
+            except FarmError:
+                time.sleep(0.5)
+
+
+def _act(farm: Farm, verb: str) -> Callable[[str], object]:
+    return {"pause": farm.pause, "resume": farm.resume, "cancel": farm.cancel, "retry": farm.retry}[verb]
+
+
+def _wait_for_the_end(farm: Farm) -> list[str]:
+    """Everything has to settle by itself, now that nobody disturbs it. Says what did not."""
+    deadline = time.monotonic() + END_SECONDS
+    while time.monotonic() < deadline:
+        if farm.info().counts["open_jobs"] == 0:
+            return []
+        time.sleep(0.1)
+    return [f"after {END_SECONDS:.0f} s of peace {farm.info().counts['open_jobs']} jobs have not settled"]
