@@ -112,7 +112,7 @@ def _converted(file: io.FileIO, path: str) -> bytes:
 
 
 def ffmpeg() -> str | None:
-    """The machine's own, else the one of the imageio-ffmpeg package, which comes with our worker."""
+    """The machine's own, else the one of the imageio-ffmpeg package."""
     if found := shutil.which("ffmpeg"):
         return found
     try:
