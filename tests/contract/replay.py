@@ -119,7 +119,7 @@ def _compare(recorded: Mapping[str, Any], answer: Answer, bound: dict[str, Any],
     if answer.status != recorded["status"]:
         raise Differs(f"{where}: status {answer.status} instead of {recorded['status']}: {shown}")
     for name, value in recorded.get("headers", {}).items():
-        if answer.headers.get(name.lower()) != value:
+        if answer.headers.get(name.lower()) != (value := _filled(value, bound)):
             raise Differs(f"{where}: header {name} is {answer.headers.get(name.lower())!r} instead of {value!r}")
     if "body" in recorded and answer.body != (body := _filled(recorded["body"], bound)).encode():
         raise Differs(f"{where}: the body is {shown!r} instead of {body!r}")

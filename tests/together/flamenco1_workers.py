@@ -76,8 +76,8 @@ class RunningWorker(PushedWorker):
             self._reporter.join(20)
         super().stop()
 
-    def answer(self, method: str, path: str, body: bytes) -> tuple[int, str]:
-        said = super().answer(method, path, body)
+    def answer(self, method: str, path: str, content_type: str, body: bytes) -> tuple[int, str]:
+        said = super().answer(method, path, content_type, body)
         if (method, path) == ("DELETE", "/kill"):
             self._kill()
         elif (method, path, said[0]) == ("POST", "/execute_task", 200):

@@ -9,19 +9,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl
 
-RUN_INFO = {
-    "hostname": "node7",
-    "mac_address": 97802341123,
-    "system": "Linux 5.15",
-    "update_frequent": {"load_average": {"1min": 0.4, "5min": 0.3, "15min": 0.2}, "worker_cpu_percent": 3.0},
-    "update_less_frequent": {
-        "worker_architecture": "x86_64",
-        "worker_disk_percent": 41.0,
-        "worker_mem_percent": 22.5,
-        "worker_num_cpus": 8,
-    },
-}
-
 
 class PushedWorker:
     """`given`: the forms of the tasks that it took. `calls`: all it was asked, in order."""
@@ -47,12 +34,12 @@ class PushedWorker:
             self._thread.join()
             self._server.server_close()
 
-    def answer(self, method: str, path: str, body: bytes) -> tuple[int, str]:
+    def answer(self, method: str, path: str, content_type: str, body: bytes) -> tuple[int, str]:
         self.calls.append(f"{method} {path}")
         if (method, path) == ("GET", "/info"):
             return 200, self.info or json.dumps(self._info())
         if (method, path) == ("GET", "/run_info"):
-            return 200, json.dumps(RUN_INFO)
+            return 200, json.dumps({"hostname": "node7", "mac_address": 97802341123, "system": "Linux 5.15"})
         if (method, path) == ("GET", "/pid"):
             return (200, '{"pid": 77}') if self.busy else (500, "<html>")
         if (method, path) == ("POST", "/execute_task"):
@@ -80,11 +67,28 @@ class PushedWorker:
         return 200, '{"pid": 0}'
 
 
+class RecordedWorker(PushedWorker):
+    """Answers the recorded calls, in their order, with the recorded answers. `asked`: what came, as it is recorded."""
+
+    def __init__(self, calls: list[dict[str, Any]]) -> None:
+        super().__init__()
+        self._left = calls
+        self.asked: list[dict[str, Any]] = []
+
+    def answer(self, method: str, path: str, content_type: str, body: bytes) -> tuple[int, str]:
+        sent = {"headers": {"Content-Type": content_type}, "body": body.decode()} if body else {}
+        self.asked.append({"method": method, "path": path, **sent})
+        if not self._left or self._left[0]["request"] != self.asked[-1]:
+            return 404, "this is not what was recorded"
+        answer = self._left.pop(0)["response"]
+        return answer["status"], json.dumps(answer["json"]) if "json" in answer else answer.get("body", "")
+
+
 def _handler(worker: PushedWorker) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def _any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, text = worker.answer(self.command, self.path, body)
+            status, text = worker.answer(self.command, self.path, self.headers.get("Content-Type", ""), body)
             self.send_response(status)
             if status != 204:
                 self.send_header("Content-Length", str(len(text)))

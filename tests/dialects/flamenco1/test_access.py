@@ -8,6 +8,7 @@ import pytest
 
 from chalicelib.config import Settings
 from chalicelib.core.access import make_token
+from chalicelib.dialects.flamenco1 import routes
 from chalicelib.edge import current
 from tests.dialects.flamenco1.conftest import Site
 
@@ -19,14 +20,11 @@ def closed(site: Site, settings: Settings) -> Site:
 
 
 def test_without_a_token_nothing_is_told(closed: Site) -> None:
-    for method, path in (
-        *(("POST", "/tasks"), ("DELETE", "/tasks"), ("PATCH", "/tasks/41"), ("DELETE", "/tasks/41")),
-        *(("GET", "/workers"), ("POST", "/workers"), ("GET", "/workers/1"), ("PATCH", "/workers/1")),
-        *(("GET", "/tasks/compiled/0"), ("GET", "/tasks/zip/6"), ("GET", "/tasks/zip/sup/6"), ("GET", "/job-types")),
-        *(("GET", "/settings"), ("POST", "/settings"), ("POST", "/tasks/thumbnails"), ("GET", "/workers/loop")),
-    ):
-        answer = closed.call(method, path)
-        assert answer.status_code == 401 and answer.json()["message"], (method, path, answer.text)
+    for route in routes.ROUTES:
+        path = route.path.format(id=1, name="dependencies_1.zip")
+        answer = closed.call(route.method, path)
+        assert answer.status_code == 401 and answer.json()["message"], (route, answer.text)
+        assert closed.call(route.method, path, params={"token": "mr_wrong"}).status_code == 401
 
 
 def test_a_token_in_the_urls_user_part_or_in_the_query_opens(closed: Site) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,18 @@ from chalicelib.core.farm import Farm
 from chalicelib.core.records.keys import INDEXES
 from chalicelib.dialects.flamenco1 import routes
 from chalicelib.edge import current
+from chalicelib.edge.networks import LOOPBACK
 from chalicelib.embedded.bell import PollingBell
 from chalicelib.store.dynamo import DynamoTable, create_table
 from chalicelib.store.s3 import S3ObjectStore
 from tests.contract.replay import InProcess, OverHttp, replay
 from tests.dialects.flamenco1.conftest import MovableClock, Site, the_app
+from tests.dialects.flamenco1.pushed_worker import RecordedWorker
 
 FOLDER = Path(__file__).parents[2] / "contract" / "flamenco1"
 RECORDINGS = sorted(FOLDER.glob("*.json"))
-PUSHED = {4, 5}
-"""What the manager sends and a worker answers; `test_pushing.py` has these."""
+PUSHED = sorted((FOLDER / "worker").glob("*.json"))
+"""With what the farm then asks a worker (`calls`), and what that answers."""
 
 
 @pytest.fixture
@@ -41,8 +44,8 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def test_there_is_a_recording_for_every_example_of_the_sheet() -> None:
-    sources = {read(path)["source"] for path in RECORDINGS}
-    assert {f"protocols/flamenco1.md section 14.{n}" for n in range(1, 16) if n not in PUSHED} <= sources
+    sources = {read(path)["source"] for path in [*RECORDINGS, *PUSHED]}
+    assert {f"protocols/flamenco1.md section 14.{n}" for n in range(1, 16)} <= sources
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
@@ -55,6 +58,21 @@ def test_the_embedded_server_answers_as_recorded(site: Site, path: Path) -> None
     transport = OverHttp()
     replay(read(path), transport, site.url)
     transport.close()
+
+
+@pytest.mark.parametrize("path", PUSHED, ids=lambda path: path.stem)
+def test_the_farm_calls_a_worker_as_recorded(site: Site, settings: Settings, path: Path) -> None:
+    current.serve(site.farm, replace(settings, push_networks=LOOPBACK))
+    recording, transport = read(path), OverHttp()
+    calls = [call for step in recording["steps"] for call in step.get("calls", [])]
+    worker = RecordedWorker(list(calls))
+    try:
+        site.register("node7", worker.port)
+        replay(recording, transport, site.url)
+        assert worker.asked == [call["request"] for call in calls]
+    finally:
+        transport.close()
+        worker.stop()
 
 
 @pytest.fixture
