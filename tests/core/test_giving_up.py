@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.core import claiming, declining, giving_up, jobs, leases, leaving, logs, sweeping, workers
 from chalicelib.core.errors import NotFound
-from chalicelib.core.lifecycle import Outcome, TaskStatus
+from chalicelib.core.lifecycle import JobStatus, Outcome, TaskStatus
 from chalicelib.core.model import Assignment, Worker
 from tests.core.conftest import Bench
 
@@ -28,6 +28,16 @@ def test_who_declined_a_task_has_not_failed_it(bench: Bench) -> None:
     one, other = bench.worker("one"), bench.worker("other")
     declining.decline(bench.farm, bench.take(one).task, "no")
     assert giving_up.failed_on(bench.take(other).task) == frozenset()
+
+
+def test_what_is_pinned_to_a_worker_that_declines_it_has_failed(bench: Bench) -> None:
+    only = bench.worker("only", "exec")
+    settings = {"argv": ["true"], "worker": str(only.id)}
+    job = jobs.submit(bench.farm, jobs.Submission("a program", "command", settings))
+    declining.decline(bench.farm, bench.take(only).task, "no")
+    assert bench.job(job).status is JobStatus.FAILED
+    [task] = bench.tasks(job)
+    assert (task.status, task.attempts[-1].error) == (TaskStatus.FAILED, "no")
 
 
 def test_what_failed_before_has_failed_when_everybody_is_blocked(bench: Bench) -> None:

@@ -35,7 +35,7 @@ def argv_of(commands: Sequence[Command], system: System) -> list[str]:
 
 
 def _exec(settings: Mapping[str, Any]) -> list[str]:
-    if settings.get("folder") is not None:
+    if settings.get("folder") not in (None, "."):  # "." is where the worker itself was started: it knows no other
         raise Inexpressible("exec: a worker of Flamenco 1 cannot run a program in another folder")
     if isinstance(settings.get("argv"), list):
         return list(settings["argv"])

@@ -15,7 +15,8 @@ from ...core.farm import Farm
 from ...core.leases import Report
 from ...core.lifecycle import Outcome, TaskStatus
 from ...core.model import Job, Task, WorkerId
-from . import documents, translate
+from . import documents, registrations, translate
+from .registrations import Registration
 from .wire import TaskResult
 
 
@@ -65,6 +66,14 @@ def holder(task: Task) -> WorkerId | None:
     if task.lease is not None:
         return task.lease.worker
     return task.attempts[-1].worker if task.attempts else None
+
+
+def may_be_anothers(farm: Farm, task: Task, entry: Registration, peer: str) -> bool:
+    """Whether a report from this address may be about an earlier attempt: several workers of one machine look alike,
+    and another of them had the task before. It may repeat what it said then, or come back after a silence."""
+    before = {attempt.worker for attempt in task.attempts} - {entry.worker}
+    earlier = (registrations.of_worker(farm, worker) for worker in before) if task.lease is not None else ()
+    return any(other is not None and other.is_from(peer) for other in earlier)
 
 
 def note(farm: Farm, it: Known, worker_id: WorkerId, said: TaskResult) -> None:

@@ -47,6 +47,9 @@ def set_task_result(farm: Farm, request: Request) -> Reply:
     entry = registrations.of_worker(farm, holder) if holder is not None else None
     if entry is None or not entry.is_from(request.peer):
         raise NotFound(f"no worker at {request.peer} has task {result.task_id}")
-    reporting.note(farm, it, entry.worker, result)
+    if reporting.may_be_anothers(farm, it.task, entry, request.peer):
+        registrations.note(farm, entry, asked_at=0)  # the next round asks the worker itself
+    else:
+        reporting.note(farm, it, entry.worker, result)
     farm.bell.ring(TOPIC)
     return reply()

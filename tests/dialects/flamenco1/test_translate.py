@@ -241,6 +241,10 @@ def test_what_is_no_single_command_line_is_said_to_be_none(commands: Any) -> Non
         argv_of(commands, System.LINUX)
 
 
+def test_a_program_may_want_to_run_where_its_worker_was_started() -> None:
+    assert argv_of([{"name": "exec", "settings": {"argv": ["ls"], "folder": "."}}], System.WIN) == ["ls"]
+
+
 def test_windows_has_no_sleep_to_run() -> None:
     with pytest.raises(Inexpressible):
         argv_of([{"name": "sleep", "settings": {"time_in_seconds": 1}}], System.WIN)

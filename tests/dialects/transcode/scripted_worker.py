@@ -58,7 +58,7 @@ class ScriptedWorker:
         elif path == "/worker/get_task_info":
             return {"type": 1, "error_code": 0, "task": self.tasks[body["task_id"]]}
         elif path == "/worker/cancel_task":
-            del self.tasks[body["task_id"]]
+            self.tasks.pop(body["task_id"], None)
         return {"type": 1, "error_code": 0}
 
 

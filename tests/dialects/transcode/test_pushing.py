@@ -16,6 +16,7 @@ from chalicelib.core.farm import Farm
 from chalicelib.core.jobs import Submission
 from chalicelib.core.lifecycle import Outcome, TaskStatus, WorkerStatus
 from chalicelib.core.workers import liveness, request_status
+from chalicelib.dialects.transcode import pushing
 from chalicelib.edge import current
 from tests.contract.replay import OverHttp, replay
 from tests.dialects.transcode.conftest import FAILURE, OK, Site
@@ -94,6 +95,29 @@ def test_nobody_but_its_worker_reports_a_task(site: Site, worker: ScriptedWorker
     site.farm.aliases.note("transcode", "worker", worker.address, host="10.0.0.7", peer="10.0.0.7")
     assert site.call("set_task_result", **said) == FAILURE
     assert site.task(job).status is TaskStatus.ACTIVE
+
+
+@pytest.mark.parametrize(("state", "result"), [(3, 0), (3, -1), (1, -1)])
+def test_a_late_word_of_one_worker_does_not_end_the_attempt_of_another_on_the_same_machine(
+    site: Site, worker: ScriptedWorker, another_worker: ScriptedWorker, state: int, result: int
+) -> None:
+    """Their reports look alike, so the one that has the task is asked itself."""
+    site.register(worker)
+    job = site.add()
+    site.round()
+    site.register(another_worker)
+    task_id = f"{job}---segment0---task0"
+    failed = {"task_id": task_id, "task_state": 3, "task_result": -1}
+    assert site.call("set_task_result", **failed) == OK
+    site.round()
+    assert list(another_worker.tasks) == [task_id]
+    assert site.call("set_task_result", task_id=task_id, task_state=state, task_result=result) == OK
+    site.round()
+    assert outcomes(site, job) == [Outcome.FAILED] and site.task(job).status is TaskStatus.ACTIVE
+    another_worker.becomes(task_id, 3)
+    assert site.call("set_task_result", task_id=task_id, task_state=3, task_result=0) == OK
+    pushing.push_round(site.farm, current.pusher())
+    assert outcomes(site, job) == [Outcome.FAILED, Outcome.COMPLETED]
 
 
 def test_pieces_go_only_to_workers_that_can_cut(
