@@ -46,7 +46,7 @@ def claim(
 ) -> Claimed:
     """Up to `slots` tasks under new leases; the same ones again for a repeated request id.
 
-    `lease_seconds`: for a protocol whose workers renew more seldom; a task with a rule of its own keeps to that.
+    `lease_seconds`: for a protocol whose workers renew more seldom, or never.
     `takes_excluded` False: never a task that is kept from this worker, even if nobody else can take it.
     """
     if slots < 1 or worker.status_requested in (WorkerStatus.ASLEEP, WorkerStatus.OFFLINE):
@@ -63,7 +63,15 @@ def claim(
     return Claimed(tuple(given), contended)
 
 
-def claim_or_wait(farm: Farm, worker: Worker, request_id: str, *, seconds: float, slots: int = 1) -> Claimed:
+def claim_or_wait(
+    farm: Farm,
+    worker: Worker,
+    request_id: str,
+    *,
+    seconds: float,
+    slots: int = 1,
+    lease_seconds: float | None = None,
+) -> Claimed:
     """As `claim`, but waits for work, or for a word to this worker. Listens before each look, so that no wake between
     look and wait is lost. The tags are those of this call."""
     end_at = farm.clock.now() + int(min(seconds, farm.limits.wait_seconds) * 1000)
@@ -72,7 +80,7 @@ def claim_or_wait(farm: Farm, worker: Worker, request_id: str, *, seconds: float
         listening_to = _topics(farm, worker)
         with farm.bell.waiter(listening_to) as waiter:
             while listening_to == _topics(farm, worker):
-                claimed = claim(farm, worker, request_id, slots=slots)
+                claimed = claim(farm, worker, request_id, slots=slots, lease_seconds=lease_seconds)
                 if claimed.assignments:
                     waiter.used()  # any other wake goes on to somebody who may have a use for it
                 left = (end_at - farm.clock.now()) / 1000

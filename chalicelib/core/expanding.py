@@ -122,7 +122,6 @@ def _tasks(
                 children=children.get(index, ()),
                 generation=0,
                 lease=None,
-                lease_rule_seconds=job.lease_seconds,
                 requeued_epoch=0,
                 failures=0,
                 max_retries=job.max_retries,

@@ -35,7 +35,6 @@ class Submission:
     tags: tuple[str, ...] = ()
     max_retries: int = 3
     on_failure: str = "continue"
-    lease_seconds: float | None = None
     annotations: Mapping[str, Json] = field(default_factory=dict)
 
 
@@ -77,7 +76,6 @@ def _new_job(farm: Farm, wanted: Submission) -> Job:
         epoch=1,
         aligned_epoch=1,
         restart_epoch=None,
-        lease_seconds=wanted.lease_seconds,
         counts={},
         outputs=(),
         error=None,

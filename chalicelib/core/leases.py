@@ -52,7 +52,7 @@ def renew(
     task = _held(farm, task_id, worker_id, generation)
     assert task.lease is not None
     now = farm.clock.now()
-    rule = task.lease_rule_seconds or lease_seconds or farm.limits.lease_seconds
+    rule = lease_seconds or farm.limits.lease_seconds
     if seconds_left(farm, task) > rule * RENEW_BELOW:
         return task if (progress, activity) == (None, None) else _note(farm, task, progress, activity)
     # The length is counted from when the lease was granted; what the worker is told is what is left of it.

@@ -120,8 +120,6 @@ class Job:
     """Up to which epoch the tasks are known to be in line with the job."""
     restart_epoch: int | None
     """Set by a retry (to its epoch) until every task that had failed before it is queued again."""
-    lease_seconds: float | None
-    """For workers that cannot renew; None for the farm's own rule."""
     counts: Mapping[str, int]
     """Tasks by status, as last rolled up; may lag."""
     outputs: tuple[Output, ...]
@@ -237,8 +235,6 @@ class Task:
     children: tuple[int, ...]
     generation: int
     lease: Lease | None
-    lease_rule_seconds: float | None
-    """Lease length for this task; None for the farm's own rule."""
     requeued_epoch: int
     """The job's epoch when a person's retry last queued it; 0 before."""
     failures: int

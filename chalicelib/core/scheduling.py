@@ -7,7 +7,7 @@ only into lanes it may serve, so what it may not take never stands in its way.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .model import JobId, Lease, Requirement, TaskId, Worker
 from .ports import Item, Update
@@ -46,7 +46,7 @@ class Picker:
     worker: Worker
     halted: frozenset[JobId]
     lease: Lease
-    """A pattern: generation and, for tasks with a rule of their own, the length are filled in per candidate."""
+    """A pattern: generation and end are filled in per candidate."""
     grace_ms: int
     allowed: frozenset[TaskId] = frozenset()
     """Tasks that are kept from this worker, but that nobody else can take."""
@@ -71,16 +71,8 @@ class Picker:
 
     def _grant(self, candidate: Item) -> Update:
         generation = candidate["generation"]
-        rule_ms = candidate.get("lease_rule_ms")
-        seconds = self.lease.seconds if rule_ms is None else rule_ms / 1000
-        lease = Lease(
-            worker=self.worker.id,
-            generation=generation + 1,
-            request_id=self.lease.request_id,
-            granted_at=self.lease.granted_at,
-            seconds=seconds,
-            due_at=self.lease.granted_at + round(seconds * 1000) + self.grace_ms,
-        )
+        due_at = self.lease.granted_at + round(self.lease.seconds * 1000) + self.grace_ms
+        lease = replace(self.lease, generation=generation + 1, due_at=due_at)
         return task_writes.claimed(candidate["id"], generation, lease)
 
 

@@ -32,11 +32,3 @@ def outputs_json(outputs: tuple[Output, ...]) -> list[dict[str, Any]]:
 
 def outputs_from(fields: list[Mapping[str, Any]] | None) -> tuple[Output, ...]:
     return tuple(Output(o["name"], o["blob"], o["size"], o["sha256"]) for o in fields or ())
-
-
-def milliseconds_of(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds * 1000)
-
-
-def seconds_of(milliseconds: int | None) -> float | None:
-    return None if milliseconds is None else milliseconds / 1000

@@ -10,7 +10,7 @@ from ..model import Job, Step
 from ..ports import Item
 from ..windows import Window
 from . import keys
-from .fields import from_json, item, milliseconds_of, outputs_from, seconds_of, to_json
+from .fields import from_json, item, outputs_from, to_json
 
 
 def job_status_fields(job_id: int, status: JobStatus) -> dict[str, Any]:
@@ -31,7 +31,6 @@ def job_item(job: Job) -> dict[str, Any]:
         "settings_key": job.settings_key,
         "epoch": job.epoch,
         "aligned_epoch": job.aligned_epoch,
-        "lease_rule_ms": milliseconds_of(job.lease_seconds),
         "created_at": job.created_at,
         "annotations": to_json(dict(job.annotations)) if job.annotations else None,
         "listing_pk": keys.listing_pk("jobs"),
@@ -57,7 +56,6 @@ def job_from(item: Item) -> Job:
         epoch=item["epoch"],
         aligned_epoch=item["aligned_epoch"],
         restart_epoch=item.get("restart_epoch"),
-        lease_seconds=seconds_of(item.get("lease_rule_ms")),
         counts=item.get("counts") or {},
         outputs=outputs_from(item.get("outputs")),
         error=item.get("error"),

@@ -39,7 +39,7 @@ from ..model import JobId, Requirement, TaskId, WorkerId
 from ..ports import Key
 
 INDEXES: Mapping[str, tuple[str, ...]] = {
-    "ready": ("id", "job", "task_type", "generation", "excluded", "wishes", "lease_rule_ms"),
+    "ready": ("id", "job", "task_type", "generation", "excluded", "wishes"),
     "due": ("id", "generation", "worker", "lease_due_at"),
     "held": ("id", "generation", "request_id", "lease_granted_at"),
     "listing": (),

@@ -9,7 +9,7 @@ from ..lifecycle import Outcome, TaskStatus
 from ..model import Attempt, Lease, Requirement, Task, TaskInput, Work
 from ..ports import Item
 from . import keys
-from .fields import from_json, item, milliseconds_of, outputs_from, seconds_of, to_json
+from .fields import from_json, item, outputs_from, to_json
 
 
 def ready_fields(task: Task) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def lease_fields(task_id: int, lease: Lease) -> dict[str, Any]:
         "worker": lease.worker,
         "request_id": lease.request_id,
         "lease_granted_at": lease.granted_at,
-        "lease_ms": milliseconds_of(lease.seconds),
+        "lease_ms": round(lease.seconds * 1000),
         "lease_due_at": lease.due_at,
         "due_pk": keys.due_pk(keys.due_shard(task_id)),
         "due_sk": keys.due_sk(lease.due_at, task_id),
@@ -63,7 +63,6 @@ def task_item(task: Task) -> dict[str, Any]:
         "parents": list(task.parents) or None,
         "children": list(task.children) or None,
         "generation": task.generation,
-        "lease_rule_ms": milliseconds_of(task.lease_rule_seconds),
         "failures": task.failures,
         "max_retries": task.max_retries,
         "created_at": task.created_at,
@@ -91,7 +90,6 @@ def task_from(item: Item) -> Task:
         children=tuple(item.get("children") or ()),
         generation=item["generation"],
         lease=_lease_from(item),
-        lease_rule_seconds=seconds_of(item.get("lease_rule_ms")),
         requeued_epoch=item.get("requeued_epoch", 0),
         failures=item["failures"],
         max_retries=item["max_retries"],

@@ -22,8 +22,6 @@ from .access import allow, speaker
 from .envelope import json_object, ok, parsed
 from .wire import NewJob, NewLambda, UpdateJob, seconds
 
-LEASE_SECONDS = 3600.0
-"""Workers of this protocol say nothing while they compute: this is how long one may be silent."""
 MAX_RETRIES = 1
 """Silent once: enqueued again. Silent twice: Error."""
 LOOK_EVERY_SECONDS = 1.0
@@ -71,7 +69,6 @@ def _submission(function: Function, wanted: NewJob) -> Submission:
         settings={"code": code, "runtime": function.runtime, "input": input_id},
         tags=translate.job_tags(tags),
         max_retries=MAX_RETRIES,
-        lease_seconds=LEASE_SECONDS,
         annotations=documents.annotations_for(function, wanted.input, tags),
     )
 

@@ -19,6 +19,8 @@ from .wire import Contract, Register
 
 NAME = "pleiades worker"
 """Its protocol has no names for workers."""
+LEASE_SECONDS = 3600.0
+"""Workers of this protocol say nothing while they compute: this is how long one may be silent."""
 
 
 def register(farm: Farm, request: Request) -> Reply:
@@ -51,7 +53,7 @@ def _contract(farm: Farm, worker: Worker, wanted: Contract) -> Reply:
     worker = workers.contact(farm, worker, wants_work=True)
     asking = replace(worker, tags=worker.tags | translate.contract_tags(wanted.tags))
     patience = translate.contract_seconds(wanted.timeout)
-    claimed = claiming.claim_or_wait(farm, asking, secrets.token_hex(16), seconds=patience)
+    claimed = claiming.claim_or_wait(farm, asking, secrets.token_hex(16), seconds=patience, lease_seconds=LEASE_SECONDS)
     if not claimed.assignments:
         return ok(message="no job")
     return ok(**_job_names(str(claimed.assignments[0].task.job)))

@@ -6,9 +6,11 @@ import pytest
 
 from chalicelib.compilers import JOB_TYPES
 from chalicelib.core import jobs, leases, sweeping
+from chalicelib.core.jobs import Submission
 from chalicelib.core.lifecycle import JobStatus, Outcome, TaskStatus
 from chalicelib.dialects.pleiades import translate
 from tests.dialects.pleiades.conftest import Site
+from tests.dialects.pleiades.native_worker import enlist
 
 
 def job_in(site: Site, state: str) -> str:
@@ -89,6 +91,21 @@ def test_a_silent_worker_loses_the_job_once_and_then_it_is_an_error(site: Site) 
         site.clock.ahead_ms += 300_000
         sweeping.sweep(site.farm)
         assert site.state(job) == state
+
+
+def test_an_hour_of_silence_is_for_workers_of_this_protocol_whoever_submitted_the_job(site: Site) -> None:
+    elsewhere = Submission("elsewhere", "function", {"runtime": "lua54"})
+    submitted = jobs.submit(site.farm, elsewhere)
+    assert site.contract(site.old_worker()) == str(submitted.id)
+    site.clock.ahead_ms += 3_500_000
+    sweeping.sweep(site.farm)
+    assert site.state(str(submitted.id)) == "Running"
+
+
+def test_our_own_worker_renews_its_lease_of_such_a_job_as_of_any_other(site: Site) -> None:
+    worker = enlist(site, task_types=["function:lua54"])
+    site.job()
+    assert worker.take()["lease_seconds"] <= 120
 
 
 def test_a_worker_whose_job_was_canceled_elsewhere_learns_it_from_its_own_update(site: Site) -> None:
