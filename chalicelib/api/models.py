@@ -30,6 +30,13 @@ class Output(Answer):
     sha256: Sha256
 
 
+class JobOutput(Output):
+    """A file that a job made, and which of its tasks it was."""
+
+    task: Id
+    task_name: str
+
+
 class Counts(Answer):
     """Tasks by status."""
 
@@ -57,7 +64,9 @@ class Job(Answer):
     ]
     counts: Counts
     progress: Annotated[int, Field(ge=0, le=100)]
-    outputs: list[Output]
+    outputs: Annotated[
+        list[Output], Field(description="Once it has ended, the first hundred; all: `/jobs/{id}/outputs`.")
+    ]
     error: str | None
     created_at: Time
     started_at: Time | None
@@ -215,6 +224,10 @@ class Page(Answer, Generic[Item]):
 
 class JobPage(Page[Job]):
     """Part of a list of jobs. `next` is the cursor of what follows, null at the end."""
+
+
+class JobOutputPage(Page[JobOutput]):
+    """Part of a list of outputs. `next` is the cursor of what follows, null at the end; before that it may be empty."""
 
 
 class TaskPage(Page[Task]):

@@ -41,14 +41,17 @@ def listing(farm: Farm, request: Request, job_id: str) -> Reply:
     last: follow `next`.
     """
     wanted, status = page_wanted(request), status_wanted(request, TaskStatus)
-    place = _place(wanted.cursor)
+    place = place_of(wanted.cursor)
     job = jobs.get(farm, parse_id(job_id, "job"))
     found, following = _page(farm, farm.jobs.steps(job.id), status, wanted.limit, place)
-    cursor = None if following is None else f"{following.step}.{following.slot}"
-    return answer(models.TaskPage(items=[translate.task(task) for task in found], next=cursor))
+    return answer(models.TaskPage(items=[translate.task(task) for task in found], next=cursor_of(following)))
 
 
-def _place(cursor: str | None) -> Place:
+def cursor_of(place: Place | None) -> str | None:
+    return None if place is None else f"{place.step}.{place.slot}"
+
+
+def place_of(cursor: str | None) -> Place:
     if cursor is None:
         return Place(0, 0)
     match = _CURSOR.fullmatch(cursor)
@@ -61,7 +64,7 @@ def _page(
     farm: Farm, steps: list[Step], status: TaskStatus | None, limit: int, place: Place
 ) -> tuple[list[Task], Place | None]:
     found: list[Task] = []
-    for read, (step, first, last) in enumerate(_chunks(steps, place)):
+    for read, (step, first, last) in enumerate(chunks_from(steps, place)):
         if read == MOST_CHUNKS:
             return found, Place(step.number, first)
         for task in farm.tasks.range(step.base + first, step.base + last):
@@ -72,7 +75,7 @@ def _page(
     return found, None
 
 
-def _chunks(steps: list[Step], place: Place) -> Iterator[tuple[Step, int, int]]:
+def chunks_from(steps: list[Step], place: Place) -> Iterator[tuple[Step, int, int]]:
     """Ranges of indices, both ends included, that meet whole partitions."""
     for step in steps:
         if step.number < place.step:

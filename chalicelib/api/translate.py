@@ -91,6 +91,10 @@ def _output(output: core.Output) -> models.Output:
     return models.Output(name=output.name, blob=str(output.blob), size=output.size, sha256=output.sha256)
 
 
+def job_output(task: core.Task, output: core.Output) -> models.JobOutput:
+    return models.JobOutput(**_output(output).model_dump(), task=str(task.id), task_name=task.name)
+
+
 def task(task: core.Task) -> models.Task:
     return models.Task(
         id=str(task.id),

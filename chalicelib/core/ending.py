@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from . import expanding
 from .counting import count_tasks
 from .farm import Farm
 from .lifecycle import ENDED_JOBS
-from .model import Job, Output, Step
+from .model import Job, Step
+from .outputs import first_outputs
 from .ports import Change, Remove, Set
 from .records.fields import outputs_json
 
@@ -18,7 +18,7 @@ def end(farm: Farm, job: Job, steps: Sequence[Step]) -> None:
     now = farm.clock.now()
     changes: list[Change] = [
         Set("counts", count_tasks(farm, job, steps)),
-        Set("outputs", outputs_json(_outputs(farm, job, steps))),
+        Set("outputs", outputs_json(first_outputs(farm, job, steps))),
         Remove("unsettled_pk"),
         Remove("unsettled_sk"),
     ]
@@ -37,9 +37,3 @@ def _what_failed(steps: Sequence[Step]) -> str | None:
     failed = [f"{step.failed} of {step.count} tasks of step {step.name!r} failed" for step in steps if step.failed]
     canceled = [f"{step.canceled} of step {step.name!r} were canceled" for step in steps if step.canceled]
     return "; ".join(failed + canceled) or None
-
-
-def _outputs(farm: Farm, job: Job, steps: Sequence[Step]) -> tuple[Output, ...]:
-    plans = farm.plans.of(job) if steps else ()
-    publishing = [step for step in steps if plans[step.number].publishes]
-    return tuple(output for step in publishing for task in expanding.tasks_of(farm, step) for output in task.outputs)

@@ -123,6 +123,7 @@ class Job:
     counts: Mapping[str, int]
     """Tasks by status, as last rolled up; may lag."""
     outputs: tuple[Output, ...]
+    """The first hundred, once it has ended (`outputs.py`)."""
     error: str | None
     created_at: int
     started_at: int | None

@@ -65,10 +65,10 @@ class StubFarm:
         })  # fmt: skip
         self.logs[(task, len(attempts))] = log
 
-    def add_output(self, job: str, name: str, content: bytes) -> None:
+    def add_output(self, job: str, name: str, content: bytes, **fields: str) -> None:
         digest = hashlib.sha256(content).hexdigest()
         self.blobs[digest] = content
-        output = {"name": name, "blob": digest, "size": len(content), "sha256": digest}
+        output = {"name": name, "blob": digest, "size": len(content), "sha256": digest, **fields}
         self.jobs[job]["outputs"].append(output)
 
     def requested(self, pattern: str) -> int:
@@ -178,6 +178,9 @@ class Door(BaseHTTPRequestHandler):
         self.job(job)
         self.page([task for task in self.farm.tasks.values() if task["job"] == job], query)
 
+    def get_outputs(self, query: dict[str, str], body: bytes, job: str) -> None:
+        self.page([{"task": "5000", "task_name": "a task", **output} for output in self.job(job)["outputs"]], query)
+
     def get_task(self, query: dict[str, str], body: bytes, task: str) -> None:
         if task not in self.farm.tasks:
             raise Problem(404, f"there is no task {task}")
@@ -237,6 +240,7 @@ ROUTES: list[tuple[str, str, Callable[..., None]]] = [
     ("PATCH", f"{API}/jobs/([^/]+)", Door.patch_job),
     ("POST", f"{API}/jobs/([^/]+)/(cancel|pause|resume|retry)", Door.act),
     ("GET", f"{API}/jobs/([^/]+)/tasks", Door.get_tasks),
+    ("GET", f"{API}/jobs/([^/]+)/outputs", Door.get_outputs),
     ("GET", f"{API}/tasks/([^/]+)", Door.get_task),
     ("GET", f"{API}/tasks/([^/]+)/log", Door.get_log),
     ("GET", f"{API}/workers", Door.get_workers),

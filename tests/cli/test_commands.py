@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -228,6 +229,24 @@ def test_downloads_are_listed_by_path(stub: StubFarm, cli: Cli, tmp_path: Path) 
     job = stub.add_job(status="completed")
     stub.add_output(job, "movie.mp4", b"frames")
     assert cli("download", job, "--to", str(tmp_path)).out == f"{tmp_path}/movie.mp4\n"
+
+
+def test_a_zip_file_is_written_whole_or_not_at_all(stub: StubFarm, cli: Cli, tmp_path: Path) -> None:
+    job = stub.add_job(status="completed")
+    stub.add_output(job, "a/movie.mp4", b"frames")
+    target = tmp_path / "out.zip"
+    assert cli("download", job, "--zip", str(target)).code == 0
+    with zipfile.ZipFile(target) as archive:
+        assert archive.read("a/movie.mp4") == b"frames"
+    before = target.read_bytes()
+    stub.blobs = dict.fromkeys(stub.blobs, b"damage")
+    assert cli("download", job, "--zip", str(target)).code == 1
+    assert target.read_bytes() == before and os.listdir(tmp_path) == ["out.zip"]
+
+
+def test_a_zip_without_files_is_not_written(stub: StubFarm, cli: Cli, tmp_path: Path) -> None:
+    assert cli("download", stub.add_job(), "--zip", f"{tmp_path}/out.zip").code == 1
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_job_without_outputs_downloads_nothing_and_says_so(stub: StubFarm, cli: Cli, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -219,6 +220,42 @@ def test_outputs_are_downloaded_into_their_folders(stub: StubFarm, farm: Farm, t
     paths = farm.download(job, tmp_path / "new")
     assert [path.relative_to(tmp_path).as_posix() for path in paths] == ["new/movie.mp4", "new/logs/joined.txt"]
     assert paths[0].read_bytes() == b"frames" * 300_000
+
+
+def test_two_files_of_one_name_are_both_kept(stub: StubFarm, farm: Farm, tmp_path: Path) -> None:
+    job = stub.add_job(status="completed")
+    stub.add_output(job, "out/frame.png", b"one", task="71")
+    stub.add_output(job, "out/frame.png", b"two", task="72")
+    stub.add_output(job, "out/frame.png", b"one", task="73")
+    names = [path.relative_to(tmp_path).as_posix() for path in farm.download(job, tmp_path)]
+    assert names == ["out/frame.png", "out/frame.72.png"]
+    assert (tmp_path / "out" / "frame.72.png").read_bytes() == b"two"
+
+
+def test_what_is_there_already_is_not_fetched_again(stub: StubFarm, farm: Farm, tmp_path: Path) -> None:
+    """So a job that still runs can be fetched from time to time."""
+    job = stub.add_job(status="active")
+    stub.add_output(job, "f1.png", b"one")
+    farm.download(job, tmp_path)
+    stub.add_output(job, "f2.png", b"two")
+    assert [path.name for path in farm.download(job, tmp_path)] == ["f1.png", "f2.png"]
+    assert stub.requested("GET .*/content") == 2
+    (tmp_path / "f1.png").write_bytes(b"eno")
+    farm.download(job, tmp_path)
+    assert (tmp_path / "f1.png").read_bytes() == b"one"
+
+
+def test_outputs_go_into_a_zip_file_as_they_come(stub: StubFarm, farm: Farm, tmp_path: Path) -> None:
+    job = stub.add_job(status="completed")
+    for number in range(7):
+        stub.add_output(job, f"frames/f{number}.png", b"%d" % number * 200_000)
+    stub.half_contents = 2
+    with (tmp_path / "out.zip").open("wb") as file:
+        farm.download_zip(job, file)
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == [f"frames/f{number}.png" for number in range(7)]
+        assert archive.read("frames/f3.png") == b"3" * 200_000
 
 
 def test_a_download_that_breaks_off_is_begun_again(stub: StubFarm, farm: Farm, tmp_path: Path) -> None:

@@ -10,16 +10,17 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
-from millrace.sdk import transfers
+from millrace.sdk import results, transfers
 from millrace.sdk.calls import Calls
 from millrace.sdk.errors import NotEnded
 from millrace.sdk.transfers import OnBytes
 from millrace.sdk.values import (
     FarmInfo,
     Job,
+    JobOutput,
     LogPiece,
     Reason,
     Task,
@@ -27,6 +28,7 @@ from millrace.sdk.values import (
     WorkerInfo,
     read_info,
     read_job,
+    read_job_output,
     read_reasons,
     read_task,
     read_token,
@@ -134,8 +136,19 @@ class Farm:
             time.sleep(pause)
 
     def download(self, job: str | Job, folder: str | Path, on_bytes: OnBytes | None = None) -> list[Path]:
-        """Write the job's outputs below the folder, each checked; their paths, in the job's order."""
-        return [transfers.download(self._calls, output, Path(folder), on_bytes) for output in self.job(job).outputs]
+        """Write the job's outputs below the folder, each checked; their paths, in the job's order.
+
+        Of a job that still runs: those there are. Two files of one name are both kept, see `sdk/results.py`.
+        """
+        return list(results.to_folder(self._calls, self.outputs(job), Path(folder), on_bytes))
+
+    def download_zip(self, job: str | Job, archive: IO[bytes]) -> list[str]:
+        """Write the job's outputs into a zip file as they come; their names in it."""
+        return list(results.to_zip(self._calls, self.outputs(job), archive))
+
+    def outputs(self, job: str | Job) -> Iterator[JobOutput]:
+        """All files that the job's tasks made so far, in their order, fetched page by page as they are asked for."""
+        return map(read_job_output, self._pages(f"/jobs/{_id(job)}/outputs", None))
 
     # ---- tasks and logs ----
 

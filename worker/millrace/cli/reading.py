@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,15 +102,39 @@ class TaskLog:
 @click.option(
     "--to", "folder", type=click.Path(file_okay=False, path_type=Path), default=".", help="Where. [default: here]"
 )
+@click.option(
+    "--zip", "archive", type=click.Path(dir_okay=False, path_type=Path), help="Into a zip file instead; - is stdout."
+)
 @pass_invocation
-def download(invocation: Invocation, job: str, folder: Path) -> int:
-    """Write the outputs of a job into a folder, and print their paths."""
+def download(invocation: Invocation, job: str, folder: Path, archive: Path | None) -> int:
+    """Write the outputs of a job into a folder, and print their paths. Of a job that still runs: those there are."""
     farm = invocation.farm()
-    paths = farm.download(job, folder)
-    if invocation.as_json:
-        click.echo(json_text([str(path) for path in paths]))
+    if archive is not None:
+        made = download_zip(farm, job, archive)
     else:
-        click.echo("".join(f"{path}\n" for path in paths), nl=False)
-    if not paths:
+        made = [str(path) for path in farm.download(job, folder)]
+    if invocation.as_json and archive != STDOUT:
+        click.echo(json_text(made))
+    elif archive is None:
+        click.echo("".join(f"{path}\n" for path in made), nl=False)
+    if not made:
         click.echo(f"millrace: job {job} has no outputs (it is {farm.job(job).status})", err=True)
-    return 0 if paths else 1
+    return 0 if made else 1
+
+
+STDOUT = Path("-")
+
+
+def download_zip(farm: Farm, job: str, archive: Path) -> list[str]:
+    """The names in it. What is half written when something fails is removed, and the file that was there stays."""
+    if archive == STDOUT:
+        return farm.download_zip(job, sys.stdout.buffer)
+    part = archive.with_name(f".{archive.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            names = farm.download_zip(job, file)
+        if names:
+            part.replace(archive)
+        return names
+    finally:
+        part.unlink(missing_ok=True)

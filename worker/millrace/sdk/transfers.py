@@ -94,9 +94,8 @@ class _Counted:
         return piece
 
 
-def download(calls: Calls, output: Output, folder: Path, on_bytes: OnBytes | None = None) -> Path:
-    """Write one output below the folder, checked against its size and digest; its path."""
-    target = path_within(folder, output.name)
+def download(calls: Calls, output: Output, target: Path, on_bytes: OnBytes | None = None) -> Path:
+    """Write one output to a file, checked against its size and digest; its path."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     patience = Patience(calls.patience_seconds)

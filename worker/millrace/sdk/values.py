@@ -38,8 +38,17 @@ class Output:
 
 
 @dataclass(frozen=True)
+class JobOutput(Output):
+    """The same, with the task that made it."""
+
+    task: str
+    task_name: str
+
+
+@dataclass(frozen=True)
 class Job:
-    """One submission. `counts` has a number of tasks for each task status, `progress` goes from 0 to 100."""
+    """One submission. `counts` has a number of tasks for each task status, `progress` goes from 0 to 100; `outputs`
+    holds the first hundred files, once it has ended (`Farm.outputs` gives all, at any time)."""
 
     id: str
     name: str
@@ -154,6 +163,14 @@ def read_info(data: Json) -> FarmInfo:
 
 def read_output(data: Json) -> Output:
     return Output(str(data["name"]), str(data["blob"]), int(data["size"]), str(data["sha256"]))
+
+
+def read_job_output(data: Json) -> JobOutput:
+    with _Reading("job's output"):
+        output = read_output(data)
+        return JobOutput(
+            output.name, output.blob, output.size, output.sha256, str(data["task"]), str(data["task_name"])
+        )
 
 
 def read_job(data: Json) -> Job:

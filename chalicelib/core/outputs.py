@@ -1,0 +1,25 @@
+"""What jobs made: the outputs of the tasks of their publishing steps. The tasks hold them, a job only the first few."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+from . import expanding
+from .farm import Farm
+from .model import Job, Output, Step
+
+KEPT = 100
+"""Outputs in the job's own item, which ends at 400 KB; the rest is asked of the tasks."""
+
+
+def publishing_steps(farm: Farm, job: Job, steps: Sequence[Step]) -> list[Step]:
+    """Those whose tasks' outputs are the job's."""
+    plans = farm.plans.of(job) if steps else ()
+    return [step for step in steps if plans[step.number].publishes]
+
+
+def first_outputs(farm: Farm, job: Job, steps: Sequence[Step]) -> tuple[Output, ...]:
+    publishing = publishing_steps(farm, job, steps)
+    found = (output for step in publishing for task in expanding.tasks_of(farm, step) for output in task.outputs)
+    return tuple(islice(found, KEPT))
