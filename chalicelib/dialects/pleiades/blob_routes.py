@@ -15,7 +15,7 @@ from ...core.model import Blob
 from ...edge import current
 from ...edge.http import Reply, Request, stored_object
 from . import form_file, native_routes
-from .access import allow
+from .access import allow, speaker
 from .envelope import TooLarge, ok
 
 NO_BLOB = "0"
@@ -46,10 +46,11 @@ def upload(farm: Farm, request: Request) -> Reply:
 
 
 def info(farm: Farm, request: Request, blob_id: str) -> Reply:
-    """`size` only for those who send credentials: our own worker does, and an old client may break on the key."""
+    """`size` only for a worker that shows its secret, as ours does: an old client may break on the key, and on a farm
+    with tokens it sends one too."""
     allow(farm, request, Scope.SUBMIT, Scope.WORKER)
     blob = _stored(farm, blob_id)
-    extra = {"size": blob.size} if "authorization" in request.headers else {}
+    extra = {"size": blob.size} if speaker(farm, request) is not None else {}
     return ok(message="BLOB data object found", id=str(blob.id), checksum=blob.sha256, **extra)
 
 

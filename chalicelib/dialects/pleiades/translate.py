@@ -105,10 +105,13 @@ MAX_WAIT_SECONDS = 25
 """Below the 30 s after which a client gives up on an answer."""
 
 
-def contract_seconds(timeout: float | None) -> int:
-    if timeout is None or timeout < 0:
-        return DEFAULT_WAIT_SECONDS
-    return wait_seconds(timeout)
+BEFORE_SECONDS = 0.5
+"""A contract is answered so much before the worker's time is over: it may hang up then."""
+
+
+def contract_seconds(timeout: float | None) -> float:
+    seconds = DEFAULT_WAIT_SECONDS if timeout is None or timeout < 0 else wait_seconds(timeout)
+    return max(seconds - BEFORE_SECONDS, 0.9 * seconds)
 
 
 def wait_seconds(timeout: float | None) -> int:

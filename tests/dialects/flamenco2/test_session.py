@@ -213,3 +213,12 @@ def test_signing_off_cancels_what_was_to_stop(site: Site) -> None:
     jobs.cancel(site.farm, job.id)
     worker.post("/sign-off")
     assert site.statuses(job) == ["canceled"]
+
+
+def test_a_worker_that_falls_silent_cancels_what_was_to_stop(site: Site) -> None:
+    job = site.submit()
+    site.worker().take()
+    jobs.cancel(site.farm, job.id)
+    site.clock.ahead_ms += 1_000_000
+    sweeping.sweep(site.farm)
+    assert site.statuses(job) == ["canceled"]

@@ -81,6 +81,15 @@ def test_one_that_was_asleep_sleeps_again_after_its_next_start(site: Site) -> No
     assert worker.post("/task").json() == {"status_requested": "asleep"}
 
 
+def test_one_that_was_to_wake_does_not_sleep_again(site: Site) -> None:
+    worker = site.worker()
+    worker.post("/ack-status-change/asleep")
+    worker.asked_to_become("awake")
+    worker.post("/sign-off")
+    worker.post("/sign-on", {})
+    assert worker.post("/task").status_code == 204
+
+
 def test_a_wish_survives_a_restart(site: Site) -> None:
     worker = site.worker()
     worker.asked_to_become("asleep")

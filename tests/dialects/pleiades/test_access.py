@@ -59,6 +59,21 @@ def test_a_call_needs_a_token_of_the_right_scope(
         assert (status(bearer(closed, scope)) == 403) == (not allowed), scope
 
 
+def test_a_token_fits_into_the_url_of_a_client_that_knows_of_none(closed: Site) -> None:
+    """In its user part, which HTTP clients send as Basic (requests only with the colon), or in the query."""
+    token = access.make_token(closed.farm, "test", ["submit", "worker"])[1]
+    base = closed.url.replace("http://", f"http://{token}:@")
+    worker = requests.post(f"{base}/worker", json={"runtime": ["lua54"]}, timeout=10).json()
+    assert list(worker) == ["code", "status", "id", "runtime"]
+    contract = requests.post(f"{base}/worker/{worker['id']}/contract", json={"timeout": 0}, timeout=10).json()
+    assert contract == {"code": 0, "status": "ok", "message": "no job"}
+    blob = requests.post(f"{base}/data", files={"file": ("x", b"hello")}, timeout=10).json()
+    info = requests.get(f"{base}/data/{blob['id']}", timeout=10).json()
+    assert list(info) == ["code", "status", "message", "id", "checksum"]
+    assert closed.get(f"/data/{blob['id']}/blob?token={token}").content == b"hello"
+    assert closed.get(f"/data/{blob['id']}/blob?token={token}x").status_code == 401
+
+
 @pytest.mark.parametrize("path", ["/ping", "/sys/version"])
 def test_whether_a_farm_is_here_anybody_may_ask(closed: Site, path: str) -> None:
     assert closed.get(path).status_code == 200

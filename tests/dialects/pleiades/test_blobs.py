@@ -142,10 +142,14 @@ def test_an_announcement_is_strict(site: Site, wrong: dict[str, object]) -> None
     assert next(iter(wrong)) in assert_refused(announce(site, b"hello", **wrong), 400)
 
 
-def test_who_sends_credentials_is_told_the_size(site: Site) -> None:
+def test_a_worker_of_ours_is_told_the_size_and_no_old_client_with_a_token_is(site: Site) -> None:
     blob = site.upload(b"hello")
-    assert "size" not in site.get(f"/data/{blob}").json()
-    assert site.get(f"/data/{blob}", headers={"Authorization": "Bearer x"}).json()["size"] == 5
+    worker = site.post("/worker", {"worker": {"name": "n"}}).json()
+    keys = ["code", "status", "message", "id", "checksum"]
+    assert site.get(f"/data/{blob}", auth=(worker["id"], worker["secret"])).json()["size"] == 5
+    assert list(site.get(f"/data/{blob}").json()) == keys
+    for headers in ({"Authorization": "Bearer x"}, {"Authorization": "Basic bXJfdG9rZW46"}):
+        assert list(site.get(f"/data/{blob}", headers=headers).json()) == keys
 
 
 def test_the_blob_zero_is_nothing(site: Site) -> None:

@@ -12,6 +12,7 @@ from typing import TypeVar
 import pytest
 import requests
 
+from chalicelib.dialects.pleiades import translate, wire
 from tests.dialects.pleiades.conftest import Site
 
 T = TypeVar("T")
@@ -37,8 +38,19 @@ def waiting(site: Site, call: Callable[[], T], topic: str) -> tuple[ThreadPoolEx
 
 
 def test_a_contract_without_work_waits_until_its_time_is_over(site: Site) -> None:
-    job, seconds = timed(lambda: site.contract(site.old_worker(), timeout=1))
-    assert job is None and 0.9 < seconds < 3
+    worker = site.old_worker()
+    job, seconds = timed(lambda: site.contract(worker, timeout=1))
+    assert job is None and 0.8 < seconds < 3
+
+
+def test_a_contract_is_answered_a_little_before_the_worker_may_hang_up() -> None:
+    assert [translate.contract_seconds(asked) for asked in (0, 1, 5, 10, 20)] == [0, 0.9, 4.5, 9.5, 19.5]
+    assert [translate.contract_seconds(asked) for asked in (None, -1, 1e9, 5.9)] == [19.5, 19.5, 24.5, 4.5]
+
+
+def test_a_wait_for_a_job_has_bounds() -> None:
+    assert [translate.wait_seconds(asked) for asked in (None, 10, 1e9, -1, 0.9)] == [20, 10, 25, 0, 0]
+    assert wire.seconds("") is None and wire.seconds("10") == 10
 
 
 def test_a_contract_ends_as_soon_as_a_job_comes(site: Site) -> None:
