@@ -55,7 +55,8 @@ def _new(farm: Farm, address: str, said: Registration) -> Member:
     except BadInput as error:
         raise BadInput(f"hostname: {error.message.removeprefix('name ')}", field="hostname") from None
     worker, _ = workers.register(farm, described, with_secret=False, address=address)
-    member = Member(worker, address, said.port, said.hostname, said.system)
+    # It is there, so there is no need to ask: it may turn out to be one that pulls, and has nobody who answers.
+    member = Member(worker, address, said.port, said.hostname, said.system, polled_at=farm.clock.now())
     notes(farm).add(name_of(worker.id), _fields(member))
     taken = notes(farm).add(_address(address, said.port), {"worker": worker.id})
     if taken["worker"] != worker.id:

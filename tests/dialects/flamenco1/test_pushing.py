@@ -200,6 +200,8 @@ def test_two_workers_of_one_machine_differ_by_port(site: Site, start: Start) -> 
 
 def test_a_worker_is_asked_before_it_is_given_a_task_and_every_ten_seconds(site: Site, start: Start) -> None:
     worker = start()
+    a_round(site)
+    assert worker.calls == [], "it has just said that it is there"
     site.send(41)
     assert worker.calls == ["GET /info", "POST /execute_task"]
     a_round(site, 9)
