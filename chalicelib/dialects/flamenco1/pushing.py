@@ -8,38 +8,32 @@ a machine that only missed a call must not be doubled. What is pushed goes only 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlencode
 
 from ...core import leases
 from ...core.declining import decline
-from ...core.errors import BadInput, LeaseLost
+from ...core.errors import LeaseLost
 from ...core.farm import Farm
 from ...core.leaving import held_tasks
 from ...core.lifecycle import Outcome
 from ...core.model import Task
 from ...edge import current
-from ...edge.json_text import strict_json
 from ...edge.push import Answer, Pusher, PushFailed, PushRefused
 from ...handlers.pushing import TOPIC
-from . import documents, fleet, handing, standing
+from . import calling, fleet, handing, standing
 from .fleet import Member
 from .handing import Handed
 from .reporting import BEGUN, IDLE, keep_log
 from .submitting import Known
 from .translate import WorkerWord
 
-INFO_SECONDS, CALL_SECONDS, RUN_INFO_SECONDS = 0.5, 1.0, 3.0
-"""`/run_info` samples the CPU for a second before it answers."""
 POLL_MS, BUSY_POLL_MS, SILENT_POLL_MS = 10_000, 2_000, 60_000
 AT_ONCE = 16
 """Workers called at the same time in one round."""
 MOST_OFFERED = 3
 """Workers that are tried while a Server waits for the answer to its task."""
-FORM = "application/x-www-form-urlencoded"
 BUSY = WorkerWord.RENDERING.value
 
 
@@ -100,7 +94,7 @@ def _may_have_a_task(farm: Farm, member: Member, held: list[Task]) -> bool:
 def _poll(farm: Farm, pusher: Pusher, member: Member) -> Member:
     """What the worker says of itself, copied; its lease renewed."""
     now = farm.clock.now()
-    said = _asked(pusher, member, "/info", INFO_SECONDS)
+    said = calling.info(pusher, member)
     if said is None:
         return fleet.note(farm, member, reachable=False, polled_at=now)
     info = BUSY if said.get("status") == BUSY else IDLE
@@ -140,20 +134,6 @@ def _renew(farm: Farm, member: Member, task: Task, activity: str) -> None:
         leases.renew(farm, member.id, task.id, task.generation, None, activity[:1000])
 
 
-def run_info(farm: Farm, member: Member) -> Mapping[str, Any] | None:
-    """What the worker says of its machine; None if it cannot be reached."""
-    return _asked(current.pusher(), member, "/run_info", RUN_INFO_SECONDS)
-
-
-def _asked(pusher: Pusher, member: Member, path: str, seconds: float) -> Mapping[str, Any] | None:
-    try:
-        answer = pusher.send(member.url + path, "GET", {}, timeout_seconds=seconds)
-        said = strict_json(answer.body) if answer.status == 200 else None
-    except (PushFailed, BadInput):
-        return None
-    return said if isinstance(said, dict) else None
-
-
 # ---- giving --------------------------------------------------------------------------------------------------------
 
 
@@ -171,7 +151,7 @@ def _give(farm: Farm, pusher: Pusher, member: Member) -> bool:
 
 def _poll_before(farm: Farm, pusher: Pusher, member: Member, handed: Handed) -> Member:
     """As the original asked whom it had chosen. It does not know of the task yet, so finding it idle means nothing."""
-    said = _asked(pusher, member, "/info", INFO_SECONDS)
+    said = calling.info(pusher, member)
     info = BUSY if said is not None and said.get("status") == BUSY else IDLE
     changes = {"reachable": said is not None, "info": info, "idle_task": 0, "polled_at": farm.clock.now()}
     member = fleet.note(farm, member, **changes)
@@ -179,9 +159,8 @@ def _poll_before(farm: Farm, pusher: Pusher, member: Member, handed: Handed) -> 
 
 
 def _execute(farm: Farm, pusher: Pusher, member: Member, handed: Handed) -> bool:
-    body = urlencode(documents.pushed_form(handed)).encode()
     try:
-        answer = pusher.send(member.url + "/execute_task", "POST", {"Content-Type": FORM}, body, CALL_SECONDS)
+        answer = calling.execute(pusher, member, handed)
     except PushRefused as refused:
         _give_back(farm, handed, refused.message)
         return False
@@ -225,16 +204,8 @@ def stop(farm: Farm, known: Known, outcome: Outcome) -> bool:
 
 
 def _kill(farm: Farm, pusher: Pusher, member: Member) -> bool:
-    """`/kill`, as the program has it, or `/kill/{pid}`, as its document has it. True: the worker is free."""
-    try:
-        answer = pusher.send(f"{member.url}/kill", "DELETE", {}, timeout_seconds=CALL_SECONDS)
-        if answer.status == 404:
-            said = _asked(pusher, member, "/pid", CALL_SECONDS) or {}
-            path = f"/kill/{said.get('pid')}" if isinstance(said.get("pid"), int) else "/kill/0"
-            answer = pusher.send(member.url + path, "DELETE", {}, timeout_seconds=CALL_SECONDS)
-    except PushFailed:
-        return False
-    if answer.status >= 300:
+    """True: the worker is free now."""
+    if not calling.kill(pusher, member):
         return False
     fleet.note(farm, member, info=IDLE)
     return True

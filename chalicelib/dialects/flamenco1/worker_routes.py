@@ -12,7 +12,7 @@ from ...core.leaving import held_tasks
 from ...core.model import Task, Worker
 from ...edge import current
 from ...edge.http import Reply, Request, json_reply
-from . import documents, fleet, forms, pushing, registering, standing, submitting
+from . import calling, documents, fleet, forms, pushing, registering, standing, submitting
 from .access import allow
 from .envelope import parsed, path_number
 from .fleet import Member
@@ -54,7 +54,7 @@ def info(farm: Farm, request: Request, worker_id: str) -> Reply:
     worker = _worker(farm, worker_id)
     member = fleet.member_of(farm, worker)
     if member is not None and not member.pulls:
-        return json_reply(pushing.run_info(farm, member) or {"connection": "offline"})
+        return json_reply(calling.run_info(current.pusher(), member) or {"connection": "offline"})
     return json_reply(documents.run_info(_document(farm, worker, member)))
 
 
