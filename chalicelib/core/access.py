@@ -45,9 +45,10 @@ class Principal:
     name: str
     scopes: frozenset[Scope]
 
-    def require(self, scope: Scope) -> None:
-        if scope not in self.scopes:
-            raise Forbidden(f"this needs a token with scope {scope.value!r}")
+    def require(self, *scopes: Scope) -> None:
+        """One of these is enough."""
+        if not self.scopes.intersection(scopes):
+            raise Forbidden(f"this needs a token with scope {' or '.join(repr(scope.value) for scope in scopes)}")
 
 
 EVERYBODY = Principal("open farm", frozenset(Scope))

@@ -56,10 +56,10 @@ def authenticate(farm: Farm, request: Request) -> Principal:
     return principal
 
 
-def require(farm: Farm, request: Request, scope: Scope) -> Principal:
-    """Who asks, if that may do this. Raises Unauthenticated, or Forbidden that names the scope."""
+def require(farm: Farm, request: Request, *scopes: Scope) -> Principal:
+    """Who asks, if one of these scopes allows it. Raises Unauthenticated, or Forbidden that names them."""
     principal = authenticate(farm, request)
-    principal.require(scope)
+    principal.require(*scopes)
     return principal
 
 

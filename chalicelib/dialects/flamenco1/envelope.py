@@ -7,10 +7,6 @@ else has to be JSON, or they crash.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
 
 from ...core.errors import BadInput, Conflict, FarmError, Forbidden, NotFound, Unavailable
 from ...core.ports import ObjectMismatch, TableUnavailable
@@ -24,8 +20,6 @@ logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = "2"
 DONE = Reply(204)
-
-Body = TypeVar("Body", bound=BaseModel)
 
 
 class NoInterface(NotFound):
@@ -41,17 +35,6 @@ def path_number(text: str) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 19:
         return int(text)
     raise NoInterface(NO_INTERFACE)
-
-
-def parsed(model: type[Body], fields: Mapping[str, Any]) -> Body:
-    """The fields as a wire model; raises BadInput that names the first field that is wrong."""
-    try:
-        return model.model_validate(fields)
-    except ValidationError as invalid:
-        first = invalid.errors(include_url=False, include_input=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
-        said = "required" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")
-        raise BadInput(f"{name}: {said}" if name else said, field=name or None) from None
 
 
 def on_error(request: Request, error: Exception) -> Reply:

@@ -12,10 +12,10 @@ from ...core.errors import NotFound, ObjectMissing
 from ...core.farm import Farm
 from ...core.leaving import held_tasks
 from ...edge import current
+from ...edge.auth import require
 from ...edge.http import Reply, Request, json_reply, stored_object
 from ...edge.refusals import NO_INTERFACE
 from . import documents, handing, registering, scripts, standing, submitting
-from .access import allow
 from .compilers import COMPILERS
 from .envelope import NoInterface, Stop, path_number
 from .fleet import Member, notes
@@ -33,7 +33,7 @@ JOB_TYPES = (*COMPILERS, ELSEWHERE)
 
 def compiled(farm: Farm, request: Request, number: str) -> Reply:
     """The next task for who asks; the number in the path means nothing. Repeated before any report: the same task."""
-    allow(farm, request, Scope.WORKER)
+    require(farm, request, Scope.WORKER)
     path_number(number)
     member = registering.pulling(farm, request.peer, USUAL_PORT, request.query.get("worker"))
     if member is None:
@@ -54,14 +54,14 @@ def _given_before(farm: Farm, member: Member) -> Handed | None:
 
 
 def job_type(farm: Farm, request: Request, name: str) -> Reply:
-    allow(farm, request, Scope.WORKER, Scope.SUBMIT)
+    require(farm, request, Scope.WORKER, Scope.SUBMIT)
     if name not in JOB_TYPES:
         raise NotFound(f"no such job type: {name[:60]}")
     return json_reply(documents.job_type_document(submitting.settings_of(farm)))
 
 
 def job_types(farm: Farm, request: Request) -> Reply:
-    allow(farm, request, Scope.WORKER, Scope.SUBMIT)
+    require(farm, request, Scope.WORKER, Scope.SUBMIT)
     document = documents.job_type_document(submitting.settings_of(farm))
     return json_reply(dict.fromkeys(JOB_TYPES, document))
 
@@ -70,25 +70,25 @@ def job_types(farm: Farm, request: Request) -> Reply:
 
 
 def job_zip(farm: Farm, request: Request, job_id: str) -> Reply:
-    allow(farm, request, Scope.WORKER, Scope.SUBMIT)
+    require(farm, request, Scope.WORKER, Scope.SUBMIT)
     return _stored(farm, request, _jobfile(farm, path_number(job_id)))
 
 
 def support_zip(farm: Farm, request: Request, job_id: str) -> Reply:
     """Always there: a worker that does not get it drops its task without a word."""
-    allow(farm, request, Scope.WORKER, Scope.SUBMIT)
+    require(farm, request, Scope.WORKER, Scope.SUBMIT)
     path_number(job_id)
     return Reply(200, scripts.support_zip(), ZIP)
 
 
 def has_file(farm: Farm, request: Request, job_id: str) -> Reply:
-    allow(farm, request, Scope.WORKER, Scope.SUBMIT)
+    require(farm, request, Scope.WORKER, Scope.SUBMIT)
     return json_reply({"file": _jobfile(farm, path_number(job_id)) is not None})
 
 
 def dependencies_zip(farm: Farm, request: Request, job_id: str, name: str) -> Reply:
     """`dependencies_{task}.zip`: a task of this farm that has any is given to workers of other protocols."""
-    allow(farm, request, Scope.WORKER, Scope.SUBMIT)
+    require(farm, request, Scope.WORKER, Scope.SUBMIT)
     path_number(job_id)
     number = name.removeprefix("dependencies_").removesuffix(".zip")
     if name != f"dependencies_{number}.zip" or not number.isascii() or not number.isdigit():

@@ -9,10 +9,11 @@ from urllib.parse import unquote
 from ...core.access import Scope
 from ...core.errors import BadInput, NotFound
 from ...core.farm import Farm
+from ...edge.auth import require
+from ...edge.fields import parsed
 from ...edge.http import Reply, Request, json_reply
 from . import forms
-from .access import allow
-from .envelope import DONE, parsed
+from .envelope import DONE
 from .fleet import notes
 from .submitting import settings_of
 from .wire import SettingValue
@@ -23,13 +24,13 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
 def listing(farm: Farm, request: Request) -> Reply:
-    allow(farm, request, Scope.SUBMIT, Scope.WORKER)
+    require(farm, request, Scope.SUBMIT, Scope.WORKER)
     return json_reply(dict(sorted(settings_of(farm).items())))
 
 
 def change_many(farm: Farm, request: Request) -> Reply:
     """Each field of the request is a setting. All are taken or none."""
-    allow(farm, request, Scope.OPERATE)
+    require(farm, request, Scope.OPERATE)
     given = forms.fields(request)
     if not given:
         raise BadInput("at least one setting is needed")
@@ -38,7 +39,7 @@ def change_many(farm: Farm, request: Request) -> Reply:
 
 
 def show(farm: Farm, request: Request, name: str) -> Reply:
-    allow(farm, request, Scope.SUBMIT, Scope.WORKER)
+    require(farm, request, Scope.SUBMIT, Scope.WORKER)
     known = settings_of(farm)
     wanted = unquote(name)
     if wanted not in known:
@@ -47,7 +48,7 @@ def show(farm: Farm, request: Request, name: str) -> Reply:
 
 
 def change(farm: Farm, request: Request, name: str) -> Reply:
-    allow(farm, request, Scope.OPERATE)
+    require(farm, request, Scope.OPERATE)
     wanted = _checked(unquote(name))
     value = parsed(SettingValue, forms.fields(request)).value
     _write(farm, {wanted: value})

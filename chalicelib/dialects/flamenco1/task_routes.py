@@ -7,10 +7,11 @@ from ...core.access import Scope
 from ...core.errors import BadInput, NotFound
 from ...core.farm import Farm
 from ...core.lifecycle import ENDED_JOBS, Outcome
+from ...edge.auth import require
+from ...edge.fields import parsed
 from ...edge.http import Reply, Request, json_reply
 from . import documents, forms, pushing, reporting, submitting
-from .access import allow
-from .envelope import DONE, parsed, path_number
+from .envelope import DONE, path_number
 from .fleet import ROOM, notes
 from .forms import Upload
 from .submitting import Known
@@ -22,7 +23,7 @@ MOST_DELETED = 100
 
 def create(farm: Farm, request: Request) -> Reply:
     """Queue a task, and push it at once if a worker that is pushed to is free."""
-    allow(farm, request, Scope.SUBMIT)
+    require(farm, request, Scope.SUBMIT)
     with forms.read(request) as form:
         known = submitting.submit(farm, parsed(NewTask, form.fields), form.files.get(JOBFILE))
     if pushing.offer(farm):
@@ -31,7 +32,7 @@ def create(farm: Farm, request: Request) -> Reply:
 
 
 def report(farm: Farm, request: Request, task_id: str) -> Reply:
-    allow(farm, request, Scope.WORKER)
+    require(farm, request, Scope.WORKER)
     number = path_number(task_id)
     with forms.read(request) as form:
         reporting.report(farm, request.peer, number, parsed(TaskReport, form.fields), form.files.get(TASKFILE))
@@ -40,7 +41,7 @@ def report(farm: Farm, request: Request, task_id: str) -> Reply:
 
 def delete(farm: Farm, request: Request, task_id: str) -> Reply:
     """202 also for what is not there, as the protocol has it."""
-    allow(farm, request, Scope.OPERATE)
+    require(farm, request, Scope.OPERATE)
     number = path_number(task_id)
     known = _stop(farm, number)
     return json_reply({"id": number} if known is None else documents.task_document(known), 202)
@@ -48,7 +49,7 @@ def delete(farm: Farm, request: Request, task_id: str) -> Reply:
 
 def delete_many(farm: Farm, request: Request) -> Reply:
     """`tasks`, any number of times. The answer is the last of them."""
-    allow(farm, request, Scope.OPERATE)
+    require(farm, request, Scope.OPERATE)
     with forms.read(request) as form:
         wanted = form.lists.get("tasks", [])
     if not 1 <= len(wanted) <= MOST_DELETED:
@@ -75,7 +76,7 @@ def _stop(farm: Farm, number: int) -> Known | None:
 
 def thumbnail(farm: Farm, request: Request) -> Reply:
     """Kept as a blob. The newest of a task counts."""
-    allow(farm, request, Scope.WORKER)
+    require(farm, request, Scope.WORKER)
     with forms.read(request) as form:
         number = parsed(Thumbnail, form.fields).task_id
         if THUMBNAIL not in form.files:

@@ -11,10 +11,11 @@ from ...core.farm import Farm
 from ...core.leaving import held_tasks
 from ...core.model import Task, Worker
 from ...edge import current
+from ...edge.auth import require
+from ...edge.fields import parsed
 from ...edge.http import Reply, Request, json_reply
 from . import calling, documents, fleet, forms, pushing, registering, standing, submitting
-from .access import allow
-from .envelope import parsed, path_number
+from .envelope import path_number
 from .fleet import Member
 from .translate import WorkerWord, worker_word
 from .wire import Registration, WorkerChange, WorkerStatusWanted
@@ -22,14 +23,14 @@ from .wire import Registration, WorkerChange, WorkerStatusWanted
 
 def register(farm: Farm, request: Request) -> Reply:
     """Empty, as the original answered; the worker's id is in the header."""
-    allow(farm, request, Scope.WORKER)
+    require(farm, request, Scope.WORKER)
     member = registering.register(farm, request.peer, parsed(Registration, forms.fields(request)))
     return Reply(204, headers={"Location": f"/workers/{member.id}"})
 
 
 def listing(farm: Farm, request: Request) -> Reply:
     """Every worker of the farm, whatever it speaks."""
-    allow(farm, request, Scope.SUBMIT, Scope.WORKER)
+    require(farm, request, Scope.SUBMIT, Scope.WORKER)
     shown = (_document(farm, worker, fleet.member_of(farm, worker)) for worker in farm.workers.all())
     return json_reply(documents.by_name(shown))
 
@@ -50,7 +51,7 @@ def _current_task(farm: Farm, held: Sequence[Task]) -> int | None:
 
 def info(farm: Farm, request: Request, worker_id: str) -> Reply:
     """What the worker itself says, if it can be asked; else what is known of it."""
-    allow(farm, request, Scope.SUBMIT, Scope.WORKER)
+    require(farm, request, Scope.SUBMIT, Scope.WORKER)
     worker = _worker(farm, worker_id)
     member = fleet.member_of(farm, worker)
     if member is not None and not member.pulls:
@@ -67,7 +68,7 @@ def _worker(farm: Farm, worker_id: str) -> Worker:
 
 def change(farm: Farm, request: Request, worker_id: str) -> Reply:
     """What a worker says of itself. Whoever is disabled stays so; what is not sent stays as it was."""
-    allow(farm, request, Scope.WORKER, Scope.OPERATE)
+    require(farm, request, Scope.WORKER, Scope.OPERATE)
     worker = _worker(farm, worker_id)
     said = parsed(WorkerChange, forms.fields(request))
     word = None if said.status is None else worker_word(said.status)
@@ -87,7 +88,7 @@ def _take(farm: Farm, worker: Worker, said: WorkerChange, word: WorkerWord | Non
 
 def change_status(farm: Farm, request: Request, worker_id: str) -> Reply:
     """What a person wants a worker to be: also out of `disabled`."""
-    allow(farm, request, Scope.WORKER, Scope.OPERATE)
+    require(farm, request, Scope.WORKER, Scope.OPERATE)
     worker = _worker(farm, worker_id)
     word = worker_word(parsed(WorkerStatusWanted, forms.fields(request)).status)
     _become(farm, worker, word)
@@ -110,6 +111,6 @@ def _answer(farm: Farm, worker_id: str) -> Reply:
 
 def loop(farm: Farm, request: Request) -> Reply:
     """The original manager called this on itself; here it is one round of calls to the workers."""
-    allow(farm, request, Scope.OPERATE, Scope.SUBMIT)
+    require(farm, request, Scope.OPERATE, Scope.SUBMIT)
     pushing.push_round(farm, current.pusher())
     return Reply(204)
