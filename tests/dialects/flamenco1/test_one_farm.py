@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chalice import Chalice
@@ -15,45 +16,31 @@ from chalicelib.core.farm import Farm
 from chalicelib.core.lifecycle import WorkerStatus
 from chalicelib.dialects.flamenco1.routes import blueprint as flamenco1
 from chalicelib.dialects.pleiades.routes import blueprint as native
-from chalicelib.edge.middleware import install
-from chalicelib.embedded.bell import LocalBell
-from chalicelib.embedded.server import EmbeddedServer
-from chalicelib.store.files import FileObjectStore
 from millrace.agent.run import run_worker
-from tests.dialects.flamenco1.conftest import MovableClock, Site
+from tests.dialects.conftest import MovableClock, app_of, served
+from tests.dialects.flamenco1.conftest import Site
 from tests.worker.processes import until
 
 
 @cache
 def both_rooms() -> Chalice:
-    app = Chalice(app_name="flamenco1-and-native")
-    install(app)
-    app.register_blueprint(flamenco1)
-    app.register_blueprint(native)
-    return app
+    return app_of("flamenco1-and-native", flamenco1, native)
 
 
 @pytest.fixture
-def site(farm: Farm, tmp_path: Path) -> Iterator[Site]:
+def site(farm: Farm, clock: MovableClock, tmp_path: Path) -> Iterator[Site]:
     """With our own worker, `ours`, on a thread."""
-    assert isinstance(farm.objects, FileObjectStore) and isinstance(farm.bell, LocalBell)
-    assert isinstance(farm.clock, MovableClock)
-    server = EmbeddedServer(both_rooms(), farm.objects, clock=farm.clock, on_stop=[farm.bell.close])
-    server.start()
-    stop = threading.Event()
-    agent = threading.Thread(
-        target=lambda: run_worker(
-            server.url, name="ours", state_dir=tmp_path / "state", stop_event=stop, grace_seconds=0.0
-        )
-    )
-    agent.start()
-    until(lambda: any(w.status is WorkerStatus.AWAKE for w in farm.workers.all()), "a worker", 20)
-    site = Site(farm, server.url, farm.clock)
-    yield site
-    stop.set()
-    agent.join(20)
-    site.session.close()
-    server.stop(1.0)
+    with served(both_rooms(), farm) as url:
+        stop = threading.Event()
+        given: dict[str, Any] = {"name": "ours", "state_dir": tmp_path / "state", "grace_seconds": 0.0}
+        agent = threading.Thread(target=lambda: run_worker(url, stop_event=stop, **given))
+        agent.start()
+        until(lambda: any(w.status is WorkerStatus.AWAKE for w in farm.workers.all()), "a worker", 20)
+        site = Site(farm, url, clock)
+        yield site
+        stop.set()
+        agent.join(20)
+        site.session.close()
 
 
 def test_our_own_worker_runs_the_compiled_command(site: Site) -> None:

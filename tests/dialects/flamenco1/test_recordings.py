@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
-from chalicelib.compilers import JOB_TYPES
 from chalicelib.config import Settings
 from chalicelib.core.farm import Farm
-from chalicelib.core.records.keys import INDEXES
 from chalicelib.dialects.flamenco1 import routes
 from chalicelib.edge import current
 from chalicelib.edge.networks import LOOPBACK
-from chalicelib.embedded.bell import PollingBell
-from chalicelib.store.dynamo import DynamoTable, create_table
-from chalicelib.store.s3 import S3ObjectStore
 from tests.contract.replay import InProcess, OverHttp, replay
-from tests.dialects.flamenco1.conftest import MovableClock, Site, the_app
+from tests.dialects.flamenco1.conftest import Site, the_app
 from tests.dialects.flamenco1.pushed_worker import RecordedWorker
 
 FOLDER = Path(__file__).parents[2] / "contract" / "flamenco1"
@@ -49,11 +41,6 @@ def test_there_is_a_recording_for_every_example_of_the_sheet() -> None:
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
-def test_chalice_in_this_process_answers_as_recorded(farm: Farm, path: Path) -> None:
-    replay(read(path), InProcess(the_app()))
-
-
-@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
 def test_the_embedded_server_answers_as_recorded(site: Site, path: Path) -> None:
     transport = OverHttp()
     replay(read(path), transport, site.url)
@@ -73,20 +60,6 @@ def test_the_farm_calls_a_worker_as_recorded(site: Site, settings: Settings, pat
     finally:
         transport.close()
         worker.stop()
-
-
-@pytest.fixture
-def aws_farm(tmp_path: Path) -> Iterator[Farm]:
-    """DynamoDB and S3 under moto, as on Lambda."""
-    with mock_aws():
-        dynamo, s3 = boto3.client("dynamodb"), boto3.client("s3")
-        create_table(dynamo, "farm", INDEXES)
-        s3.create_bucket(Bucket="farm", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        table, objects = DynamoTable(dynamo, "farm", INDEXES), S3ObjectStore(s3, "farm")
-        farm = Farm(table, objects, MovableClock(), PollingBell(), JOB_TYPES)
-        current.serve(farm, Settings(data=tmp_path, table="farm", bucket="farm", delivery="redirect"))
-        yield farm
-        current.forget()
 
 
 @pytest.mark.parametrize("name", ["report", "pull_end", "pull_progress_and_stop", "worker_is_disabled", "settings"])
