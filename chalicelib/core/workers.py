@@ -90,14 +90,14 @@ def sign_on(farm: Farm, worker: Worker, description: Description) -> Worker:
     changes: list[Change] = [Set(name, value) for name, value in fields.items()]
     if worker.status_requested is WorkerStatus.OFFLINE:  # it did go; this is a new start
         changes += [Remove("status_requested"), Set("lazy", False)]
-    return _change(farm, worker.id, changes)
+    return _changed(farm, worker, changes)
 
 
 def sign_off(farm: Farm, worker: Worker) -> Worker:
     changes: list[Change] = [Set("status", WorkerStatus.OFFLINE.value), Set("last_contact_at", farm.clock.now())]
     if worker.status_requested is WorkerStatus.OFFLINE:
         changes += [Remove("status_requested"), Set("lazy", False)]
-    return _change(farm, worker.id, changes)
+    return _changed(farm, worker, changes)
 
 
 def contact(
@@ -131,7 +131,7 @@ def contact(
     changes: list[Change] = [Set("last_contact_at", now), *seen]
     if wakes:
         changes.append(Set("status", next_status(WORKER, worker.status, "wake").value))
-    return _change(farm, worker.id, changes)
+    return _changed(farm, worker, changes)
 
 
 def has_become(farm: Farm, worker: Worker, status: str) -> Worker:
@@ -143,7 +143,7 @@ def has_become(farm: Farm, worker: Worker, status: str) -> Worker:
     changes: list[Change] = [Set("status", became.value), Set("last_contact_at", farm.clock.now())]
     if worker.status_requested is became:
         changes += [Remove("status_requested"), Set("lazy", False)]
-    return _change(farm, worker.id, changes)
+    return _changed(farm, worker, changes)
 
 
 def request_status(farm: Farm, worker_id: WorkerId, status: str, *, lazy: bool) -> Worker:
@@ -164,7 +164,7 @@ def withdraw_request(farm: Farm, worker: Worker) -> Worker:
     """Whatever was asked of the worker is asked no more."""
     if worker.status_requested is None:
         return worker
-    return _change(farm, worker.id, [Remove("status_requested"), Set("lazy", False)])
+    return _changed(farm, worker, [Remove("status_requested"), Set("lazy", False)])
 
 
 def set_sleep_schedule(farm: Farm, worker_id: WorkerId, schedule: SleepSchedule | None) -> Worker:
@@ -190,6 +190,11 @@ def checked_description(name: str, task_types: Sequence[str], runtimes: Sequence
                 )
     if not name or len(name) > 200 or not name.isprintable():
         raise BadInput("name must be 1 to 200 printable characters", field="name")
+
+
+def _changed(farm: Farm, worker: Worker, changes: Sequence[Change]) -> Worker:
+    """The worker as it is then, with the blocklist that was read with it: it may go on to claim."""
+    return replace(_change(farm, worker.id, changes), blocked=worker.blocked)
 
 
 def _change(farm: Farm, worker_id: WorkerId, changes: Sequence[Change]) -> Worker:

@@ -128,6 +128,18 @@ def test_a_worker_that_fails_three_tasks_of_a_job_is_blocked_for_the_rest(bench:
     assert workers.get(bench.farm, bad.id).blocked == set()
 
 
+def test_a_worker_is_blocked_also_right_after_its_contact_was_noted(bench: Bench) -> None:
+    """Every call that claims notes it first, with a write now and then: the worker of that write has its blocklist."""
+    job = bench.submit()
+    one = bench.worker("one")
+    bench.worker("other")
+    bench.farm.workers.block(one.id, job.id, "sleep", 0)
+    bench.clock.advance(25_000)
+    seen = workers.contact(bench.farm, workers.get(bench.farm, one.id), wants_work=True)
+    assert seen.last_contact_at == bench.clock.now()
+    assert seen.blocked == {(job.id, "sleep")} and bench.claim(seen) == []
+
+
 def test_a_blocked_worker_goes_on_when_nobody_else_can(bench: Bench) -> None:
     job = bench.submit({"count": 4}, max_retries=0)
     alone = bench.worker()

@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from millrace import Farm
+from tests.together.conftest import Found
 from tests.together.ensemble import Ensemble
 
 
@@ -78,3 +79,23 @@ def test_a_pleiades_worker_that_finds_nothing_waits_as_long_as_it_said(pleiades:
     answer = pleiades.post(f"/worker/{worker}/contract", {"id": worker, "tags": [], "timeout": 2})
     assert answer["message"] == "no job" and not answer.get("job")
     assert 1 < time.monotonic() - asked_at < 4
+
+
+def test_a_pleiades_worker_with_a_stored_id_goes_on_after_the_manager_was_killed(found: Found) -> None:
+    """It registers only once, and what it was given before is still its own."""
+    ensemble = found()
+    pleiades = Pleiades(ensemble.server.url)
+    worker = pleiades.post("/worker", {"runtime": ["reverse"]})["id"]
+    function = pleiades.post("/lambda", {"codex": pleiades.upload(b"code"), "runtime": "reverse"})["id"]
+    job = pleiades.post("/job", {"lambda": function, "input": pleiades.upload(b"abc"), "tags": []})["id"]
+    contract = {"id": worker, "tags": [], "timeout": 5}
+    assert pleiades.post(f"/worker/{worker}/contract", contract)["job"] == job
+    ensemble.server.kill()
+    ensemble.server.start()
+    assert pleiades.get(f"/worker/{worker}").json()["runtime"] == ["reverse"]
+    document = pleiades.get(f"/job/{job}").json()
+    output = pleiades.upload(pleiades.download(document["input"]["id"])[::-1])
+    pleiades.post(f"/job/{job}", {"output": output, "status": "finished"})
+    document = pleiades.get(f"/job/{job}", params={"except": "Finished", "timeout": 10}).json()
+    assert pleiades.download(document["output"]["id"]) == b"cba"
+    assert pleiades.post(f"/worker/{worker}/contract", {**contract, "timeout": 0})["message"] == "no job"

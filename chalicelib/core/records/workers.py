@@ -64,7 +64,7 @@ class WorkerRecords:
         self._table.write(Put(worker_items.worker_item(worker), (Absent(),)))
 
     def change(self, worker_id: WorkerId, *changes: Change) -> Worker | None:
-        """The worker as it is then, or None if there is none."""
+        """The worker as it is then, without its blocklist, or None if there is none."""
         try:
             return worker_items.worker_from(self._table.update(Update(keys.worker(worker_id), changes, (Exists(),))))
         except ConditionFailed:

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 GENERAL_ERROR = 1
 NO_SUCH_BLOB = 601
 RETRY_SECONDS = "2"
+LARGEST_JSON_BYTES = 1 << 20
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -79,11 +80,13 @@ _STATUSES: tuple[tuple[type[Exception], int], ...] = (
 
 def json_object(request: Request, *, may_be_empty: bool = False) -> dict[str, Any]:
     """The body as a JSON object, whatever its Content-Type says. Raises BadInput or TooLarge."""
-    if request.spool is not None:
+    if request.spool is not None and request.spool.size > LARGEST_JSON_BYTES:
         raise TooLarge(f"a JSON body of {request.spool.size} bytes is too large")
-    if may_be_empty and not request.body.strip():
+    with request.open_body() as body:  # what calls itself a form is spooled, whatever it is
+        data = body.read()
+    if may_be_empty and not data.strip():
         return {}
-    value = strict_json(request.body)
+    value = strict_json(data)
     if not isinstance(value, dict):
         raise BadInput("the body must be a JSON object")
     return value

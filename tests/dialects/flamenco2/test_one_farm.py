@@ -108,3 +108,25 @@ def test_what_fails_on_a_flamenco_worker_is_done_by_ours(site: Site, ours: Worke
     assert worker.ask() is None
     site.post(f"/worker-action/{hexids.hex_of(ours)}", data={"action": "set-status", "status": "awake"})
     until(lambda: show(site, f"/jobs/{job}")["status"] == "completed", "the end of the job", 30)
+
+
+def test_what_is_set_through_our_api_counts_for_flamenco_workers(site: Site) -> None:
+    worker = site.worker()
+    path = f"/api/v1/workers/{hexids.id_of(worker.id)}"
+
+    def put(path: str, body: object) -> None:
+        answer = site.call("PUT", path, json=body)
+        assert answer.status_code == 200, answer.text
+
+    blender = {"values": [{"value": "/opt/blender", "platforms": ["linux"]}, {"value": "b.exe"}]}
+    put("/api/v1/variables", {"variables": {"blender": blender}})
+    commands = [{"name": "blender_render", "settings": {"blender_cmd": "{blender}"}}]
+    tasks = [{"name": name, "task_type": "sleep", "commands": commands} for name in ("one", "two")]
+    job = site.post("/api/v1/jobs", {"name": "r", "type": "commands", "settings": {"tasks": tasks}}).json()["id"]
+    put(f"{path}/blocklist", {"entries": [{"job": job, "task_type": "sleep"}]})
+    assert worker.ask() is None
+    put(f"{path}/blocklist", {"entries": []})
+    assert worker.take()["commands"] == [{"name": "blender_render", "settings": {"blender_cmd": "/opt/blender"}}]
+    put(f"{path}/sleep-schedule", {"active": True})
+    assert worker.post("/task").json() == {"status_requested": "asleep"}
+    put(f"{path}/sleep-schedule", {"active": False})
