@@ -122,8 +122,13 @@ def print_string(settings: Settings) -> list[str]:
     return ["echo", settings.text("text")]
 
 
-def _blender(settings: Settings, output: str, *script: str) -> list[str]:
-    return [settings.blender(), "--background", settings.path("file_path"), "--render-output", output, *script]
+def _blender(settings: Settings, output: str) -> list[str]:
+    return [settings.blender(), "--background", settings.path("file_path"), "--render-output", output]
+
+
+def _script(*words: str) -> list[str]:
+    """One of ours: without it the pictures are wrong, and Blender by itself takes an error in a script lightly."""
+    return ["--python-exit-code", "1", *words]
 
 
 def _frames(settings: Settings) -> list[str]:
@@ -132,38 +137,39 @@ def _frames(settings: Settings) -> list[str]:
 
 def simple_blender_render(settings: Settings) -> list[str]:
     output = settings.joined(settings.path("output_path"), PATTERN)
-    script = ("--python", settings.render_settings)
+    script = ["--python", settings.render_settings]
     format_and_go = ["--render-format", settings.text("format"), "--render-anim", "--enable-autoexec"]
-    return [*_blender(settings, output, *script), *_frames(settings), *format_and_go]
+    return [*_blender(settings, output), *script, *_frames(settings), *format_and_go]
 
 
 def tiled_blender_render(settings: Settings) -> list[str]:
     tile, tiles = settings.number("tile"), settings.number("tiles")
     output = settings.joined(settings.path("output_path"), f"tiled_{tile}_{PATTERN}")
-    command = _blender(settings, output, "--python-expr", scripts.TILE)
-    return [*command, *_frames(settings), "--enable-autoexec", "--render-anim", "--", tile, tiles]
+    command = [*_blender(settings, output), *_frames(settings), *_script("--python-expr", scripts.TILE)]
+    return [*command, "--enable-autoexec", "--render-anim", "--", tile, tiles]
 
 
 def tiled_blender_render_simple_mix(settings: Settings) -> list[str]:
     folder = settings.path("output_path")
     output = settings.joined(folder, PATTERN)
-    command = _blender(settings, output, "--python-expr", scripts.MIX)
-    rest = ["--enable-autoexec", "--render-anim", "--", folder, settings.number("tiles")]
-    return [*command, *_frames(settings), *rest]
+    command = [*_blender(settings, output), *_frames(settings), *_script("--python-expr", scripts.MIX)]
+    return [*command, "--enable-autoexec", "--render-anim", "--", folder, settings.number("tiles")]
 
 
 # ---- of the pull generation ----------------------------------------------------------------------------------------
 
 
-def _pulled(settings: Settings, script: str, output: str = f"{OUTPUT}/{PATTERN}") -> list[str]:
+def _pulled(settings: Settings, output: str = f"{OUTPUT}/{PATTERN}") -> list[str]:
     file = f"{JOB}/{settings.text('filepath')}"
-    start = [COMMAND, "--enable-autoexec", "-noaudio", "--background", file]
-    return [*start, "--render-output", output, "--python", f"{JOB}/{script}"]
+    return [COMMAND, "--enable-autoexec", "-noaudio", "--background", file, "--render-output", output]
+
+
+def _prepared(settings: Settings) -> list[str]:
+    return [*_pulled(settings), "--python", f"{JOB}/pre_render.py", "--render-format", settings.text("format")]
 
 
 def pulled_simple_render(settings: Settings) -> list[str]:
-    form = ["--render-format", settings.text("format")]
-    return [*_pulled(settings, "pre_render.py"), *form, *_frames(settings), "--render-anim"]
+    return [*_prepared(settings), *_frames(settings), "--render-anim"]
 
 
 def blender_simple_render(settings: Settings) -> list[str]:
@@ -175,7 +181,7 @@ def blender_simple_render(settings: Settings) -> list[str]:
     for part in frames.split(","):
         first, dash, last = part.partition("-")
         words += ["--frame-start", first, "--frame-end", last, "--render-anim"] if dash else ["-f", first]
-    return [*_pulled(settings, "pre_render.py"), "--render-format", settings.text("format"), *words]
+    return [*_prepared(settings), *words]
 
 
 def blender_opengl_render(settings: Settings) -> list[str]:
@@ -183,23 +189,23 @@ def blender_opengl_render(settings: Settings) -> list[str]:
     start = [COMMAND, "--enable-autoexec", "-noaudio", f"{JOB}/{settings.text('filepath')}"]
     frames = [settings.number("frame_start"), settings.number("frame_end")]
     end = ["--", *frames, f"{OUTPUT}/{PATTERN}", settings.text("format")]
-    return [*start, "--python", f"{JOB}/opengl_render.py", *end]
+    return [*start, *_script("--python", f"{JOB}/opengl_render.py"), *end]
 
 
 def blender_bake_anim_cache(settings: Settings) -> list[str]:
     start = [COMMAND, "--enable-autoexec", "-noaudio", "--background", f"{JOB}/{settings.text('filepath')}"]
-    return [*start, "--python", f"{JOB}/bake_anim_cache.py"]
+    return [*start, *_script("--python", f"{JOB}/bake_anim_cache.py")]
 
 
 def pulled_tile(settings: Settings) -> list[str]:
     tile, tiles = settings.number("tile"), settings.number("tiles")
-    command = _pulled(settings, "tile.py", f"{OUTPUT}/tiled_{tile}_{PATTERN}")
-    return [*command, *_frames(settings), "--render-anim", "--", tile, tiles]
+    command = [*_pulled(settings, f"{OUTPUT}/tiled_{tile}_{PATTERN}"), *_frames(settings)]
+    return [*command, *_script("--python", f"{JOB}/tile.py"), "--render-anim", "--", tile, tiles]
 
 
 def pulled_mix(settings: Settings) -> list[str]:
-    command = _pulled(settings, "tile_mix.py")
-    return [*command, *_frames(settings), "--render-anim", "--", JOB, settings.number("tiles")]
+    command = [*_pulled(settings), *_frames(settings), *_script("--python", f"{JOB}/tile_mix.py")]
+    return [*command, "--render-anim", "--", JOB, settings.number("tiles")]
 
 
 COMPILERS: Mapping[str, Compiler] = {

@@ -21,15 +21,18 @@ TILE = (
 """Tile t of n: a band of the picture, the rest stays transparent. Arguments: t n."""
 MIX = (
     _ARGUMENTS + "import bpy; d, n = a[0], int(a[1]); s = bpy.context.scene; s.use_nodes = True; "
-    "t = s.node_tree; t.nodes.clear(); f = s.frame_start; "
+    "t = s.node_tree; t.nodes.clear(); f, l = s.frame_start, s.frame_end; "
     "p = [t.nodes.new('CompositorNodeImage') for i in range(n)]; "
     "[setattr(p[i], 'image', bpy.data.images.load('%s/tiled_%d_%05d.exr' % (d, i, f))) for i in range(n)]; "
+    "[setattr(x.image, 'source', 'SEQUENCE') for x in p]; w = (('frame_start', f), ('frame_offset', f - 1)); "
+    "[setattr(x, k, v) for x in p for k, v in (*w, ('frame_duration', l - f + 1))]; "
     "m = [t.nodes.new('CompositorNodeAlphaOver') for i in range(n - 1)]; "
     "[t.links.new((p[0] if i == 0 else m[i - 1]).outputs[0], m[i].inputs[1]) for i in range(n - 1)]; "
     "[t.links.new(p[i + 1].outputs[0], m[i].inputs[2]) for i in range(n - 1)]; "
     "o = t.nodes.new('CompositorNodeComposite'); t.links.new((m or p)[-1].outputs[0], o.inputs[0])"
 )
-"""Lays the n tiles of a frame over each other. Arguments: their folder, n."""
+"""Lays the n tiles of each frame over each other. Arguments: their folder, n. Blender takes its own arguments in their
+order, so those that set the frames must stand before this script."""
 BAKE = "import bpy; [bpy.ops.ptcache.bake_all(bake=True) for s in bpy.data.scenes[:1]]; bpy.ops.wm.save_mainfile()"
 OPENGL = (
     _ARGUMENTS + "import bpy; s = bpy.context.scene; s.frame_start, s.frame_end = int(a[0]), int(a[1]); "

@@ -60,9 +60,10 @@ GOLDEN: list[tuple[str, dict[str, Any], System, list[str]]] = [
         LINUX | FRAMES | {"tile": 2, "tiles": 4},
         System.LINUX,
         [
-            *words("blender --background /p/a.blend --render-output /r/6/tiled_2_##### --python-expr"),
+            *words("blender --background /p/a.blend --render-output /r/6/tiled_2_##### --frame-start 5 --frame-end 10"),
+            *words("--python-exit-code 1 --python-expr"),
             scripts.TILE,
-            *words("--frame-start 5 --frame-end 10 --enable-autoexec --render-anim -- 2 4"),
+            *words("--enable-autoexec --render-anim -- 2 4"),
         ],
     ),
     (
@@ -70,9 +71,10 @@ GOLDEN: list[tuple[str, dict[str, Any], System, list[str]]] = [
         LINUX | FRAMES | {"tiles": 4},
         System.LINUX,
         [
-            *words("blender --background /p/a.blend --render-output /r/6/##### --python-expr"),
+            *words("blender --background /p/a.blend --render-output /r/6/##### --frame-start 5 --frame-end 10"),
+            *words("--python-exit-code 1 --python-expr"),
             scripts.MIX,
-            *words("--frame-start 5 --frame-end 10 --enable-autoexec --render-anim -- /r/6 4"),
+            *words("--enable-autoexec --render-anim -- /r/6 4"),
         ],
     ),
     (
@@ -112,8 +114,8 @@ GOLDEN: list[tuple[str, dict[str, Any], System, list[str]]] = [
         System.LINUX,
         [
             *PULLED,
-            *words("--render-output ==outputpath==/tiled_2_##### --python ==jobpath==/tile.py"),
-            *words("--frame-start 5 --frame-end 10 --render-anim -- 2 4"),
+            *words("--render-output ==outputpath==/tiled_2_##### --frame-start 5 --frame-end 10"),
+            *words("--python-exit-code 1 --python ==jobpath==/tile.py --render-anim -- 2 4"),
         ],
     ),
     (
@@ -123,7 +125,8 @@ GOLDEN: list[tuple[str, dict[str, Any], System, list[str]]] = [
         [
             *PULLED,
             *OUT,
-            *words("--python ==jobpath==/tile_mix.py --frame-start 5 --frame-end 10 --render-anim -- ==jobpath== 4"),
+            *words("--frame-start 5 --frame-end 10 --python-exit-code 1 --python ==jobpath==/tile_mix.py"),
+            *words("--render-anim -- ==jobpath== 4"),
         ],
     ),
     (
@@ -142,15 +145,15 @@ GOLDEN: list[tuple[str, dict[str, Any], System, list[str]]] = [
         {"filepath": "a.blend"} | FRAMES,
         System.LINUX,
         words(
-            "==command== --enable-autoexec -noaudio ==jobpath==/a.blend --python ==jobpath==/opengl_render.py "
-            "-- 5 10 ==outputpath==/##### PNG"
+            "==command== --enable-autoexec -noaudio ==jobpath==/a.blend --python-exit-code 1 "
+            "--python ==jobpath==/opengl_render.py -- 5 10 ==outputpath==/##### PNG"
         ),
     ),
     (
         "blender_bake_anim_cache",
         {"filepath": "a.blend"},
         System.LINUX,
-        [*PULLED, *words("--python ==jobpath==/bake_anim_cache.py")],
+        [*PULLED, *words("--python-exit-code 1 --python ==jobpath==/bake_anim_cache.py")],
     ),
 ]
 
