@@ -66,6 +66,10 @@ class Proxy:
         """Nothing is forwarded after this has returned."""
         self._server.shutdown()
         self._server.server_close()
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait for what is still to arrive late; with fine weather nothing more does."""
         for straggler in self._stragglers:
             straggler.join()
 

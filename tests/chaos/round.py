@@ -59,6 +59,8 @@ def play(seed: int, folder: Path, *, faults: int = 5) -> Outcome:
             fault(ensemble, choice)
         people.join()
         proxy.weather = Weather()
+        proxy.settle()
+        people.resume_all()
         found = _wait_for_the_end(ensemble.farm)
         ending = ending_of(ensemble.farm)
         found += violations(proxy.history, people.acknowledged, ending, _run(folder))
@@ -136,17 +138,11 @@ class _People(threading.Thread):
             except FarmError:
                 pass
             time.sleep(self._choice.uniform(0.1, 1.0))
-        self._let_go(job_id)
 
-    def _let_go(self, job_id: str) -> None:
-        """A resume that got lost must not leave the job paused for ever."""
-        for _ in range(20):
-            try:
-                if self._farm.job(job_id).status != "paused":
-                    return
-                self._farm.resume(job_id)
-            except FarmError:
-                time.sleep(0.5)
+    def resume_all(self) -> None:
+        """When the weather is fine again: a pause may have come after its resume, which has no order of its own."""
+        for job in self._farm.jobs("paused"):
+            self._farm.resume(job)
 
 
 def _act(farm: Farm, verb: str) -> Callable[[str], object]:
