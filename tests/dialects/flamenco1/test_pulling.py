@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.core import jobs, leases, logs, workers
 from chalicelib.core.lifecycle import Outcome
-from chalicelib.dialects.flamenco1 import fleet
+from chalicelib.dialects.flamenco1 import documents, fleet, submitting
 from tests.dialects.flamenco1.conftest import Site
 
 SCENE = {"filepath": "a.blend", "frames": "1,3-5", "format": "PNG", "command_name": "default"}
@@ -115,6 +115,25 @@ def test_a_canceled_task_is_stopped_by_the_next_answer(site: Site) -> None:
     assert (answer.status_code, answer.json()) == (403, "Task cancelled")
     assert site.report(41, "canceled", job_id=1).status_code == 204
     assert site.job_status(41) == "canceled" and site.task(41).status == "canceled"
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        *(("active", "rendering"), ("running", "rendering"), ("completed", "finished"), ("finished", "finished")),
+        *(("failed", "failed"), ("canceled", "aborted"), ("aborted", "aborted"), ("Completed", "finished")),
+    ],
+)
+def test_both_generations_words_are_taken_and_the_documents_are_told(site: Site, word: str, shown: str) -> None:
+    started(site)
+    assert site.report(41, word, job_id=1).status_code == 204
+    known = submitting.find(site.farm, 41)
+    assert known is not None and documents.task_document(known)["status"] == shown
+
+
+def test_a_report_of_nobody_is_stopped(site: Site) -> None:
+    answer = site.report(41, "active", job_id=1)
+    assert (answer.status_code, answer.json()) == (403, "Worker is not registered")
 
 
 def test_a_disabled_worker_stops_and_gets_nothing(site: Site) -> None:
