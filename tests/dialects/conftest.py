@@ -6,16 +6,20 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
+import requests
 from chalice import Blueprint, Chalice
 from moto import mock_aws
 
 from chalicelib.compilers import JOB_TYPES
 from chalicelib.config import Settings
 from chalicelib.core.farm import Farm, Limits
+from chalicelib.core.model import Job, Task
 from chalicelib.core.records.keys import INDEXES
 from chalicelib.edge import current
 from chalicelib.edge.middleware import install
@@ -47,6 +51,25 @@ def app_of(name: str, *rooms: Blueprint) -> Chalice:
     for room in rooms:
         app.register_blueprint(room)
     return app
+
+
+@dataclass
+class ServedFarm:
+    """What every room's tests do with the farm that answers at `url`."""
+
+    farm: Farm
+    url: str
+    clock: MovableClock
+    session: requests.Session = field(default_factory=requests.Session)
+
+    def call(self, method: str, path: str, **options: Any) -> requests.Response:
+        return self.session.request(method, self.url + path, allow_redirects=False, timeout=30, **options)
+
+    def task_of(self, job: Job) -> Task:
+        """The first of the job's tasks, as it is now."""
+        found = self.farm.tasks.get(job.first_task)
+        assert found is not None
+        return found
 
 
 @contextmanager

@@ -6,17 +6,14 @@ else has to be JSON, or they crash.
 
 from __future__ import annotations
 
-import logging
-
 from ...core.errors import BadInput, Conflict, FarmError, Forbidden, NotFound, Unavailable
 from ...core.ports import ObjectMismatch, TableUnavailable
 from ...edge.auth import Unauthenticated
+from ...edge.failures import OUR_FAULT, log_failure
 from ...edge.http import Reply, Request, json_reply
 from ...edge.refusals import NO_INTERFACE
 from .compilers import UnknownType
 from .forms import TooLarge
-
-logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = "2"
 DONE = Reply(204)
@@ -48,12 +45,8 @@ def on_error(request: Request, error: Exception) -> Reply:
     for kind, status in _STATUSES:
         if isinstance(error, kind):
             return json_reply({"message": str(error) or kind.__name__}, status)
-    logger.error(
-        "A call failed for a reason of ours",
-        exc_info=error,
-        extra={"action": "call_failed", "method": request.method, "path": request.path},
-    )
-    return json_reply({"message": "the farm failed on this request; its log says why"}, 500)
+    log_failure(request, error)
+    return json_reply({"message": OUR_FAULT}, 500)
 
 
 def refuse(status: int, message: str) -> Reply:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -18,20 +18,11 @@ from chalicelib.core.farm import Farm
 from chalicelib.core.model import Job, Task
 from chalicelib.dialects.flamenco1 import routes, submitting
 from chalicelib.edge.networks import LOOPBACK
-from tests.dialects.conftest import MovableClock, app_of, served
+from tests.dialects.conftest import MovableClock, ServedFarm, app_of, served
 
 
-@dataclass
-class Site:
-    """A served farm."""
-
-    farm: Farm
-    url: str
-    clock: MovableClock
-    session: requests.Session = field(default_factory=requests.Session)
-
-    def call(self, method: str, path: str, **options: Any) -> requests.Response:
-        return self.session.request(method, self.url + path, allow_redirects=False, timeout=30, **options)
+class Site(ServedFarm):
+    """As a Server and workers of Flamenco 1 see it."""
 
     def send(self, number: int, text: str = "hi", **fields: Any) -> requests.Response:
         """A Server's new task, as a form."""
@@ -57,11 +48,6 @@ class Site:
         """A job with one task, as the farm's own API takes it."""
         task = {"name": "one", "task_type": task_type, "commands": list(commands)}
         return jobs.submit(self.farm, jobs.Submission("elsewhere", "commands", {"tasks": [task]}, **more))
-
-    def task_of(self, job: Job) -> Task:
-        found = self.farm.tasks.get(job.first_task)
-        assert found is not None
-        return found
 
     def job_status(self, number: int) -> str:
         """Of the job that a Server's task has become."""

@@ -189,6 +189,17 @@ def test_a_wrong_method_is_refused(site: Site, method: str, path: str) -> None:
     assert_refused(site.call(method, path), 405)
 
 
+def test_a_failure_of_our_own_is_logged_and_told_without_its_reason(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("a secret of ours")
+
+    monkeypatch.setattr(type(site.farm.workers), "all", broken)
+    assert assert_refused(site.call("GET", "/workers"), 500) == "the farm failed on this request; its log says why"
+    assert "a secret of ours" in caplog.text
+
+
 def test_zips_and_job_types_that_are_not_there(site: Site) -> None:
     for path in ("/tasks/zip/6", "/static/storage/6/dependencies_41.zip", "/static/storage/6/passwd", "/job-types/x"):
         assert_refused(site.call("GET", path), 404)
