@@ -87,7 +87,10 @@ def claim_or_wait(
                 if claimed.assignments or left <= 0 or worker.status_requested is not requested:
                     return claimed
                 waiter.wait(min(left, farm.limits.poll_busy_seconds) if claimed.contended else left)
-                worker = replace(farm.workers.get(worker.id) or worker, tags=worker.tags)
+                now = farm.workers.get(worker.id)
+                if now is None or now.status is WorkerStatus.OFFLINE:  # nobody waits for this answer any more
+                    return Claimed((), False)
+                worker = replace(now, tags=worker.tags)
 
 
 def _topics(farm: Farm, worker: Worker) -> list[str]:

@@ -29,8 +29,15 @@ def end(farm: Farm, job: Job, steps: Sequence[Step]) -> None:
     else:
         unfit = _what_failed(steps)
         changes += [Set("finished_at", now)] + ([Set("error", unfit)] if unfit else [])
-        farm.jobs.transition(job, "fail" if unfit else "complete", *changes)
+        farm.jobs.transition(job, _event(steps), *changes)
     farm.bell.ring(f"job/{job.id}", times=None)
+
+
+def _event(steps: Sequence[Step]) -> str:
+    """Some protocols cancel a task, not its job: then nothing has failed."""
+    if any(step.failed for step in steps):
+        return "fail"
+    return "cancel" if any(step.canceled for step in steps) else "complete"
 
 
 def _what_failed(steps: Sequence[Step]) -> str | None:

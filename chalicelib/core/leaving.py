@@ -25,3 +25,4 @@ def forget(farm: Farm, worker_id: WorkerId) -> None:
     worker = workers.get(farm, worker_id)
     give_back_all(farm, worker, Outcome.INTERRUPTED, "its worker was removed")
     farm.workers.remove(worker_id)
+    farm.bell.ring(f"worker/{worker_id}", times=None)

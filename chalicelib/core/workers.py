@@ -97,7 +97,9 @@ def sign_off(farm: Farm, worker: Worker) -> Worker:
     changes: list[Change] = [Set("status", WorkerStatus.OFFLINE.value), Set("last_contact_at", farm.clock.now())]
     if worker.status_requested is WorkerStatus.OFFLINE:
         changes += [Remove("status_requested"), Set("lazy", False)]
-    return _changed(farm, worker, changes)
+    changed = _changed(farm, worker, changes)
+    farm.bell.ring(f"worker/{worker.id}", times=None)
+    return changed
 
 
 def contact(

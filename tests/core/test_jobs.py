@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.core import events, jobs, leases, sweeping
 from chalicelib.core.errors import BadInput, Conflict, NotFound
-from chalicelib.core.lifecycle import Outcome
+from chalicelib.core.lifecycle import JobStatus, Outcome
 from chalicelib.core.model import Attempt
 from chalicelib.core.records import task_writes
 from tests.core.conftest import Bench
@@ -67,6 +67,15 @@ def test_cancel_gives_nothing_away_any_more_and_stops_what_runs(bench: Bench) ->
     assert bench.counts(job) == {"canceled": 149, "active": 1}
     bench.report(running, Outcome.CANCELED)
     assert (bench.job(job).settled, bench.counts(job)) == (True, {"canceled": 150})
+
+
+def test_a_job_of_which_a_task_was_canceled_and_nothing_failed_is_canceled(bench: Bench) -> None:
+    """Some protocols cancel tasks, not jobs."""
+    job, worker = bench.submit({"count": 2}), bench.worker()
+    bench.report(bench.take(worker), Outcome.CANCELED)
+    bench.work_off(worker)
+    assert bench.job(job).status is JobStatus.CANCELED
+    assert bench.counts(job) == {"canceled": 1, "completed": 1}
 
 
 def test_pause_and_resume(bench: Bench) -> None:

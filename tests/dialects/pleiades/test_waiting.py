@@ -12,8 +12,11 @@ from typing import TypeVar
 import pytest
 import requests
 
+from chalicelib.core import leaving
+from chalicelib.core.lifecycle import TaskStatus
 from chalicelib.dialects.pleiades import translate, wire
 from tests.dialects.pleiades.conftest import Site
+from tests.dialects.pleiades.native_worker import enlist, submit
 
 T = TypeVar("T")
 PROMPT_SECONDS = 1.0
@@ -61,6 +64,22 @@ def test_a_contract_ends_as_soon_as_a_job_comes(site: Site) -> None:
     found, answered_at = future.result(10)
     pool.shutdown()
     assert found == job and answered_at - submitted_at < PROMPT_SECONDS
+
+
+@pytest.mark.parametrize("goes", ["signs off", "is removed"])
+def test_a_worker_that_goes_while_its_call_waits_gets_nothing_more(site: Site, goes: str) -> None:
+    """Its process has ended, and left the call behind: nobody would ever run what it got."""
+    worker = enlist(site, task_types=["sleep"])
+    pool, future = waiting(site, lambda: worker.contract(slots=1, timeout=20), f"worker/{worker.id}")
+    if goes == "signs off":
+        worker.ok("sign-off", {})
+    else:
+        leaving.forget(site.farm, int(worker.id))
+    job = submit(site)
+    assert future.result(10)[0]["assignments"] == []
+    pool.shutdown()
+    task = site.farm.tasks.get(job.first_task)
+    assert task is not None and (task.status, task.attempts) == (TaskStatus.QUEUED, ())
 
 
 def test_a_waiting_worker_with_a_tag_gets_the_job_that_requires_it(site: Site) -> None:
