@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..core.plans import JobType
+from .blender_render import BlenderRender
+from .blender_tiles import BlenderTiles
 from .command import Command
 from .commands import Commands
 from .frames import Frames
 from .function import Function
 from .transcode import Transcode
 
-_ALL: tuple[JobType, ...] = (Command(), Commands(), Frames(), Function(), Transcode())
+_ALL: tuple[JobType, ...] = (BlenderRender(), BlenderTiles(), Command(), Commands(), Frames(), Function(), Transcode())
 JOB_TYPES: Mapping[str, JobType] = {kind.name: kind for kind in _ALL}

@@ -65,6 +65,10 @@ class Context:
         """A line of ours in the task's log."""
         self._log.line(line)
 
+    def pass_on(self, line: str) -> None:
+        """A line of a program's output, which `on_line` took, in the task's log."""
+        self._log.text(line + "\n")
+
     def progress(self, percent: float | None, activity: str | None = None) -> None:
         """How far the task is, 0 to 100; sent with the next renewal, at most every 2 s."""
         bounded = None if percent is None else round(min(100.0, max(0.0, percent)), 1)

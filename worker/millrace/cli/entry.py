@@ -15,6 +15,7 @@ from millrace.cli.options import FarmGroup
 from millrace.cli.reading import download, logs
 from millrace.cli.serving import serve
 from millrace.cli.steering import cancel, delete, pause, resume, retry
+from millrace.cli.submit_blender import submit_blender_render, submit_blender_tiles
 from millrace.cli.submit_frames import submit_frames
 from millrace.cli.submitting import submit
 from millrace.cli.watching import jobs, show, wait, why
@@ -37,7 +38,8 @@ def millrace() -> None:
     """A compute farm: submit jobs, watch them, run workers, serve a farm on this machine."""
 
 
-submit.add_command(submit_frames)
+for _type in (submit_frames, submit_blender_render, submit_blender_tiles):
+    submit.add_command(_type)
 for _command in (demo, serve, worker, submit, jobs, show, why, wait, logs, download):
     millrace.add_command(_command)
 for _command in (cancel, pause, resume, retry, delete, workers, token, tokens, revoke):

@@ -7,12 +7,14 @@ import socket
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from millrace.cli.options import Invocation, command, pass_invocation
 from millrace.cli.rendering import table, when
 from millrace.sdk.calls import is_farm_url
 
 TASK_TYPES = "sleep,debug,file-management,video-encoding,transcode,exec"
+BLENDER_TYPES = "blender-render,exr-merge"
 RUNTIMES = "python3,bash"
 MASTER_TOKEN = "MILLRACE_MASTER_TOKEN"
 
@@ -45,6 +47,17 @@ def comma_list(_: click.Context, parameter: click.Parameter, text: str) -> tuple
     return words
 
 
+def types_or_all(context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
+    """Unless told which, a worker takes what this machine has the programs for."""
+    words = comma_list(context, parameter, text)
+    source = context.get_parameter_source("types")
+    if source is not ParameterSource.DEFAULT:
+        return words
+    from millrace.runtimes.blender import find_blender
+
+    return (*words, *BLENDER_TYPES.split(",")) if find_blender() else words
+
+
 def host_and_port(_: click.Context, parameter: click.Parameter, text: str | None) -> tuple[str, int] | None:
     if text is None:
         return None
@@ -60,7 +73,13 @@ def host_and_port(_: click.Context, parameter: click.Parameter, text: str | None
 @click.option(
     "--state", type=click.Path(file_okay=False, path_type=Path), help="Its folder. [default: by farm and name]"
 )
-@click.option("--types", default=TASK_TYPES, show_default=True, callback=comma_list, help="Task types it takes.")
+@click.option(
+    "--types",
+    default=TASK_TYPES,
+    show_default=f"{TASK_TYPES}; with Blender {BLENDER_TYPES}",
+    callback=types_or_all,
+    help="Task types it takes.",
+)
 @click.option("--runtimes", default=RUNTIMES, show_default=True, callback=comma_list, help="Runtimes of functions.")
 @click.option("--tags", default="", callback=comma_list, help="What jobs may ask for, such as gpu.")
 @click.option("--listen", metavar="HOST:PORT", callback=host_and_port, help="Serve a foreign master instead of a farm.")

@@ -10,14 +10,17 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from millrace.agent.errors import CommandFailed
+from millrace.runtimes.blender_render import blender_render, blender_render_progressive
 from millrace.runtimes.concatenate_videos import concatenate_videos
 from millrace.runtimes.convert_segment import convert_segment
 from millrace.runtimes.copy_file import copy_file
+from millrace.runtimes.create_video import create_video
 from millrace.runtimes.echo import echo
 from millrace.runtimes.encode_track import encode_track
 from millrace.runtimes.exec_program import exec_program
 from millrace.runtimes.function import function
 from millrace.runtimes.join_segments import join_segments
+from millrace.runtimes.merge_tiles import merge_tiles
 from millrace.runtimes.move_to_final import move_to_final
 from millrace.runtimes.produced import Produced
 from millrace.runtimes.remove import remove_file, remove_tree
@@ -40,9 +43,13 @@ RUNTIMES: dict[str, Runtime] = {
     "move_to_final": move_to_final,
     "remove_file": remove_file,
     "remove_tree": remove_tree,
+    "blender_render": blender_render,
+    "blender_render_progressive": blender_render_progressive,
+    "create_video": create_video,
     "concatenate_videos": concatenate_videos,
     "function": function,
     "run_frames": run_frames,
+    "merge_tiles": merge_tiles,
     "split_video": split_video,
     "convert_segment": convert_segment,
     "encode_track": encode_track,

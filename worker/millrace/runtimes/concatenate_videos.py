@@ -5,12 +5,11 @@ without re-encoding (Flamenco's command; the transcode job joins with `join_segm
 from __future__ import annotations
 
 import glob
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from millrace.agent.errors import CommandFailed
-from millrace.runtimes.ffmpeg import concat_list, find_ffmpeg
+from millrace.runtimes.ffmpeg import concat_list, ffmpeg_of
 from millrace.runtimes.produced import NOTHING, Produced
 from millrace.runtimes.settings import Settings
 
@@ -21,9 +20,7 @@ if TYPE_CHECKING:
 def concatenate_videos(context: Context, settings: Settings) -> Produced:
     pattern = str(context.path(settings.text("input_files")))
     target = context.path(settings.text("output_file"))
-    named = settings.optional_text("ffmpeg_cmd")
-    # "ffmpeg" is what Flamenco's compilers write when they mean "whichever there is".
-    program = [find_ffmpeg()] if named in (None, "", "ffmpeg") else shlex.split(str(named))
+    program = ffmpeg_of(settings)
     files = sorted(Path(name) for name in glob.glob(pattern))
     if not files:
         raise CommandFailed(f"concatenate_videos: no file matches {pattern!r}")

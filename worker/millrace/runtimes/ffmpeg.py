@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from millrace.agent.errors import CommandFailed
+from millrace.runtimes.settings import Settings
 
 if TYPE_CHECKING:
     from millrace.agent.context import Context
@@ -43,6 +45,13 @@ def find_ffmpeg() -> str:
         raise CommandFailed(
             "no ffmpeg: install it, name one in MILLRACE_FFMPEG, or pip install imageio-ffmpeg"
         ) from error
+
+
+def ffmpeg_of(settings: Settings) -> list[str]:
+    """The program and its first arguments: what `ffmpeg_cmd` says, or the ffmpeg of this machine."""
+    named = settings.optional_text("ffmpeg_cmd")
+    # The plain name and a variable without a value are what Flamenco's compilers write for "whichever there is".
+    return [find_ffmpeg()] if named in (None, "", "ffmpeg", "{ffmpeg}") else shlex.split(str(named))
 
 
 @dataclass(frozen=True)
