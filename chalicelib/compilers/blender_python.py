@@ -28,8 +28,6 @@ if "engine" in wanted:
 if "camera" in wanted:
     cameras = dict((o.name, o) for o in scene.objects if o.type == "CAMERA")
     scene.camera = chosen(wanted["camera"], cameras, "camera")
-if scene.camera is None and not (scene.use_nodes and render.use_compositing) and not scene.sequence_editor:
-    raise RuntimeError("the scene %r has no camera to render; name one" % scene.name)
 if "resolution" in wanted:
     render.resolution_x, render.resolution_y = wanted["resolution"]
     render.resolution_percentage = 100

@@ -39,7 +39,7 @@ _SHOWN_EVERY_SECONDS = 5.0
 _HINTS = {
     "OpenImageDenoise": "this Blender is built without the denoiser: turn denoising off (denoise: false), or use "
     "the Blender from blender.org",
-    "No camera": "the scene has no camera; name one",
+    "no camera": "give the scene one, or name one of the file",
     "Cannot read file": "the .blend file is not there, or is damaged",
     "File format is not supported": "the .blend file is damaged, or was saved by a newer Blender",
     "Not enough": "this machine has too little memory for the scene",
