@@ -54,16 +54,21 @@ class FlamencoFarm:
 
 @pytest.fixture(scope="module", params=["open", "token"])
 def flamenco(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlamencoFarm]:
-    ensemble = Ensemble(tmp_path_factory.mktemp(request.param), {}, ["--auth", request.param]).start()
+    ensemble = Ensemble(tmp_path_factory.mktemp(request.param), {}, ["--auth", request.param])
+    try:
+        yield _known_to_flamenco(ensemble.start(), closed=request.param == "token")
+    finally:
+        print(ensemble.end())
+
+
+def _known_to_flamenco(ensemble: Ensemble, *, closed: bool) -> FlamencoFarm:
     plain = ensemble.server.url
-    if request.param == "open":
-        yield FlamencoFarm(plain, plain, Farm(plain))
-    else:
-        farm = Farm(plain, token=ensemble.server.admin_token)
-        made = (farm.make_token("server", ["submit", "operate"]), farm.make_token("node", ["worker"]))
-        server_url, worker_url = (plain.replace("//", f"//{token.text}:@") for token in made)
-        yield FlamencoFarm(server_url, worker_url, farm)
-    print(ensemble.end())
+    if not closed:
+        return FlamencoFarm(plain, plain, Farm(plain))
+    farm = Farm(plain, token=ensemble.server.admin_token)
+    made = (farm.make_token("server", ["submit", "operate"]), farm.make_token("node", ["worker"]))
+    server_url, worker_url = (plain.replace("//", f"//{token.text}:@") for token in made)
+    return FlamencoFarm(server_url, worker_url, farm)
 
 
 @pytest.fixture(scope="module")
