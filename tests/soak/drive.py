@@ -136,6 +136,8 @@ class Drive:
         execution.outcome = outcome
         execution.ended_at = execution.ended_at or time.monotonic()
         execution.accepted = worker.end(execution.given, outcome)
+        if execution.fate is Fate.SILENT and isinstance(worker, TranscodeWorker):
+            execution.accepted = False  # by then it was lost, and on one machine the answer may be meant for another
         if execution.fate is Fate.TWICE:
             worker.end(execution.given, outcome)
 

@@ -66,6 +66,7 @@ def handed(farm: Farm, member: Member, task: Task) -> Handed:
 
 def _from_here(farm: Farm, member: Member, job: Job, task: Task, ours: Mapping[str, Any]) -> Handed:
     argv = compilers.compiled(ours["type"], ours["settings"], submitting.settings_of(farm), member.system_kind)
+    submitting.make_known(farm, job)
     numbers = (submitting.number_of(job, task), submitting.job_number(job))
     return Handed(task, *numbers, ours["type"], ours["parser"], ours["settings"], argv)
 

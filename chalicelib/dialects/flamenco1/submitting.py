@@ -74,6 +74,16 @@ def _begin(farm: Farm, number: int, submission: Submission) -> Known:
     return found
 
 
+def make_known(farm: Farm, job: Job) -> None:
+    """Let the Server's id name this job, if it does not yet: a worker may be given the task before the call that brought
+    it has written the note, or after that call died half way."""
+
+    def point(note: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        return {"run": note.get("run", 0) + 1, "job": job.id} if note.get("job", 0) < job.id else None
+
+    notes(farm).change(_name(job.annotations[ROOM]["task_id"]), point)
+
+
 def _submission(wanted: NewTask, farm_settings: Mapping[str, str]) -> Submission:
     argv, missing = _compiled(wanted, farm_settings)
     if compilers.is_for_pulling(wanted.type, argv):

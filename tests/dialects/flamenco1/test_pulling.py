@@ -76,6 +76,18 @@ def test_who_is_not_registered_is_told_403(site: Site) -> None:
     assert (answer.status_code, answer.json()) == (403, "Worker is not registered")
 
 
+def test_a_task_has_its_number_even_before_the_call_that_brought_it_has_written_it_down(site: Site) -> None:
+    """Or when that call died in between: the job is there, and workers find it."""
+    site.send(41)
+    fleet.notes(site.farm).delete("task/41")
+    site.register()
+    assert site.poll().status_code == 200
+    assert site.report(41, "active", job_id=6).status_code == 204
+    assert site.report(41, "completed", job_id=6).status_code == 204
+    assert site.job_status(41) == "completed"
+    assert site.send(41).json()["status"] == "ready", "sent again it begins anew"
+
+
 def test_a_lost_answer_is_given_again(site: Site) -> None:
     assert site.send(41).status_code == 202
     site.register()
