@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from tests.simulated.calling import NoAnswer
 from tests.simulated.transcode import TranscodeWorker
 from tests.simulated.worker import Given, SimulatedWorker
 
@@ -158,6 +157,3 @@ class Drive:
         time.sleep(seconds)
         if isinstance(worker, TranscodeWorker):
             worker.speaks_again()
-
-
-__all__ = ["Drive", "Execution", "Fate", "NoAnswer"]

@@ -2,7 +2,7 @@
 fail, fall silent, start anew and repeat themselves, and the farm itself is killed once. In the end nothing ran twice,
 nothing is lost, and every protocol tells the same.
 
-`python -m tests.soak.test_soak SEED TASKS` runs one by hand and tells how long it took.
+`PYTHONPATH=.:worker .venv/bin/python -m tests.soak.test_soak SEED TASKS` runs one by hand and tells how long it took.
 """
 
 from __future__ import annotations
@@ -148,6 +148,7 @@ def soaked(folder: Path, num_tasks: int, seed: int) -> list[str]:
         print(ensemble.end())
 
 
+@pytest.mark.timeout(400)
 def test_two_hundred_tasks_of_all_protocols_end_as_they_should(tmp_path: Path) -> None:
     assert soaked(tmp_path, 200, seed=1) == []
 

@@ -75,8 +75,8 @@ def _begin(farm: Farm, number: int, submission: Submission) -> Known:
 
 
 def make_known(farm: Farm, job: Job) -> None:
-    """Let the Server's id name this job, if it does not yet: a worker may be given the task before the call that brought
-    it has written the note, or after that call died half way."""
+    """Let the Server's id name this job, if it does not yet: a worker may be given the task before the call that
+    brought it has written the note, or after that call died half way."""
 
     def point(note: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return {"run": note.get("run", 0) + 1, "job": job.id} if note.get("job", 0) < job.id else None
