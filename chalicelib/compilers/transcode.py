@@ -184,8 +184,7 @@ def _join_task(settings: TranscodeSettings, results: Results) -> TaskPlan:
         expected_frames=frames,
     )
     published = [_publish(settings, output)] if settings.output_path else []
-    foreign = [(name, _path_of(result)) for name, result in made if not result.outputs]
-    commands = [*(_convert(settings, path, name) for name, path in foreign), join, *published]
+    commands = [*_foreign_pieces(settings, made), join, *published]
     return _task("join", commands, [*parts, *sound], [output])
 
 
@@ -194,9 +193,20 @@ def _tidy_task(settings: TranscodeSettings) -> TaskPlan:
     return _task("tidy", [_command("remove_tree", path=settings.pieces_path)], [])
 
 
+def _foreign_pieces(settings: TranscodeSettings, made: Sequence[tuple[str, TaskResult]]) -> list[Command]:
+    """What workers of the transcode protocol made. With which encoder nobody knows, so it is encoded once more: pieces
+    of different encoders play only up to the first seam. Nor do they all cut to the frame."""
+    cuts = [] if _changes_frames(settings) else [cut for of_segment in settings.pieces() for cut in of_segment]
+    limits = [{"most_seconds": round(end - start, 3)} for start, end in cuts] or [{}] * len(made)
+    return [
+        _convert(settings, _path_of(result), name, **limits[index])
+        for index, (name, result) in enumerate(made)
+        if not result.outputs
+    ]
+
+
 def _path_of(result: TaskResult) -> str:
-    """Where a worker of the transcode protocol left its piece. Which encoder made it nobody knows, so it is encoded
-    once more: pieces of different encoders play only up to the first seam."""
+    """Where a worker of the transcode protocol left its piece."""
     try:
         return str(result.result["path"])
     except (KeyError, TypeError):

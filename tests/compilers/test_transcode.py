@@ -134,9 +134,10 @@ def test_a_piece_of_an_unknown_encoder_is_encoded_again_before_it_is_joined() ->
         "convert": [TaskResult((Output("converted.mov", 1, 1, ""),), {}), TaskResult((), {"path": "/p/1/in.bin.mp4"})],
         "audio": [TaskResult((), {"has_audio": False})],
     }
-    join = plan(**PATHS, segments="0-9", pieces_path="/p")["join"].expand(results).task(0)
+    join = plan(**PATHS, segments="0-5:2-10", pieces_path="/p")["join"].expand(results).task(0)
     said = [(command["name"], command["settings"].get("input")) for command in join.commands]
     assert said == [("convert_segment", "/p/1/in.bin.mp4"), ("join_segments", None), ("copy_file", None)]
+    assert join.commands[0]["settings"]["most_seconds"] == 8, "and cut to the length that was asked for"
     assert join.commands[1]["settings"]["inputs"] == ["part_00000.mov", "part_00001.mov"]
     assert join.commands[2]["settings"] == {"src": "output.mp4", "dest": "/media/out/in.mp4"}
 

@@ -1,8 +1,10 @@
-"""`convert_segment` {input, start_seconds?, end_seconds?, video_codec?, extra_args?, output}: encode the video of a
-piece.
+"""`convert_segment` {input, start_seconds?, end_seconds?, most_seconds?, video_codec?, extra_args?, output}: encode the
+video of a piece.
 
 Every frame shown at or after `start_seconds` and before `end_seconds` is encoded once, with its own time; so
-neighbouring ranges never share or miss a frame. Result: `{"frames", "duration_ms"}`.
+neighbouring ranges never share or miss a frame. `most_seconds`, instead of a range: what is shown so long after the
+first frame is left out, for a piece that somebody else made may be a frame too long, and picture would fall behind
+sound with every such piece. Result: `{"frames", "duration_ms"}`.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from millrace.agent.context import Context
 
 _DEFAULT_CODEC = "libx264"
+_ROUNDED_SECONDS = 0.002
+"""By so much may times be off in containers that know milliseconds only."""
 
 
 def convert_segment(context: Context, settings: Settings) -> Produced:
@@ -33,7 +37,13 @@ def convert_segment(context: Context, settings: Settings) -> Produced:
     until = float(total.ends_at) if end is None else min(end, float(total.ends_at))
     ranged = start > 0 or end is not None
     lasts = total.cut_at(until) - total.cut_at(start) if ranged else media.lasts_noted or total.seconds
-    args = [*_input(source, start, end), *_encoding(settings, ranged), *note_length(lasts)]
+    args = [*_input(source, start, end), *_encoding(settings, ranged)]
+    most = settings.optional_number("most_seconds")
+    if most is not None:
+        over_at = total.cut_at(float(total.starts_at) + most - _ROUNDED_SECONDS)
+        lasts = over_at - total.starts_at
+        args += ["-frames:v", str(sum(shown < over_at for shown in total.shown_at))]
+    args += note_length(lasts)
     target = inside(context.work, name, "output")
     convert(context, "convert_segment", [*args, str(target)], until - start, "converting")
     made = timeline(context, target)

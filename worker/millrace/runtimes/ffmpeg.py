@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from millrace.agent.context import Context
 
 _NOTE = "millrace piece of microseconds="
+_NO_TIME = str(-(2**63))
 _MUXERS = {"mkv": "matroska", "ts": "mpegts", "m4v": "mp4", "mka": "matroska", "wmv": "asf"}
 _FAST_START = {"mp4", "mov", "m4v"}
 _KNOWN_RATES = {"23.98": "24000/1001", "29.97": "30000/1001", "47.95": "48000/1001", "59.94": "60000/1001"}
@@ -147,7 +148,8 @@ def timeline(context: Context, path: Path, stream: str = "V:0") -> Timeline:
             time_base = Fraction(line.partition(":")[2].strip())
         elif not line.startswith("#"):
             fields = line.split(",")
-            shown = int(fields[2]) * time_base
+            # AVI holds only the order of decoding, which is when its frames are shown but for B-frames.
+            shown = int(fields[1] if fields[2].strip() == _NO_TIME else fields[2]) * time_base
             packets.append((shown, int(fields[3]) * time_base))
             flags = re.search(r", F=0x([0-9A-Fa-f]+)", line)
             # Flags are left out when they say "key frame" and nothing else.

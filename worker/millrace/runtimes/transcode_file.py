@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from millrace.agent.errors import CommandFailed, InvalidSettings
-from millrace.runtimes.ffmpeg import container, convert, probe, timeline
+from millrace.runtimes.ffmpeg import container, convert, keep_every_frame, probe, timeline
 from millrace.runtimes.produced import Produced
 from millrace.runtimes.settings import Settings
 
@@ -48,4 +48,6 @@ def _encoding(settings: Settings) -> list[str]:
     codec, extra = settings.optional_text("video_codec") or usual[0], settings.texts("extra_args")
     # What every player shows; 4:4:4 or 10 bit from a camera would come out unplayable in most.
     plain = ["-pix_fmt", "yuv420p"] if codec == "libx264" and "-pix_fmt" not in extra else []
-    return ["-c:v", codec, *plain, *extra, "-c:a", settings.optional_text("audio_codec") or usual[1]]
+    # Else ffmpeg doubles the first frame where sound begins before picture. AVI has one rate for all frames.
+    every = [] if "-r" in extra or settings.text("format") == "avi" else keep_every_frame()
+    return ["-c:v", codec, *plain, *every, *extra, "-c:a", settings.optional_text("audio_codec") or usual[1]]
