@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -141,6 +142,20 @@ def test_a_piece_of_somebody_else_is_no_longer_than_it_was_to_be(
     source = make_video(tmp_path, "b-frames", suffix)
     made = bench.run("convert_segment", input=str(source), most_seconds=most, output="r.mov", extra_args=FAST)
     assert (made.result["frames"], made.result["duration_ms"]) == (frames, frames * 40)
+
+
+def test_pieces_from_files_with_other_time_bases_are_joined_at_their_times(bench: Workbench, tmp_path: Path) -> None:
+    """As when somebody else has made some of them, in a format of his own."""
+    names = []
+    for suffix in ("mp4", "mkv", "ts", "flv"):
+        source = make_video(tmp_path, "b-frames", suffix, sound=False)
+        names.append(f"{suffix}.mov")
+        bench.run("convert_segment", input=str(source), most_seconds=6.0, output=names[-1], extra_args=FAST)
+    bench.run("join_segments", inputs=names, format="mp4", output="r.mp4")
+    picture = timeline(bench.context, bench.work / "r.mp4")
+    gaps = {b - a for a, b in zip(picture.shown_at, picture.shown_at[1:], strict=False)}
+    assert picture.frames == 600 and abs(picture.seconds - 24) < 0.01
+    assert all(abs(gap - Fraction(1, 25)) < 0.003 for gap in gaps), "to the millisecond that FLV knows"
 
 
 def test_a_silent_video_has_no_sound_track_and_says_so(bench: Workbench, tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from millrace.agent.context import Context
 
 _DEFAULT_CODEC = "libx264"
+_TIMESCALE = ["-video_track_timescale", "360000"]
+"""Ticks per second of every piece in mov. Pieces are joined by copying, which takes the times of all for ticks of the
+first one's. A frame has a whole number of these at all usual rates, those over 1001 among them."""
 _ROUNDED_SECONDS = 0.002
 """By so much may times be off in containers that know milliseconds only."""
 
@@ -45,6 +48,7 @@ def convert_segment(context: Context, settings: Settings) -> Produced:
         args += ["-frames:v", str(sum(shown < over_at for shown in total.shown_at))]
     args += note_length(lasts)
     target = inside(context.work, name, "output")
+    args += _TIMESCALE if target.suffix == ".mov" else []
     convert(context, "convert_segment", [*args, str(target)], until - start, "converting")
     made = timeline(context, target)
     return Produced({"frames": made.frames, "duration_ms": made.duration_ms}, outputs=(name,))
