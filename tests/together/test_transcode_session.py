@@ -24,12 +24,13 @@ HEARTBEAT_SECONDS = 3.0
 
 
 class ConvertingWorker(ScriptedWorker):
-    """Does what it is told with ffmpeg. Sends what the published worker sends: as its id in heartbeats a constant, on
-    leaving the time of day."""
+    """Does what it is told with ffmpeg."""
 
-    def __init__(self, farm: Ensemble, *, reports: bool) -> None:
-        """`reports`: it says by itself that a task has ended; else it waits until it is asked."""
+    def __init__(self, farm: Ensemble, *, reports: bool, knows_itself: bool = False) -> None:
+        """`reports`: it says by itself that a task has ended; else it waits until it is asked. `knows_itself`: it sends
+        its id; else, as the published worker, in heartbeats a constant and on leaving the time of day."""
         super().__init__()
+        self._knows_itself = knows_itself
         self._farm = farm
         self._reports = reports
         self._leaving = threading.Event()
@@ -46,7 +47,7 @@ class ConvertingWorker(ScriptedWorker):
         self._leaving.set()
         for thread in self._threads:
             thread.join()
-        requests.post(f"{self._farm.server.url}/master/unregister", json={"worker_id": time.time()}, timeout=10)
+        call(self._farm, "unregister", worker_id=self.address if self._knows_itself else time.time())
 
     def answer(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         said = super().answer(path, body)
@@ -61,7 +62,7 @@ class ConvertingWorker(ScriptedWorker):
     def _beat(self) -> None:
         while not self._leaving.wait(HEARTBEAT_SECONDS):
             busy = any(task["state"] == 2 for task in list(self.tasks.values()))
-            call(self._farm, "heartbeat", worker_id="11111", state=int(busy))
+            call(self._farm, "heartbeat", worker_id=self.address if self._knows_itself else "11111", state=int(busy))
 
     def _convert(self, task: dict[str, Any]) -> None:
         source, folder = Path(task["src_filename"]), Path(task["dst_dir"])
@@ -86,11 +87,11 @@ Hire = Callable[..., ConvertingWorker]
 
 @pytest.fixture
 def hire(served: Ensemble) -> Iterator[Hire]:
-    """`hire(reports=..., **registration)`: a worker that has registered. All leave before their farm ends."""
+    """`hire(reports=..., knows_itself=..., **registration)`: a worker that has registered. All leave at the end."""
     hired: list[ConvertingWorker] = []
 
-    def begin(*, reports: bool, **registration: Any) -> ConvertingWorker:
-        hired.append(ConvertingWorker(served, reports=reports))
+    def begin(*, reports: bool, knows_itself: bool = False, **registration: Any) -> ConvertingWorker:
+        hired.append(ConvertingWorker(served, reports=reports, knows_itself=knows_itself))
         hired[-1].register(**registration)
         return hired[-1]
 
@@ -119,7 +120,7 @@ def test_a_client_and_a_worker_from_registering_to_goodbye(
 
 def test_parts_converted_by_foreign_workers_and_ours_are_one_film(served: Ensemble, hire: Hire, tmp_path: Path) -> None:
     """Only those that said so are given parts. The sound and the joining are ours, so ours comes when parts are out."""
-    cuts, whole = hire(reports=True, cuts=True), hire(reports=False)
+    cuts, whole = hire(reports=True, knows_itself=True, cuts=True), hire(reports=False, knows_itself=True)
     source = make_video(tmp_path / "record.mkv")
     job = {"src_filename": str(source), "dst_dir": f"{tmp_path}/out/", "dst_format": "mp4"}
     with ThreadPoolExecutor(1) as pool:
