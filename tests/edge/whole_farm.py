@@ -259,9 +259,12 @@ def _fill(whole: WholeFarm) -> None:
 
 
 def refuses(route: Route, answer: Answer) -> bool:
+    """Not: `no task for you` and `stop`, which two protocols say with 400, 403, 406 and 423 to a worker they know."""
     if route.room is transcode and answer.status == 200:
         return bool(answer.json["err_code"] != 0)
-    return answer.status >= 400
+    if route.room is flamenco1 and answer.body.startswith(b'"'):
+        return False
+    return answer.status >= 400 and not (route.room is flamenco2 and answer.status in (406, 423))
 
 
 def assert_in_its_own_words(route: Route, answer: Answer, what: object = "") -> None:
@@ -269,7 +272,7 @@ def assert_in_its_own_words(route: Route, answer: Answer, what: object = "") -> 
     said = (str(route), what, answer.status, answer.body[:300])
     assert b"Traceback" not in answer.body and b"its log says why" not in answer.body, said
     assert answer.status < 500 or route.room in (scheduler, flamenco1), said
-    if refuses(route, answer) and route.method != "HEAD":
+    if (answer.status >= 400 or refuses(route, answer)) and route.method != "HEAD":
         _ENVELOPES[route.room](answer, said)
 
 
