@@ -17,7 +17,7 @@ from ..edge.http import Reply, Request
 from . import models, translate
 from .answering import UNSNIFFED, answer
 from .operations import CURSOR, LIMIT, TEXT, Operation, Parameter, status_parameter
-from .reading import bad_cursor, number, page_wanted, status_wanted
+from .reading import LARGEST_NUMBER, bad_cursor, number, page_wanted, status_wanted
 
 CHUNK = 100
 """Tasks read at once: about a partition's worth."""
@@ -131,8 +131,16 @@ OPERATIONS = (
         Scope.SUBMIT,
         media=TEXT,
         parameters=(
-            Parameter("attempt", "Its number; the newest if left out.", {"type": "integer", "minimum": 1}),
-            Parameter("offset", "In bytes.", {"type": "integer", "minimum": 0, "default": 0}),
+            Parameter(
+                "attempt",
+                "Its number; the newest if left out.",
+                {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER},
+            ),
+            Parameter(
+                "offset",
+                "In bytes.",
+                {"type": "integer", "minimum": 0, "maximum": LARGEST_NUMBER, "default": 0},
+            ),
         ),
         headers={"X-Next-Offset": "Where the next part begins, in bytes."},
     ),
