@@ -1,4 +1,5 @@
-"""One farm: a job given to the farm's own API is run by Flamenco 2 workers and by our own, mixed, and shows rightly."""
+"""One farm: workers of Flamenco 2 and our own share a job. Each kind of job on each kind of worker:
+`tests/together/test_every_pair.py`."""
 
 from __future__ import annotations
 
@@ -60,21 +61,6 @@ def run_until_empty(worker: Flamenco) -> list[str]:
     return names
 
 
-def test_a_job_is_run_by_a_flamenco_worker_and_shows_in_our_lists(site: Site) -> None:
-    job = submit(site, "nap", 1, 3, 50)
-    worker = site.worker()
-    task = worker.take()
-    number = str(hexids.id_of(worker.id))
-    shown = show(site, f"/tasks/{hexids.id_of(task['_id'])}")
-    assert (shown["status"], shown["worker"], shown["job"]) == ("active", number, job)
-    listed = show(site, f"/workers/{number}")
-    assert (listed["name"], listed["status"], listed["tasks"]) == ("node7", "awake", [shown["id"]])
-    assert task["job"] == hexids.hex_of(int(job))
-    worker.says(task, "completed")
-    assert run_until_empty(worker) == ["nap-1", "nap-2"]
-    assert show(site, f"/jobs/{job}")["status"] == "completed"
-
-
 def test_both_kinds_of_workers_share_a_job_and_nothing_runs_twice(site: Site, ours: WorkerId) -> None:
     job = submit(site, "mixed", 0.15, 16, 50)
     worker = site.worker()
@@ -89,13 +75,6 @@ def test_both_kinds_of_workers_share_a_job_and_nothing_runs_twice(site: Site, ou
     assert {by[0] for by in ran.values()} == {theirs, str(ours)}
     seen = {w["nickname"]: w["status"] for w in site.get("/as-json").json()["workers"]}
     assert seen == {"ours": "awake", "node7": "awake"}
-
-
-def test_priorities_hold_for_both(site: Site) -> None:
-    submit(site, "later", 1, 2, 10)
-    submit(site, "first", 1, 2, 90)
-    names = run_until_empty(site.worker())
-    assert names == ["first-0", "first-1", "later-0", "later-1"]
 
 
 def test_what_fails_on_a_flamenco_worker_is_done_by_ours(site: Site, ours: WorkerId) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -73,7 +74,8 @@ def _handler(worker: ScriptedWorker) -> type[BaseHTTPRequestHandler]:
             if worker.location is not None:
                 self.send_header("Location", worker.location)
             self.end_headers()
-            self.wfile.write(answer)
+            with suppress(ConnectionError):  # who waited has given up
+                self.wfile.write(answer)
 
         def log_message(self, *_: Any) -> None:
             pass
