@@ -34,7 +34,8 @@ class JobStatus(StrEnum):
     FAILED = "failed"
     """A task failed for good. Final unless a person retries it."""
     CANCELED = "canceled"
-    """Stopped by request. Final unless a person retries it; its last tasks may still be ending."""
+    """Stopped by request, or a task of it was and none failed. Final unless a person retries it; its last tasks may
+    still be ending."""
 
 
 class StepStatus(StrEnum):

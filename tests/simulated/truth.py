@@ -23,18 +23,26 @@ def everything(caller: Caller, path: str) -> list[dict[str, Any]]:
         cursor = page["next"]
 
 
+Listed = list[dict[str, Any]]
+
+
 class Truth:
-    def __init__(self, caller: Caller) -> None:
-        self.jobs = {job["id"]: job for job in everything(caller, "/jobs")}
-        self.workers = {worker["id"]: worker for worker in everything(caller, "/workers")}
-        self.tasks: dict[str, dict[str, Any]] = {}
-        self.tasks_of: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for job in self.jobs:
-            for task in everything(caller, f"/jobs/{job}/tasks"):
-                self.tasks[task["id"]] = task
-                self.tasks_of[job].append(task)
-            self.tasks_of[job].sort(key=lambda task: int(task["id"]))
-        self._by_name = {job["name"]: id for id, job in self.jobs.items()}
+    """All jobs, workers and tasks, by id. `tasks_of`: those of a job, in order."""
+
+    def __init__(self, jobs: Listed, workers: Listed, tasks: Listed) -> None:
+        self.jobs = {job["id"]: job for job in jobs}
+        self.workers = {worker["id"]: worker for worker in workers}
+        self.tasks = {task["id"]: task for task in tasks}
+        self.tasks_of: dict[str, Listed] = defaultdict(list)
+        for task in sorted(tasks, key=lambda task: int(task["id"])):
+            self.tasks_of[task["job"]].append(task)
+        self._by_name = {job["name"]: job["id"] for job in jobs}
+
+    @classmethod
+    def of(cls, caller: Caller) -> Truth:
+        jobs, workers = everything(caller, "/jobs"), everything(caller, "/workers")
+        tasks = [task for job in jobs for task in everything(caller, f"/jobs/{job['id']}/tasks")]
+        return cls(jobs, workers, tasks)
 
     def job_called(self, name: str) -> str | None:
         return self._by_name.get(name)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from chalicelib.dialects.transcode import translate as transcode
 from chalicelib.edge import hexids
 from tests.simulated.calling import Caller
 from tests.simulated.clients import Submitted, TranscodeClient
@@ -23,7 +24,7 @@ FLAMENCO2_STATUSES = {"awake": "awake", "asleep": "asleep", "lost": "timeout", "
 def complaints(
     caller: Caller, workers: Sequence[SimulatedWorker], executions: Sequence[Execution], shares: Sequence[Share]
 ) -> list[str]:
-    truth = Truth(caller)
+    truth = Truth.of(caller)
     return [
         *nothing_is_lost(truth, shares),
         *tasks_make_sense(truth),
@@ -103,9 +104,10 @@ def nothing_ran_twice(truth: Truth, executions: Sequence[Execution]) -> Iterator
     """In the eyes of the workers: no two had one task at a time, and none began what had been completed."""
     for task_id, found in _by_task(truth, executions).items():
         found.sort(key=lambda execution: execution.began_at)
-        for before, after in zip(found, found[1:], strict=False):
-            if after.began_at < before.ended_at:
-                yield f"task {task_id} ran on {before} and on {after} at one time"
+        for index, after in enumerate(found):
+            for before in found[:index]:
+                if after.began_at < before.ended_at:
+                    yield f"task {task_id} ran on {before} and on {after} at one time"
         completed = [e for e in found if e.accepted and e.outcome == "completed"]
         if len(completed) > 1:
             yield f"task {task_id} was completed {len(completed)} times: {completed}"
@@ -166,17 +168,13 @@ def lists_agree(caller: Caller, truth: Truth, shares: Sequence[Share]) -> Iterat
 
 
 def _transcode_list(caller: Caller, truth: Truth) -> Iterator[str]:
-    listed: dict[str, Any] = {}
-    while True:
-        page = caller.ok("POST", "/master/get_jobs", json={"start_index": len(listed), "limit": 1000})
-        listed |= {job["id"]: job for job in page["jobs"]}
-        if page["num_jobs"] == 0 or len(listed) >= page["total"]:
-            break
+    listed: dict[str, tuple[int, int]] = {}
+    while page := caller.ok("POST", "/master/get_jobs", json={"start_index": len(listed), "limit": 100})["jobs"]:
+        listed |= {job["id"]: (job["state"], job["result"]) for job in page}
     ours = [job for job in truth.jobs.values() if job["type"] == "transcode"]
-    results = sorted((job["state"], job["result"]) for job in listed.values())
-    wanted = sorted((3, 0 if job["status"] == "completed" else -1) for job in ours)
-    if results != wanted[: len(results)] and sorted(results) != wanted:
-        yield f"get_jobs shows {results}, the farm has {wanted}"
+    wanted = {transcode.job_text(int(job["id"])): (3, 0 if job["status"] == "completed" else -1) for job in ours}
+    if listed != wanted:
+        yield f"get_jobs and the farm differ in {sorted(listed.items() ^ wanted.items())}"
 
 
 def _pleiades_documents(caller: Caller, truth: Truth) -> Iterator[str]:

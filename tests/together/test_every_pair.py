@@ -110,7 +110,7 @@ def take(worker: SimulatedWorker) -> Given:
 
 
 def job_of(caller: Caller, submitted: Submitted) -> str:
-    job = submitted.job or Truth(caller).job_called(submitted.name or "")
+    job = submitted.job or Truth.of(caller).job_called(submitted.name or "")
     assert job is not None
     return job
 
@@ -124,7 +124,7 @@ def ends(caller: Caller, client: Client, submitted: Submitted, ending: str) -> N
 
 def see_it_at_work(caller: Caller, worker: SimulatedWorker, given: Given) -> None:
     """Every list of the farm shows that this worker has this task."""
-    truth = Truth(caller)
+    truth = Truth.of(caller)
     task = truth.task_named(given.name)
     assert task is not None and (task["status"], task["worker"]) == ("active", worker.number)
     job = truth.jobs[task["job"]]
@@ -163,7 +163,7 @@ def test_a_worker_of_one_protocol_runs_what_a_client_of_another_submitted(
     assert worker.may_go_on(given)
     assert worker.end(given, "completed")
     ends(caller, client, submitted, "completed")
-    task = Truth(caller).task_named(given.name)
+    task = Truth.of(caller).task_named(given.name)
     assert task is not None and [a["worker"] for a in task["attempts"]] == [worker.number]
     client.caller.close()
 
@@ -205,11 +205,11 @@ def test_priorities_hold_across_protocols(caller: Caller, join: Join, kind: type
     worker, ran = join(kind), []
     for _ in range(4):
         given = take(worker)
-        task = Truth(caller).task_named(given.name)
+        task = Truth.of(caller).task_named(given.name)
         assert task is not None
         ran.append(task["job"])
         assert worker.end(given, "completed")
-    names = [Truth(caller).jobs[job]["name"] for job in ran]
+    names = [Truth.of(caller).jobs[job]["name"] for job in ran]
     wanted = ["commands {}", "print_string {}", "commands {}", "print_string {}"]
     assert names == [wanted[n].format(numbers[n]) for n in (1, 2, 3, 0)]
     api.caller.close()
