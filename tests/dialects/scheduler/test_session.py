@@ -82,17 +82,23 @@ def test_a_start_is_answered_long_before_its_second_is_over(client: Client) -> N
     assert client.done(job) == ENDED
 
 
-def test_a_program_that_heeds_no_notice_is_killed_in_time_with_its_children(client: Client, tmp_path: Path) -> None:
-    stubborn = script(
-        tmp_path, f"trap '' TERM INT\nsleep 300 & echo $! > {tmp_path}/child\nwhile :; do sleep 0.1; done\n"
-    )
+def test_a_program_that_heeds_no_notice_is_killed_in_time_with_all_it_started(client: Client, tmp_path: Path) -> None:
+    """Its grandchild is in a session of its own. The other program of the same worker goes on."""
+    other = client.start("sleep", "300")
+    grandchild = f"setsid bash -c 'sleep 300 & echo $! > {tmp_path}/grandchild; wait' &"
+    child = f"sleep 300 & echo $! > {tmp_path}/child"
+    stubborn = script(tmp_path, f"trap '' TERM INT\n{grandchild}\n{child}\nwhile :; do sleep 0.1; done\n")
     job = client.start("bash", stubborn)
-    child = number_in(tmp_path / "child")
+    started = [number_in(tmp_path / name) for name in ("child", "grandchild")]
     time.sleep(1.5)  # by now the worker asks at the pace of one that is busy
     stopped_at = time.monotonic()
     client.call("/stop", job_id=job)
     assert client.done(job, KILL_SECONDS) == KILLED
-    gone(child, KILL_SECONDS - (time.monotonic() - stopped_at))
+    for pid in started:
+        gone(pid, KILL_SECONDS - (time.monotonic() - stopped_at))
+    assert client.query(other) == RUNNING
+    client.call("/stop", job_id=other)
+    assert client.done(other, KILL_SECONDS) == KILLED
 
 
 @pytest.mark.parametrize(
