@@ -294,3 +294,18 @@ def test_every_command_explains_itself() -> None:
 def test_the_worker_command_takes_what_the_agent_takes_by_default() -> None:
     assert tuple(fleet.TASK_TYPES.split(",")) == DEFAULT_TASK_TYPES
     assert tuple(fleet.RUNTIMES.split(",")) == DEFAULT_RUNTIMES
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--listen", "127.0.0.1:0"], "--listen HOST:PORT, --master URL and --storage DIR go together"),
+        (["--master", "http://127.0.0.1:20000", "--storage", "."], "go together"),
+        (["--listen", "127.0.0.1", "--master", "http://127.0.0.1:20000", "--storage", "."], "--listen"),
+        (["--listen", "127.0.0.1:0", "--master", "master", "--storage", "."], "is not a master's URL"),
+        (["--listen", "127.0.0.1:0", "--master", "http://127.0.0.1:20000", "--storage", "/nowhere"], "--storage"),
+    ],
+)
+def test_a_worker_listens_only_when_all_that_it_takes_is_said(cli: Cli, options: list[str], said: str) -> None:
+    done = cli("worker", *options)
+    assert done.code == 2 and said in done.err
