@@ -36,6 +36,9 @@ CHECKS = [
 """Not: `positive_data_acceptance` (a cursor that no page gave and a job type that is not there fit the schema, and are
 refused), `ignored_auth` (this farm is open)."""
 
+FEW = settings(max_examples=settings().max_examples // 5, suppress_health_check=list(HealthCheck))
+"""Of each kind for each operation; making a request costs more than answering it."""
+
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeFarm]:
@@ -54,7 +57,7 @@ def session() -> Iterator[requests.Session]:
 def test_every_answer_to_a_good_request_is_promised(
     whole: WholeFarm, session: requests.Session, operation: Any
 ) -> None:
-    @settings(suppress_health_check=list(HealthCheck))
+    @FEW
     @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE), known=st.booleans())
     def holds(case: Any, known: bool) -> None:
         if known and "{id}" in operation.path:
@@ -67,7 +70,7 @@ def test_every_answer_to_a_good_request_is_promised(
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("operation", TAKING_SOMETHING, ids=lambda operation: operation.label)
 def test_every_answer_to_a_bad_request_is_promised(whole: WholeFarm, session: requests.Session, operation: Any) -> None:
-    @settings(suppress_health_check=list(HealthCheck))
+    @FEW
     @given(case=operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
     def holds(case: Any) -> None:
         case.call_and_validate(base_url=whole.url, session=session, checks=CHECKS, timeout=20)

@@ -128,6 +128,16 @@ def test_any_body_and_any_content_type(whole: WholeFarm, route: Route) -> None:
             try_it(whole, route, target, what, body, {**credentials, **headers})
 
 
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.method == "POST"], ids=str)
+def test_a_body_that_the_server_itself_refuses(whole: WholeFarm, route: Route) -> None:
+    """Before it is sent: its length is enough."""
+    before, headers = whole.state(), {**whole.credentials(route.pattern), **JSON, "Content-Length": "70000000"}
+    answer = whole.send("POST", whole.path(route.pattern), b"", headers)
+    assert refuses(route, answer), answer
+    assert_in_its_own_words(route, answer)
+    assert whole.state() == before
+
+
 @pytest.mark.parametrize("route", ROUTES, ids=str)
 def test_any_query(whole: WholeFarm, route: Route) -> None:
     target, credentials = whole.path(route.pattern), whole.credentials(route.pattern)
