@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib.compilers.blender_python import overrides
 from millrace.agent.errors import CommandFailed
+from millrace.runtimes.ffmpeg import probe
 from tests.worker.pictures import difference, frames_of, pixels
 from tests.worker.scenes import make_scene
 from tests.worker.workbench import Workbench
@@ -177,6 +178,71 @@ def test_tiles_become_the_format_asked_for(bench: Workbench, scene: Path) -> Non
     assert len(pixels(bench.work / "merged.jpg")) == 48 * 32
     with pytest.raises(CommandFailed, match="2 tiles do not make 2 x 2"):
         bench.run("merge_tiles", inputs=names, columns=2, rows=2, output="merged.jpg")
+
+
+# -- progressive renders
+
+
+def progressive(bench: Workbench, first: int, last: int, frames: str = "1") -> None:
+    chunks = {"cycles_num_chunks": 4, "cycles_chunk_start": first, "cycles_chunk_end": last}
+    output = f"out/part{first}_##"
+    bench.run(
+        "blender_render_progressive",
+        filepath="scene.blend", render_output=output, format="OPEN_EXR", frames=frames, **chunks,
+    )  # fmt: skip
+
+
+def test_the_parts_of_the_samples_make_the_whole_picture(bench: Workbench, scene: Path) -> None:
+    """4 samples are 1 and 3 samples: exactly, where Blender can begin at a later sample."""
+    render(bench, "1-2", output="out/whole_##", format="OPEN_EXR")
+    progressive(bench, 1, 1, "1-2")
+    progressive(bench, 2, 4, "1-2")
+    parts = {"input1": "out/part1_##.exr", "input2": "out/part2_##.exr", "weight1": 1, "weight2": 3}
+    bench.run("merge_progressive_render_sequence", **parts, output="out/all_##.exr", frame_start=1, frame_end=2)
+    for frame in ("01", "02"):
+        whole, merged = (bench.work / "out" / f"{name}_{frame}.exr" for name in ("whole", "all"))
+        assert difference(merged, whole) < 0.5 < difference(bench.work / "out" / f"part1_{frame}.exr", whole)
+
+
+def test_two_parts_of_one_picture_are_merged_by_weight(bench: Workbench, scene: Path) -> None:
+    progressive(bench, 1, 1)
+    progressive(bench, 2, 4)
+    one, other = "out/part1_01.exr", "out/part2_01.exr"
+    bench.run("merge_progressive_renders", input1=one, input2=other, output="m.exr", weight1=1, weight2=1_000_000)
+    assert (
+        difference(bench.work / "m.exr", bench.work / other) < 0.2 < difference(bench.work / "m.exr", bench.work / one)
+    )
+
+
+def test_a_part_that_is_not_there_is_named(bench: Workbench) -> None:
+    with pytest.raises(CommandFailed, match="merge_progressive_renders: '.*/a.exr' is not a file"):
+        bench.run("merge_progressive_renders", input1="a.exr", input2="b.exr", output="c.exr", weight1=1, weight2=1)
+    with pytest.raises(CommandFailed, match="expected ## where the number belongs"):
+        bench.run("merge_progressive_render_sequence", input1="a", input2="b", output="c", weight1=1, weight2=1)
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 1), (3, 2), (1, 5)])
+def test_samples_that_there_are_not_cannot_be_rendered(bench: Workbench, scene: Path, first: int, last: int) -> None:
+    with pytest.raises(CommandFailed, match=f"cycles chunks {first} to {last} of 4"):
+        progressive(bench, first, last)
+
+
+def test_light_becomes_jpeg_beside_it(bench: Workbench, scene: Path) -> None:
+    render(bench, "1-2", format="OPEN_EXR")
+    bench.run("exr_sequence_to_jpeg", filepath="scene.blend", exr_glob="out/f_*.exr")
+    render(bench, "2", output="out/direct_####", format="JPEG")
+    assert {"preview-000001.jpg", "preview-000002.jpg"} <= {path.name for path in (bench.work / "out").iterdir()}
+    assert difference(bench.work / "out" / "preview-000002.jpg", bench.work / "out" / "direct_0002.jpg") < 2
+    with pytest.raises(CommandFailed, match=r"no file matches '.*none/\*.exr'"):
+        bench.run("exr_sequence_to_jpeg", filepath="scene.blend", exr_directory="none")
+
+
+def test_the_sound_of_a_file_is_mixed(bench: Workbench) -> None:
+    bench.run("exec", cmd="ffmpeg -v error -f lavfi -i sine=duration=2 sound.wav")
+    sound = f"scene.sequence_editor_create().sequences.new_sound('s', {str(bench.work / 'sound.wav')!r}, 1, 1)"
+    make_scene(bench.work / "scene.blend", sound)
+    bench.run("blender_render_audio", filepath="scene.blend", render_output="s.flac", frame_start=1, frame_end=24)
+    assert probe(bench.context, bench.work / "s.flac").has_audio
 
 
 # -- videos

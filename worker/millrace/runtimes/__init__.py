@@ -10,17 +10,23 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from millrace.agent.errors import CommandFailed
+from millrace.runtimes.audio import blender_render_audio, encode_audio, mux_audio
 from millrace.runtimes.blender_render import blender_render, blender_render_progressive
 from millrace.runtimes.concatenate_videos import concatenate_videos
 from millrace.runtimes.convert_segment import convert_segment
 from millrace.runtimes.copy_file import copy_file
+from millrace.runtimes.create_python_file import create_python_file
 from millrace.runtimes.create_video import create_video
 from millrace.runtimes.echo import echo
 from millrace.runtimes.encode_track import encode_track
 from millrace.runtimes.exec_program import exec_program
+from millrace.runtimes.exr_sequence_to_jpeg import exr_sequence_to_jpeg
 from millrace.runtimes.function import function
 from millrace.runtimes.join_segments import join_segments
+from millrace.runtimes.log_a_lot import log_a_lot
+from millrace.runtimes.merge_renders import merge_progressive_render_sequence, merge_progressive_renders
 from millrace.runtimes.merge_tiles import merge_tiles
+from millrace.runtimes.move_aside import move_out_of_way, move_with_counter
 from millrace.runtimes.move_to_final import move_to_final
 from millrace.runtimes.produced import Produced
 from millrace.runtimes.remove import remove_file, remove_tree
@@ -37,16 +43,26 @@ Runtime = Callable[["Context", Settings], Produced]
 
 RUNTIMES: dict[str, Runtime] = {
     "echo": echo,
+    "log_a_lot": log_a_lot,
     "sleep": sleep,
     "exec": exec_program,
+    "create_python_file": create_python_file,
     "copy_file": copy_file,
     "move_to_final": move_to_final,
+    "move_out_of_way": move_out_of_way,
+    "move_with_counter": move_with_counter,
     "remove_file": remove_file,
     "remove_tree": remove_tree,
     "blender_render": blender_render,
     "blender_render_progressive": blender_render_progressive,
+    "blender_render_audio": blender_render_audio,
+    "merge_progressive_renders": merge_progressive_renders,
+    "merge_progressive_render_sequence": merge_progressive_render_sequence,
+    "exr_sequence_to_jpeg": exr_sequence_to_jpeg,
     "create_video": create_video,
     "concatenate_videos": concatenate_videos,
+    "encode_audio": encode_audio,
+    "mux_audio": mux_audio,
     "function": function,
     "run_frames": run_frames,
     "merge_tiles": merge_tiles,

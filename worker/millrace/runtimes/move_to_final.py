@@ -25,14 +25,15 @@ def move_to_final(context: Context, settings: Settings) -> Produced:
         return NOTHING
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
-        backup = _backup_path(target)
+        backup = backup_path(target)
         context.say(f"move_to_final: {str(target)!r} exists and becomes {backup.name!r}")
         target.rename(backup)
     shutil.move(source, target)
     return NOTHING
 
 
-def _backup_path(target: Path) -> Path:
+def backup_path(target: Path) -> Path:
+    """`NAME-<its time>`, with a counter where that is taken."""
     stamp = time.strftime("%Y-%m-%d_%H%M%S", time.gmtime(target.stat().st_mtime))
     backup = target.with_name(f"{target.name}-{stamp}")
     counter = 2
