@@ -201,7 +201,8 @@ def test_the_parts_of_the_samples_make_the_whole_picture(bench: Workbench, scene
     bench.run("merge_progressive_render_sequence", **parts, output="out/all_##.exr", frame_start=1, frame_end=2)
     for frame in ("01", "02"):
         whole, merged = (bench.work / "out" / f"{name}_{frame}.exr" for name in ("whole", "all"))
-        assert difference(merged, whole) < 0.5 < difference(bench.work / "out" / f"part1_{frame}.exr", whole)
+        part = bench.work / "out" / f"part1_{frame}.exr"
+        assert difference(merged, whole) * 10 < difference(part, whole)
 
 
 def test_two_parts_of_one_picture_are_merged_by_weight(bench: Workbench, scene: Path) -> None:
@@ -209,9 +210,8 @@ def test_two_parts_of_one_picture_are_merged_by_weight(bench: Workbench, scene: 
     progressive(bench, 2, 4)
     one, other = "out/part1_01.exr", "out/part2_01.exr"
     bench.run("merge_progressive_renders", input1=one, input2=other, output="m.exr", weight1=1, weight2=1_000_000)
-    assert (
-        difference(bench.work / "m.exr", bench.work / other) < 0.2 < difference(bench.work / "m.exr", bench.work / one)
-    )
+    merged = bench.work / "m.exr"
+    assert difference(merged, bench.work / other) * 10 < difference(merged, bench.work / one)
 
 
 def test_a_part_that_is_not_there_is_named(bench: Workbench) -> None:
