@@ -69,7 +69,6 @@ class PushedToWorker(Flamenco1Worker):
         self._listener = PushedWorker()
         self.port = self._listener.port
         self._seen = 0
-        self._ended: Given | None = None
 
     def join(self) -> None:
         self._listener.busy = False
@@ -87,18 +86,23 @@ class PushedToWorker(Flamenco1Worker):
         return None
 
     def may_go_on(self, given: Given) -> bool:
-        return self._listener.busy
+        return self._listener.busy and self._is_its_last(given)
+
+    def _is_its_last(self, given: Given) -> bool:
+        """When a program was killed, or its report is repeated, the next one may be there already."""
+        return int(self._listener.given[-1]["task_id"]) == given.document["task_id"]
+
+    def _ends(self, given: Given) -> None:
+        """Before the report goes out, as with the real one."""
+        if self._is_its_last(given):
+            self._listener.busy = False
 
     def end(self, given: Given, outcome: str) -> bool:
-        """The program has ended before the report goes out, as with the real one. By the time that the report is
-        repeated there may be the next one."""
-        if given is not self._ended:
-            self._ended = given
-            self._listener.busy = False
+        self._ends(given)
         return self._report(given, {"completed": "finished"}.get(outcome, outcome))
 
     def stopped(self, given: Given) -> None:
-        self._listener.busy = False
+        self._ends(given)
         self._report(given, "aborted")
 
     def leave(self) -> None:
