@@ -15,6 +15,7 @@ class TranscodeWorker(SimulatedWorker):
     """`cuts`: it can be given parts of files."""
 
     kind = "transcode"
+    LOST_AFTER_SECONDS = 10.0
 
     def __init__(self, url: str, name: str, *, cuts: bool = True) -> None:
         super().__init__(url, name)
@@ -59,11 +60,9 @@ class TranscodeWorker(SimulatedWorker):
         self._beat(1)
         return given.document["id"] in self._listener.tasks
 
-    def falls_silent(self) -> None:
-        self._listener.silent.set()
-
-    def speaks_again(self) -> None:
-        self._listener.silent.clear()
+    def fall_silent(self, silent: bool) -> None:
+        super().fall_silent(silent)
+        (self._listener.silent.set if silent else self._listener.silent.clear)()
 
     def end(self, given: Given, outcome: str) -> bool:
         return self._result(given, 3, 0 if outcome == "completed" else -1)

@@ -25,6 +25,8 @@ class Given:
 
 class SimulatedWorker(ABC):
     kind: ClassVar[str]
+    LOST_AFTER_SECONDS: ClassVar[float | None] = None
+    """So long it may say nothing, where its protocol has one rule for all; not even it knows when that is over."""
 
     def __init__(self, url: str, name: str) -> None:
         self.caller = Caller(url)
@@ -33,6 +35,7 @@ class SimulatedWorker(ABC):
         """Its id in the farm. A worker that starts anew may get another."""
         self.numbers: set[str] = set()
         """All that it ever had."""
+        self.silent = False
 
     @abstractmethod
     def join(self) -> None:
@@ -61,6 +64,10 @@ class SimulatedWorker(ABC):
     @abstractmethod
     def stopped(self, given: Given) -> None:
         """What a worker says when it has stopped because it was told to."""
+
+    def fall_silent(self, silent: bool) -> None:
+        """While it is silent, calls to it are not answered either."""
+        self.silent = silent
 
     def leave(self) -> None:
         """Its process has ended; connections and listeners are closed."""

@@ -14,16 +14,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from tests.simulated.transcode import TranscodeWorker
+from tests.simulated.transcode import BEAT_SECONDS
 from tests.simulated.worker import Given, SimulatedWorker
 
 IDLE_SECONDS = 0.25
 WORK_SECONDS = 0.08
-LATE_MARGIN_SECONDS = 4.0
-"""So much longer than its lease a silent worker of the native protocol stays away."""
+LATE_SECONDS = 3.0
+"""So much longer than it may a silent worker stays away."""
 SHORT_SILENCE_SECONDS = 2.0
-LOST_AFTER_SECONDS = 12.0
-"""The transcode protocol calls a worker lost after ten."""
+"""Where a protocol lets its workers be silent for very long."""
 
 
 class Fate(Enum):
@@ -135,7 +134,7 @@ class Drive:
         execution.outcome = outcome
         execution.ended_at = execution.ended_at or time.monotonic()
         execution.accepted = worker.end(execution.given, outcome)
-        if execution.fate is Fate.SILENT and isinstance(worker, TranscodeWorker):
+        if execution.fate is Fate.SILENT and worker.LOST_AFTER_SECONDS is not None:
             execution.accepted = False  # by then it was lost, and on one machine the answer may be meant for another
         if execution.fate is Fate.TWICE:
             worker.end(execution.given, outcome)
@@ -145,15 +144,12 @@ class Drive:
         worker.stopped(execution.given)
 
     def _be_silent(self, worker: SimulatedWorker, execution: Execution) -> None:
-        """A worker whose protocol knows leases stops believing in its own when it has run out."""
-        seconds = SHORT_SILENCE_SECONDS
-        if execution.given.lease_seconds is not None:
-            execution.ended_at = time.monotonic() + execution.given.lease_seconds
-            seconds = execution.given.lease_seconds + LATE_MARGIN_SECONDS
-        elif isinstance(worker, TranscodeWorker):
-            execution.ended_at = time.monotonic() + LOST_AFTER_SECONDS / 2
-            seconds = LOST_AFTER_SECONDS
-            worker.falls_silent()
-        time.sleep(seconds)
-        if isinstance(worker, TranscodeWorker):
-            worker.speaks_again()
+        """Its right to the task ends with its lease, or when it is called lost, whatever it believes."""
+        allowed = execution.given.lease_seconds or worker.LOST_AFTER_SECONDS
+        if allowed is None:
+            time.sleep(SHORT_SILENCE_SECONDS)
+            return
+        execution.ended_at = time.monotonic() + allowed - BEAT_SECONDS
+        worker.fall_silent(True)
+        time.sleep(allowed + LATE_SECONDS)
+        worker.fall_silent(False)
