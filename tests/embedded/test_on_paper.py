@@ -85,3 +85,20 @@ ROUTES = Routes(["/", "/data", "/data/{id}", "/data/{id}/blob", "/data/new/{kind
 )
 def test_a_path_finds_its_pattern(path: str, expected: Match | None) -> None:
     assert ROUTES.match(path) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "nearest"),
+    [
+        ("/data/", {"/data"}),
+        ("/data/7/other", {"/data/{id}"}),
+        ("/data/7/blob/more", {"/data/{id}/blob"}),
+        ("/data/new/kind/more", {"/data/new/{kind}"}),
+        ("/data/new/", {"/data/new/{kind}"}),
+        ("/v5", {"/{base}/data", "/{base}/{id}/x"}),
+        ("//data", {"/"}),
+        ("*", {"/"}),
+    ],
+)
+def test_a_path_that_means_nothing_has_something_nearest(path: str, nearest: set[str]) -> None:
+    assert ROUTES.nearest(path) == nearest
