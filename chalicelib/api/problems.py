@@ -6,7 +6,6 @@ Total: every error has an answer, and none tells of our insides.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,10 +14,9 @@ from pydantic_core import ErrorDetails
 
 from ..core.errors import BadInput, Conflict, FarmError, Forbidden, NotFound, Unavailable
 from ..core.ports import ObjectMismatch, TableUnavailable
+from ..edge.failures import OUR_FAULT, log_failure
 from ..edge.http import Reply, Request
 from ..edge.refusals import PROBLEM_TYPE, problem
-
-log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 2
 MOST_FIELDS = 20
@@ -57,12 +55,8 @@ def on_error(request: Request, error: Exception) -> Reply:
         return _reply(400, str(error))
     if isinstance(error, TableUnavailable):
         return _reply(503, "the farm is busy; try again", _headers(503))
-    log.error(
-        "A call failed for a reason of ours",
-        exc_info=error,
-        extra={"action": "call_failed", "method": request.method, "path": request.path},
-    )
-    return _reply(500, "the farm failed on this request; its log says why")
+    log_failure(request, error)
+    return _reply(500, OUR_FAULT)
 
 
 def refuse(status: int, message: str) -> Reply:

@@ -6,15 +6,13 @@ repeated for ever unless it gets 2xx, 404 or 409, and `may-i-run` kills the work
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 
 from ...core.errors import BadInput, Conflict, Forbidden, NotFound, Unavailable
 from ...core.ports import TableUnavailable
 from ...edge.auth import Unauthenticated
+from ...edge.failures import OUR_FAULT, log_failure
 from ...edge.http import Reply, Request, json_reply
-
-logger = logging.getLogger(__name__)
 
 TEXT = "text/plain; charset=utf-8"
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Flamenco Manager"'}
@@ -36,12 +34,8 @@ def on_error(request: Request, error: Exception) -> Reply:
     for kind, status in _STATUSES:
         if isinstance(error, kind):
             return text(status, str(error), RETRY if status == 503 else None)
-    logger.error(
-        "A call failed for a reason of ours",
-        exc_info=error,
-        extra={"action": "call_failed", "method": request.method, "path": request.path},
-    )
-    return text(500, "the farm failed on this request; its log says why")
+    log_failure(request, error)
+    return text(500, OUR_FAULT)
 
 
 def refuse(status: int, message: str) -> Reply:

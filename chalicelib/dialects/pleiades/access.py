@@ -9,19 +9,12 @@ from __future__ import annotations
 
 from ...core import workers
 from ...core.access import Scope
-from ...core.errors import Forbidden, NotFound
+from ...core.errors import NotFound
 from ...core.farm import Farm
 from ...core.ids import parse_id
 from ...core.model import Worker, WorkerId
 from ...edge import auth
 from ...edge.http import Request
-
-
-def allow(farm: Farm, request: Request, *scopes: Scope) -> None:
-    """One of these scopes is needed. Raises Forbidden."""
-    principal = auth.authenticate(farm, request)
-    if not principal.scopes.intersection(scopes):
-        raise Forbidden(f"this needs a token with scope {' or '.join(scope.value for scope in scopes)}")
 
 
 def native_worker(farm: Farm, request: Request, worker_id: str) -> Worker:
@@ -34,7 +27,7 @@ def native_worker(farm: Farm, request: Request, worker_id: str) -> Worker:
 
 def any_worker(farm: Farm, request: Request, worker_id: str) -> Worker:
     """The worker of the path: with its secret if it has one, else as anybody who may work here."""
-    allow(farm, request, Scope.WORKER)
+    auth.require(farm, request, Scope.WORKER)
     worker = workers.get(farm, parse_id(worker_id, "worker"))
     return worker if worker.secret_hash is None else auth.worker_of(farm, request, worker_id)
 

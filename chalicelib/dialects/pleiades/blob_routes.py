@@ -12,10 +12,10 @@ from ...core.errors import NotFound, ObjectMissing
 from ...core.farm import Farm
 from ...core.ids import parse_id
 from ...core.model import Blob
-from ...edge import current
+from ...edge import auth, current
 from ...edge.http import Reply, Request, stored_object
 from . import form_file, native_routes
-from .access import allow, speaker
+from .access import speaker
 from .envelope import TooLarge, ok
 
 NO_BLOB = "0"
@@ -32,7 +32,7 @@ USE_PRESIGNED = (
 
 def upload(farm: Farm, request: Request) -> Reply:
     """A multipart form is the protocol's own way; a JSON object announces content that goes past the farm."""
-    allow(farm, request, Scope.SUBMIT, Scope.WORKER)
+    auth.require(farm, request, Scope.SUBMIT, Scope.WORKER)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         return native_routes.announce(farm, request)
@@ -48,7 +48,7 @@ def upload(farm: Farm, request: Request) -> Reply:
 def info(farm: Farm, request: Request, blob_id: str) -> Reply:
     """`size` only for a worker that shows its secret, as ours does: an old client may break on the key, and on a farm
     with tokens it sends one too."""
-    allow(farm, request, Scope.SUBMIT, Scope.WORKER)
+    auth.require(farm, request, Scope.SUBMIT, Scope.WORKER)
     blob = _stored(farm, blob_id)
     extra = {"size": blob.size} if speaker(farm, request) is not None else {}
     return ok(message="BLOB data object found", id=str(blob.id), checksum=blob.sha256, **extra)
@@ -56,7 +56,7 @@ def info(farm: Farm, request: Request, blob_id: str) -> Reply:
 
 def download(farm: Farm, request: Request, blob_id: str) -> Reply:
     """The bytes, or where they are. Raises NotFound for what was never stored."""
-    allow(farm, request, Scope.SUBMIT, Scope.WORKER)
+    auth.require(farm, request, Scope.SUBMIT, Scope.WORKER)
     if blob_id == NO_BLOB:
         return Reply(200, b"", BINARY)
     blob = _stored(farm, blob_id)

@@ -7,26 +7,20 @@ get their HTTP status.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import Any
 
 from ...core.errors import BadInput, Conflict, Forbidden, NotFound, Unavailable
 from ...core.ports import ObjectMismatch, TableUnavailable
 from ...edge.auth import Unauthenticated
+from ...edge.failures import OUR_FAULT, log_failure
 from ...edge.http import Reply, Request, json_reply
 from ...edge.json_text import strict_json
-
-logger = logging.getLogger(__name__)
 
 GENERAL_ERROR = 1
 NO_SUCH_BLOB = 601
 RETRY_SECONDS = "2"
 LARGEST_JSON_BYTES = 1 << 20
-
-Body = TypeVar("Body", bound=BaseModel)
 
 
 class TooLarge(BadInput):
@@ -58,12 +52,8 @@ def _refusal(request: Request, error: Exception, code: int) -> Reply:
     for kind, status in _STATUSES:
         if isinstance(error, kind):
             return failure(status, str(error) or kind.__name__, code)
-    logger.error(
-        "A call failed for a reason of ours",
-        exc_info=error,
-        extra={"action": "call_failed", "method": request.method, "path": request.path},
-    )
-    return failure(500, "the farm failed on this request; its log says why", code)
+    log_failure(request, error)
+    return failure(500, OUR_FAULT, code)
 
 
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
@@ -90,13 +80,3 @@ def json_object(request: Request, *, may_be_empty: bool = False) -> dict[str, An
     if not isinstance(value, dict):
         raise BadInput("the body must be a JSON object")
     return value
-
-
-def parsed(model: type[Body], value: Mapping[str, Any]) -> Body:
-    """The body as a wire model; raises BadInput that names the first field that is wrong."""
-    try:
-        return model.model_validate(value)
-    except ValidationError as invalid:
-        first = invalid.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"{field}: {first['msg']}" if field else first["msg"], field=field or None) from None

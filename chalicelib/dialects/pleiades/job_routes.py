@@ -16,10 +16,12 @@ from ...core.farm import Farm
 from ...core.ids import parse_id
 from ...core.jobs import Submission
 from ...core.model import Function, Job, Task
+from ...edge import auth
+from ...edge.fields import parsed
 from ...edge.http import Reply, Request
 from . import documents, translate, updating
-from .access import allow, speaker
-from .envelope import json_object, ok, parsed
+from .access import speaker
+from .envelope import json_object, ok
 from .wire import NewJob, NewLambda, UpdateJob, seconds
 
 MAX_RETRIES = 1
@@ -28,7 +30,7 @@ LOOK_EVERY_SECONDS = 1.0
 
 
 def create_lambda(farm: Farm, request: Request) -> Reply:
-    allow(farm, request, Scope.SUBMIT)
+    auth.require(farm, request, Scope.SUBMIT)
     wanted = parsed(NewLambda, json_object(request))
     if not wanted.runtime.isprintable():
         raise BadInput("runtime must be 1 to 200 printable characters", field="runtime")
@@ -38,7 +40,7 @@ def create_lambda(farm: Farm, request: Request) -> Reply:
 
 
 def lambda_info(farm: Farm, request: Request, function_id: str) -> Reply:
-    allow(farm, request, Scope.SUBMIT, Scope.WORKER)
+    auth.require(farm, request, Scope.SUBMIT, Scope.WORKER)
     return ok(**documents.lambda_document(_function(farm, function_id)))
 
 
@@ -50,7 +52,7 @@ def _function(farm: Farm, text: str) -> Function:
 
 
 def create_job(farm: Farm, request: Request) -> Reply:
-    allow(farm, request, Scope.SUBMIT)
+    auth.require(farm, request, Scope.SUBMIT)
     body = json_object(request)
     wanted = parsed(NewJob, body)
     function = _function(farm, wanted.lambda_id)
@@ -94,7 +96,7 @@ def _look(farm: Farm, text: str) -> _Seen:
 
 def job_info(farm: Farm, request: Request, job_id: str) -> Reply:
     """At once, or with `except=STATE` as soon as it has that state or another final one, or the time is over."""
-    allow(farm, request, Scope.SUBMIT, Scope.WORKER)
+    auth.require(farm, request, Scope.SUBMIT, Scope.WORKER)
     wanted = request.query.get("except", "").strip().lower()
     patience = _patience(request)
     if not wanted:
@@ -125,13 +127,13 @@ def _wait(farm: Farm, job_id: str, patience: int, is_over: Callable[[_Seen], boo
 
 
 def update_job(farm: Farm, request: Request, job_id: str) -> Reply:
-    allow(farm, request, Scope.WORKER, Scope.OPERATE)
+    auth.require(farm, request, Scope.WORKER, Scope.OPERATE)
     seen = _look(farm, job_id)
     updating.update(farm, seen.job, seen.task, parsed(UpdateJob, json_object(request)), speaker(farm, request))
     return ok(message="Job found")
 
 
 def trace(farm: Farm, request: Request, job_id: str) -> Reply:
-    allow(farm, request, Scope.SUBMIT, Scope.WORKER)
+    auth.require(farm, request, Scope.SUBMIT, Scope.WORKER)
     seen = _look(farm, job_id)
     return ok(**documents.trace_document(seen.job, seen.task))

@@ -16,9 +16,10 @@ from ...core.claiming import Claimed
 from ...core.errors import LeaseLost, NotFound
 from ...core.farm import Farm
 from ...core.model import Worker
+from ...edge.fields import parsed
 from ...edge.http import Reply, Request
 from .access import native_worker
-from .envelope import ok, parsed
+from .envelope import ok
 from .native_wire import AttemptReport, Contract, LeaseId, assignment, stop
 
 RECONCILE_EVERY_MS = 30_000

@@ -14,10 +14,12 @@ from ...core.errors import BadInput, LeaseLost, NotFound
 from ...core.farm import Farm
 from ...core.lifecycle import Outcome
 from ...core.model import Task, Worker
+from ...edge import auth
+from ...edge.fields import parsed
 from ...edge.http import Reply, Request
 from ...edge.uuids import uuid_of
-from .access import allow, native_worker
-from .envelope import TooLarge, json_object, ok, parsed
+from .access import native_worker
+from .envelope import TooLarge, json_object, ok
 from .native_contract import poll_seconds, told
 from .native_wire import (
     Announcement,
@@ -34,7 +36,7 @@ from .native_wire import (
 
 def register(farm: Farm, request: Request, body: dict[str, Any]) -> Reply:
     """`POST /worker` with `worker` in its body."""
-    allow(farm, request, Scope.WORKER)
+    auth.require(farm, request, Scope.WORKER)
     wanted = parsed(Registration, body)
     description = _checked(wanted)
     worker, secret = workers.register(farm, description, with_secret=True)

@@ -8,9 +8,9 @@ from ...config import VERSION
 from ...core.access import Scope
 from ...core.farm import Farm
 from ...core.model import FUNCTION_TYPE
+from ...edge import auth
 from ...edge.http import OnError, Reply, Request, Room, View, mount
 from . import blob_routes, job_routes, native_routes, worker_routes
-from .access import allow
 from .envelope import failure, ok, on_blob_error, on_error
 
 BASES = ("", "/api/v0.5", "/api/v0.5-snapshot")
@@ -26,7 +26,7 @@ def version(farm: Farm, request: Request) -> Reply:
 
 def runtimes(farm: Farm, request: Request) -> Reply:
     """The runtimes for which there have been jobs lately."""
-    allow(farm, request, Scope.SUBMIT, Scope.WORKER)
+    auth.require(farm, request, Scope.SUBMIT, Scope.WORKER)
     types = {lane.requirement.task_type for lane in farm.registry.read().lanes}
     return ok(runtime=sorted(t.removeprefix(FUNCTION_TYPE) for t in types if t.startswith(FUNCTION_TYPE)))
 

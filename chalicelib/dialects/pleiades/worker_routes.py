@@ -11,10 +11,12 @@ from ...core.access import Scope
 from ...core.farm import Farm
 from ...core.ids import parse_id
 from ...core.model import Worker
+from ...edge import auth
+from ...edge.fields import parsed
 from ...edge.http import Reply, Request
 from . import documents, native_contract, native_routes, translate
-from .access import allow, any_worker
-from .envelope import json_object, ok, parsed
+from .access import any_worker
+from .envelope import json_object, ok
 from .wire import Contract, Register
 
 NAME = "pleiades worker"
@@ -27,7 +29,7 @@ def register(farm: Farm, request: Request) -> Reply:
     body = json_object(request)
     if "worker" in body:
         return native_routes.register(farm, request, body)
-    allow(farm, request, Scope.WORKER)
+    auth.require(farm, request, Scope.WORKER)
     runtimes = tuple(parsed(Register, body).runtime) or translate.DEFAULT_RUNTIMES
     workers.checked_description(NAME, (), runtimes)
     worker, _ = workers.register(farm, workers.Description(NAME, runtimes=runtimes), with_secret=False)
@@ -36,7 +38,7 @@ def register(farm: Farm, request: Request) -> Reply:
 
 
 def info(farm: Farm, request: Request, worker_id: str) -> Reply:
-    allow(farm, request, Scope.SUBMIT, Scope.WORKER)
+    auth.require(farm, request, Scope.SUBMIT, Scope.WORKER)
     return ok(**documents.worker_document(workers.get(farm, parse_id(worker_id, "worker"))))
 
 

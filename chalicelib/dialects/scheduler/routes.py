@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 
 from ...core.errors import FarmError, Forbidden, Unavailable
 from ...core.farm import Farm
 from ...core.ports import TableUnavailable
 from ...edge.auth import Unauthenticated
+from ...edge.failures import OUR_FAULT, log_failure
 from ...edge.http import Reply, Request, Room, View, mount
 from . import calls, go_json, wire
 from .translate import rpc_error
-
-logger = logging.getLogger(__name__)
 
 ROUTES: Mapping[str, View] = {"/start": calls.start, "/stop": calls.stop, "/query": calls.query}
 # Declared, so that they reach us through API Gateway too, whose own answer would be 403.
@@ -32,12 +30,8 @@ def on_error(request: Request, error: Exception) -> Reply:
         return wire.failure(rpc_error("the farm is busy; try again", "Unavailable"))
     if isinstance(error, FarmError):
         return wire.failure(rpc_error(error.message))
-    logger.error(
-        "A call failed for a reason of ours",
-        exc_info=error,
-        extra={"action": "call_failed", "method": request.method, "path": request.path},
-    )
-    return wire.failure(rpc_error("the farm failed on this request; its log says why", "Internal"))
+    log_failure(request, error)
+    return wire.failure(rpc_error(OUR_FAULT, "Internal"))
 
 
 def refuse(status: int, message: str) -> Reply:

@@ -6,19 +6,15 @@ in `err_code`, and once more in `error_code`, which is what the seed calls it in
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import Any
 
 from ...core.errors import BadInput, FarmError, Forbidden
 from ...core.ports import TableUnavailable
+from ...edge.failures import log_failure
 from ...edge.http import Reply, Request, json_reply
 from ...edge.json_text import strict_json
-
-log = logging.getLogger(__name__)
 
 OK, FAILURE, INVALID_REQUEST, INVALID_VALUE = 0, -1, -2, -3
 MESSAGES: Mapping[int, str] = {
@@ -27,8 +23,6 @@ MESSAGES: Mapping[int, str] = {
     INVALID_REQUEST: "Invalid request",
     INVALID_VALUE: "Invalid value",
 }
-
-Body = TypeVar("Body", bound=BaseModel)
 
 
 class InvalidValue(FarmError):
@@ -44,8 +38,7 @@ def on_error(request: Request, error: Exception) -> Reply:
     """What a view raised, in this room's numbers."""
     code = code_of(error)
     if code is None:
-        details = {"action": "call_failed", "method": request.method, "path": request.path}
-        log.error("A call failed for a reason of ours", exc_info=error, extra=details)
+        log_failure(request, error)
         return reply(FAILURE)
     return reply(code, {"X-Millrace-Reason": _printable(str(error))})
 
@@ -83,13 +76,3 @@ def said(request: Request) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise InvalidValue("the body must be a JSON object")
     return value
-
-
-def parsed(model: type[Body], value: Mapping[str, Any]) -> Body:
-    """What was said as a wire model. Raises BadInput that names the first field that is wrong."""
-    try:
-        return model.model_validate(value)
-    except ValidationError as invalid:
-        first = invalid.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"{field}: {first['msg']}", field=field or None) from None

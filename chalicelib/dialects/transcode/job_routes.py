@@ -18,12 +18,12 @@ from ...core.lifecycle import ENDED_JOBS, StepStatus, TaskStatus, WorkerStatus
 from ...core.model import Job, Step
 from ...core.ports import Set
 from ...core.records.fields import to_json
-from ...edge import current
+from ...edge import auth, current
+from ...edge.fields import parsed
 from ...edge.http import Reply, Request
 from ...handlers.pushing import TOPIC
 from . import documents, reporting, translate
-from .access import allow
-from .envelope import InvalidValue, parsed, reply, said
+from .envelope import InvalidValue, reply, said
 from .translate import ROOM
 from .wire import JobRef, NewJob, Page
 
@@ -35,7 +35,7 @@ TRIES = 5
 
 
 def add_job(farm: Farm, request: Request) -> Reply:
-    allow(farm, request, Scope.SUBMIT)
+    auth.require(farm, request, Scope.SUBMIT)
     body = said(request)
     wanted = parsed(NewJob, _job_of(body))
     submission = translate.submission(wanted, current.settings().recordings, _num_workers(farm), secrets.token_hex(6))
@@ -61,7 +61,7 @@ def _num_workers(farm: Farm) -> int:
 
 def get_job(farm: Farm, request: Request) -> Reply:
     """An unknown job is no failure here: an empty object."""
-    allow(farm, request, Scope.SUBMIT)
+    auth.require(farm, request, Scope.SUBMIT)
     try:
         job = _job(farm, request)
     except NotFound:
@@ -108,7 +108,7 @@ def _share(farm: Farm, step: Step) -> float:
 
 def get_jobs(farm: Farm, request: Request) -> Reply:
     """In order of creation. Reads every job of the farm: the protocol wants a total."""
-    allow(farm, request, Scope.SUBMIT)
+    auth.require(farm, request, Scope.SUBMIT)
     wanted = parsed(Page, said(request))
     start, limit = max(0, wanted.start_index), min(max(1, wanted.limit), LARGEST_PAGE)
     found = _all_jobs(farm)
@@ -127,14 +127,14 @@ def _all_jobs(farm: Farm) -> list[Job]:
 
 
 def get_job_state(farm: Farm, request: Request) -> Reply:
-    allow(farm, request, Scope.SUBMIT)
+    auth.require(farm, request, Scope.SUBMIT)
     state, result = translate.JOB_STATES[_known_job(farm, request).status]
     return reply(state=int(state), result=result)
 
 
 def remove_job(farm: Farm, request: Request) -> Reply:
     """Cancel and forget. A job with tasks that are still ending is hidden from this protocol until they have ended."""
-    allow(farm, request, Scope.OPERATE)
+    auth.require(farm, request, Scope.OPERATE)
     job = _known_job(farm, request)
     if job.status not in ENDED_JOBS:
         job = jobs.cancel(farm, job.id)

@@ -22,10 +22,10 @@ from ...core.errors import BadInput, FarmError, LeaseLost, NotFound
 from ...core.farm import Farm
 from ...core.lifecycle import Outcome, WorkerStatus
 from ...core.model import Task, Worker
+from ...edge.fields import parsed
 from ...edge.json_text import compact_json, strict_json
 from ...edge.push import Pusher, PushFailed, PushRefused
 from . import documents, registrations, reporting
-from .envelope import parsed
 from .registrations import LOST_AFTER_MS, MOST_REFUSALS, Registration
 from .reporting import Known
 from .wire import TaskResult

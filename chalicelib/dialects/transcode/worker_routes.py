@@ -5,23 +5,24 @@ from __future__ import annotations
 from ...core.access import Scope
 from ...core.errors import NotFound
 from ...core.farm import Farm
+from ...edge import auth
+from ...edge.fields import parsed
 from ...edge.http import Reply, Request
 from ...handlers.pushing import TOPIC
 from . import registrations, reporting
-from .access import allow
-from .envelope import parsed, reply, said
+from .envelope import reply, said
 from .wire import Heartbeat, Register, TaskResult, WorkerRef
 
 
 def register(farm: Farm, request: Request) -> Reply:
-    allow(farm, request, Scope.WORKER)
+    auth.require(farm, request, Scope.WORKER)
     entry = registrations.register(farm, parsed(Register, said(request)), request.peer)
     farm.bell.ring(TOPIC)
     return reply(worker_id=entry.address)
 
 
 def heartbeat(farm: Farm, request: Request) -> Reply:
-    allow(farm, request, Scope.WORKER)
+    auth.require(farm, request, Scope.WORKER)
     beat = parsed(Heartbeat, said(request))
     entry = registrations.find(farm, beat.worker_id, request.peer)
     now = registrations.heard(farm, entry, busy=beat.worker_state != 0)
@@ -32,7 +33,7 @@ def heartbeat(farm: Farm, request: Request) -> Reply:
 
 def unregister(farm: Farm, request: Request) -> Reply:
     """The real worker sends the time of day as its id, so mostly the connection's address tells who leaves."""
-    allow(farm, request, Scope.WORKER)
+    auth.require(farm, request, Scope.WORKER)
     ref = parsed(WorkerRef, said(request))
     registrations.leave(farm, registrations.find(farm, ref.worker_id, request.peer))
     farm.bell.ring(TOPIC)
@@ -40,7 +41,7 @@ def unregister(farm: Farm, request: Request) -> Reply:
 
 
 def set_task_result(farm: Farm, request: Request) -> Reply:
-    allow(farm, request, Scope.WORKER)
+    auth.require(farm, request, Scope.WORKER)
     result = parsed(TaskResult, said(request))
     it = reporting.find(farm, result.task_id)
     holder = reporting.holder(it.task)
