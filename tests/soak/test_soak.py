@@ -1,5 +1,5 @@
 """The soak: thirty simulated workers, six of each of five kinds, work through tasks of all protocols while workers
-fail, fall silent, start anew and repeat themselves, and the farm itself is killed once. In the end nothing ran twice,
+fail, fall silent, start anew and repeat themselves, and the farm itself is killed. In the end nothing ran twice,
 nothing is lost, and every protocol tells the same.
 
 `PYTHONPATH=.:worker .venv/bin/python -m tests.soak.test_soak SEED TASKS` runs one by hand and tells how long it took.
@@ -41,6 +41,8 @@ LEASES = {"MILLRACE_LEASE_SECONDS": "12", "MILLRACE_GRACE_SECONDS": "1"}
 """Longer than the ten seconds between two looks at a worker that is pushed to."""
 SHARES = {"api": 40, "function": 10, "pleiades": 14, "flamenco1": 16, "transcode": 14, "scheduler": 6}
 """Percent of the tasks."""
+MANY = 1000
+"""Tasks: from so many on the farm is killed twice."""
 QUIET_SECONDS = 90.0
 """The run has hung when nothing changes for so long."""
 
@@ -83,16 +85,17 @@ class Soak:
             worker.take()
         self._drive = Drive(self._workers, seed)
         self._shares = shares_of(num_tasks, seed, self._caller)
-        self._kill_after = num_tasks // 2
+        self._kills_at = [num_tasks // 2] if num_tasks < MANY else [num_tasks // 4, num_tasks * 3 // 4]
 
     def run(self) -> list[str]:
         """What was wrong."""
         self._drive.start()
         clients = [share.start() for share in self._shares]
         try:
-            self._until(lambda: len(self._drive.executions) >= self._kill_after, "the middle of the run")
-            self._ensemble.server.kill()
-            self._ensemble.server.start()
+            for number in self._kills_at:
+                self._until(lambda n=number: len(self._drive.executions) >= n, f"execution {number}")
+                self._ensemble.server.kill()
+                self._ensemble.server.start()
             for client in clients:
                 client.join(600)
             self._until(self._all_has_ended, "the end of all jobs")
