@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ..core import jobs
+from ..core import jobs, tasks
 from ..core.access import Scope
 from ..core.farm import Farm
 from ..core.ids import parse_id
-from ..core.model import Output, Step, Task
+from ..core.lifecycle import TaskStatus
+from ..core.model import Job, Output, Task
 from ..core.outputs import publishing_steps
 from ..edge.http import Reply, Request
 from . import models, translate
@@ -25,18 +26,18 @@ def listing(farm: Farm, request: Request, job_id: str) -> Reply:
     wanted = page_wanted(request)
     place = place_of(wanted.cursor)
     job = jobs.get(farm, parse_id(job_id, "job"))
-    steps = publishing_steps(farm, job, farm.jobs.steps(job.id))
-    found, following = _page(farm, steps, wanted.limit, place)
+    found, following = _page(farm, job, wanted.limit, place)
     items = [translate.job_output(task, output) for task, output in found]
     return answer(models.JobOutputPage(items=items, next=cursor_of(following)))
 
 
-def _page(farm: Farm, steps: list[Step], limit: int, place: Place) -> tuple[list[tuple[Task, Output]], Place | None]:
+def _page(farm: Farm, job: Job, limit: int, place: Place) -> tuple[list[tuple[Task, Output]], Place | None]:
     found: list[tuple[Task, Output]] = []
-    for read, (step, first, last) in enumerate(chunks_from(steps, place)):
+    steps = publishing_steps(farm, job, farm.jobs.steps(job.id))
+    for read, (step, indices) in enumerate(chunks_from(farm, job, steps, TaskStatus.COMPLETED, place)):
         if read == MOST_CHUNKS:
-            return found, Place(step.number, first)
-        for task in farm.tasks.range(step.base + first, step.base + last):
+            return found, Place(step.number, indices.start)
+        for task in tasks.of_step(farm, job, step, indices):
             if task.outputs and len(found) >= limit:
                 return found, Place(step.number, task.index)
             found += [(task, output) for output in task.outputs]

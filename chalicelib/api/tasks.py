@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ..core import jobs, leases, logs
+from ..core import jobs, logs, tasks
 from ..core.access import Scope
 from ..core.farm import Farm
 from ..core.ids import parse_id
 from ..core.lifecycle import TaskStatus
-from ..core.model import Step, Task
+from ..core.model import Job, Step, Task
 from ..edge.http import Reply, Request
 from . import models, translate
 from .answering import UNSNIFFED, answer
 from .operations import CURSOR, LIMIT, TEXT, Operation, Parameter, status_parameter
 from .reading import LARGEST_NUMBER, bad_cursor, number, page_wanted, status_wanted
 
-CHUNK = 100
-"""Tasks read at once: about a partition's worth."""
 MOST_CHUNKS = 50
-"""Read for one page, so that a filter that nothing passes ends in time; the cursor goes on from there."""
+"""A hundred tasks each, read for one page: a filter that nothing passes ends in time; the cursor goes on from there."""
 _CURSOR = re.compile(r"([0-9]{1,4})\.([0-9]{1,9})")
 
 
@@ -43,7 +41,7 @@ def listing(farm: Farm, request: Request, job_id: str) -> Reply:
     wanted, status = page_wanted(request), status_wanted(request, TaskStatus)
     place = place_of(wanted.cursor)
     job = jobs.get(farm, parse_id(job_id, "job"))
-    found, following = _page(farm, farm.jobs.steps(job.id), status, wanted.limit, place)
+    found, following = _page(farm, job, status, wanted.limit, place)
     return answer(models.TaskPage(items=[translate.task(task) for task in found], next=cursor_of(following)))
 
 
@@ -60,14 +58,12 @@ def place_of(cursor: str | None) -> Place:
     return Place(int(match[1]), int(match[2]))
 
 
-def _page(
-    farm: Farm, steps: list[Step], status: TaskStatus | None, limit: int, place: Place
-) -> tuple[list[Task], Place | None]:
+def _page(farm: Farm, job: Job, status: TaskStatus | None, limit: int, place: Place) -> tuple[list[Task], Place | None]:
     found: list[Task] = []
-    for read, (step, first, last) in enumerate(chunks_from(steps, place)):
+    for read, (step, indices) in enumerate(chunks_from(farm, job, farm.jobs.steps(job.id), status, place)):
         if read == MOST_CHUNKS:
-            return found, Place(step.number, first)
-        for task in farm.tasks.range(step.base + first, step.base + last):
+            return found, Place(step.number, indices.start)
+        for task in tasks.of_step(farm, job, step, indices):
             if status in (None, task.status):
                 if len(found) == limit:
                     return found, Place(step.number, task.index)
@@ -75,21 +71,19 @@ def _page(
     return found, None
 
 
-def chunks_from(steps: list[Step], place: Place) -> Iterator[tuple[Step, int, int]]:
-    """Ranges of indices, both ends included, that meet whole partitions."""
+def chunks_from(
+    farm: Farm, job: Job, steps: Iterable[Step], status: TaskStatus | None, place: Place
+) -> Iterator[tuple[Step, range]]:
+    """Where tasks of this status may be, from the place on: ranges of indices."""
     for step in steps:
-        if step.number < place.step:
-            continue
-        first = place.slot if step.number == place.step else 0
-        while first < step.count:
-            last = min(step.count - 1, first + CHUNK - 1 - (step.base + first) % CHUNK)
-            yield step, first, last
-            first = last + 1
+        if step.number >= place.step and step.count:
+            first = place.slot if step.number == place.step else 0
+            yield from ((step, indices) for indices in tasks.may_be(farm, job, step, status, first))
 
 
 def show(farm: Farm, request: Request, task_id: str) -> Reply:
     """One task, with its attempts."""
-    return answer(translate.task(leases.get(farm, parse_id(task_id, "task"))))
+    return answer(translate.task(tasks.get(farm, parse_id(task_id, "task"))))
 
 
 def log(farm: Farm, request: Request, task_id: str) -> Reply:
@@ -99,7 +93,7 @@ def log(farm: Farm, request: Request, task_id: str) -> Reply:
     """
     offset = number(request, "offset", 0, 0)
     attempt = number(request, "attempt", 0, 1) or None
-    task = leases.get(farm, parse_id(task_id, "task"))
+    task = tasks.get(farm, parse_id(task_id, "task"))
     part = logs.read(farm, task, attempt, offset)
     data = _whole_characters(part.data)
     following = part.next_offset - (len(part.data) - len(data))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..core import jobs, leases, why_idle, why_waiting, workers
+from ..core import jobs, tasks, why_idle, why_waiting, workers
 from ..core.access import Scope
 from ..core.farm import Farm
 from ..core.ids import parse_id
@@ -25,7 +25,7 @@ def of_job(farm: Farm, request: Request, job_id: str) -> Reply:
 
 def of_task(farm: Farm, request: Request, task_id: str) -> Reply:
     """Why this task is not running; the nearest reason first."""
-    return _shown(why_waiting.of_task(farm, leases.get(farm, parse_id(task_id, "task"))))
+    return _shown(why_waiting.of_task(farm, tasks.get(farm, parse_id(task_id, "task"))))
 
 
 def of_worker(farm: Farm, request: Request, worker_id: str) -> Reply:

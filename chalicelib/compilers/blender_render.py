@@ -38,7 +38,7 @@ class BlenderRender:
         chunks = Chunks(frames, settings.chunk)
 
         def render(results: Results) -> Expansion:
-            return Expansion(len(chunks), lambda index: _render_task(settings, chunks[index]))
+            return Expansion(len(chunks), lambda index: _render_task(settings, chunks[index]), alike=True)
 
         steps = [StepPlan("render", render, publishes=True)]
         if not settings.preview:
@@ -115,7 +115,7 @@ def _parts(settings: BlenderRenderSettings, results: Results) -> Expansion:
         name = f"preview part {index + 1} of {count}"
         return _video_task(name, settings, frames[index * PART : (index + 1) * PART])
 
-    return Expansion(count, task)
+    return Expansion(count, task, alike=True)
 
 
 def _joined(results: Results) -> Expansion:

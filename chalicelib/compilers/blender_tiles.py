@@ -24,7 +24,8 @@ class BlenderTiles:
         assert isinstance(settings, BlenderTilesSettings)
 
         def tiles(results: Results) -> Expansion:
-            return Expansion(settings.columns * settings.rows, lambda index: _tile_task(settings, index))
+            count = settings.columns * settings.rows
+            return Expansion(count, lambda index: _tile_task(settings, index), alike=True)
 
         def merge(results: Results) -> Expansion:
             task = _merge_task(settings, results)

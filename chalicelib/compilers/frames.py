@@ -98,7 +98,7 @@ class Frames:
             )
 
         def expand(results: Results) -> Expansion:
-            return Expansion(len(chunks), task)
+            return Expansion(len(chunks), task, alike=True)
 
         return [StepPlan("frames", expand, publishes=True)]
 

@@ -139,7 +139,7 @@ def _convert_pieces(settings: TranscodeSettings, results: Results) -> Expansion:
         made = _convert(settings, piece.name, f"converted{_piece_suffix(settings)}")
         return _convert_task(f"convert {index + 1} of {len(pieces)}", made, [(piece.name, piece.blob)])
 
-    return Expansion(len(pieces), task)
+    return Expansion(len(pieces), task, alike=True)
 
 
 def _convert_ranges(settings: TranscodeSettings) -> Expansion:
@@ -153,7 +153,7 @@ def _convert_ranges(settings: TranscodeSettings) -> Expansion:
         made = _convert(settings, source, output, start_seconds=start, end_seconds=end)
         return _convert_task(f"convert {start:g}-{end:g} s", made, inputs, requirement)
 
-    return Expansion(len(pieces), task)
+    return Expansion(len(pieces), task, alike=True)
 
 
 def _convert(settings: TranscodeSettings, source: str, output: str, **cut: float) -> Command:

@@ -7,45 +7,50 @@ in a lane that its job does not want there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from . import dependents
+from . import dependents, filling
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, ENDED_TASKS, RUNNABLE_JOBS, JobStatus, StepStatus, TaskStatus
 from .model import Job, Step, Task
 from .ports import Set, Update
 from .records import task_writes
-from .records.keys import WINDOW
 from .turns import Turn
 from .windows import Window, marks_of
 
 
 def align(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn) -> None:
-    """One pass over the open windows; when it finds nothing to move, the job is in line with its epoch. A pass that is
-    cut short has moved something, and so has no last word."""
-    moved = 0
-    for step in steps:
-        if step.status is not StepStatus.OPEN:
-            continue
-        for window in farm.jobs.open_windows(job.id, step.number):
-            updates = [u for task in window_tasks(farm, step, window) if (u := _alignment(farm, job, task))]
-            moved += len(updates)
-            if updates and (not _move(farm, job, step, window, updates) or turn.is_over):
+    """One pass over cursors and open windows; when it finds nothing to move, the job is in line with its epoch. A pass
+    that is cut short has moved something, and so has no last word."""
+    opened = [step for step in steps if step.status is StepStatus.OPEN]
+    cursors_of = {step.number: filling.tell(farm, job, step) for step in opened if step.shards}
+    moved = sum(told for _, told in cursors_of.values())
+    for step in opened:
+        cursors, _ = cursors_of.get(step.number, ([], 0))
+        for window in farm.windows.open(job.id, step.number):
+            tasks = window_tasks(farm, step, window)
+            missing = filling.holes(cursors, window, tasks) if cursors and job.status not in RUNNABLE_JOBS else []
+            updates = [update for task in tasks if (update := _alignment(farm, job, task))]
+            moved += len(missing) + len(updates)
+            if missing and not filling.fill(farm, job, steps, step, missing):
                 return
+            if updates and not _move(farm, job, tasks, updates):
+                return
+            if missing or updates:
+                audit_window(farm, job, step, window)
+                if turn.is_over:
+                    return
     if not moved:
         farm.registry.unhalt(job.id, job.epoch)
         farm.jobs.change(job, Set("aligned_epoch", job.epoch))
 
 
-def _move(farm: Farm, job: Job, step: Step, window: Window, updates: Sequence[Update]) -> bool:
+def _move(farm: Farm, job: Job, tasks: Iterable[Task], updates: Sequence[Update]) -> bool:
     if job.status in RUNNABLE_JOBS:
-        for task in window_tasks(farm, step, window):
-            farm.registry.will_queue(task.requirement, job.priority)
-    if not farm.tasks.move(updates, farm.jobs.still(job)):
-        return False
-    audit_window(farm, job, step, window)
-    return True
+        for requirement in {task.requirement for task in tasks}:
+            farm.registry.will_queue(requirement, job.priority)
+    return farm.tasks.move(updates, farm.jobs.still(job))
 
 
 def _alignment(farm: Farm, job: Job, task: Task) -> Update | None:
@@ -68,7 +73,7 @@ def _alignment(farm: Farm, job: Job, task: Task) -> Update | None:
 def audit(farm: Farm, job: Job, step: Step) -> None:
     """Look into every task of a step's open windows."""
     if step.status is StepStatus.OPEN:
-        for window in farm.jobs.open_windows(job.id, step.number):
+        for window in farm.windows.open(job.id, step.number):
             audit_window(farm, job, step, window)
 
 
@@ -81,11 +86,11 @@ def audit_window(farm: Farm, job: Job, step: Step, window: Window) -> None:
     proven = frozenset[int]().union(*(marks_of(task) for task in tasks))
     known: Window | None = window
     if not proven <= window.marks:
-        known = farm.jobs.mark(job.id, step.number, window.number, proven)
+        known = farm.windows.mark(job.id, step.number, window.number, proven)
     if known is not None and known.full:
-        farm.jobs.shut(known)
+        farm.windows.close(known)
 
 
 def window_tasks(farm: Farm, step: Step, window: Window) -> list[Task]:
-    first = step.base + window.number * WINDOW
-    return list(farm.tasks.range(first, first + window.size - 1))
+    """Those that have an item."""
+    return list(farm.tasks.range(step.base + window.indices[0], step.base + window.indices[-1]))

@@ -1,9 +1,9 @@
 """Claims: a worker asks for work and gets a lease on the best task it may run.
 
-Cost of a claim: one read of the lanes' heads and one conditional write, plus the caller's read of the worker; the
-registry is cached. With nothing queued: one read per lane tried. A process that dies after the write has given a lease
-to a worker that never heard of it: the worker repeats the request and gets the same task, or lists what it holds
-without it and the task is released (`reconcile`), or the lease runs out.
+Cost of a claim: one read of the lanes' heads and one conditional write (and one more for tasks of a large step), plus
+the caller's read of the worker; the registry is cached. With nothing queued: one read per lane tried. A process that
+dies after the last write has given a lease to a worker that never heard of it: the worker repeats the request and gets
+the same task, or lists what it holds without it and the task is released (`reconcile`), or the lease runs out.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from . import leases
+from . import advancing, leases
+from .cursors import Cursor
 from .farm import Farm
 from .lifecycle import Outcome, WorkerStatus
 from .model import Assignment, Lease, Task, TaskId, Worker
 from .records import keys
-from .records.lanes import Lane, Registry
+from .records.lanes import Lane
 from .registry import NEW_LANE
-from .scheduling import Picker, fits, kept_from, lanes_for, topics
+from .scheduling import Picker, fits, kept_from, key_of, lanes_for, topics
 from .workers import liveness
 
 LANES_PER_CLAIM = 3
@@ -56,10 +57,11 @@ def claim(
     given: list[Assignment] = []
     contended = False
     while len(given) < slots:
-        task, contended = _take(farm, worker, request_id, lease_seconds, takes_excluded)
-        if task is None:
+        wanted = _picker(farm, worker, request_id, slots - len(given), lease_seconds)
+        taken, contended = _take(farm, wanted, takes_excluded)
+        if not taken:
             break
-        given.append(_assignment(farm, task))
+        given += [_assignment(farm, task) for task in taken]
     return Claimed(tuple(given), contended)
 
 
@@ -98,30 +100,32 @@ def _topics(farm: Farm, worker: Worker) -> list[str]:
     return [NEW_LANE, f"worker/{worker.id}", *topics(lanes_for(worker, farm.registry.read()))]
 
 
-def _take(
-    farm: Farm, worker: Worker, request_id: str, lease_seconds: float | None, takes_excluded: bool
-) -> tuple[Task | None, bool]:
-    registry = farm.registry.read()
-    lanes = lanes_for(worker, registry)
+def _take(farm: Farm, picker: Picker, takes_excluded: bool) -> tuple[list[Task], bool]:
+    """One task, or as many as the picker wants where a cursor gives them."""
+    lanes = lanes_for(picker.worker, farm.registry.read())
     if not farm.table.exact:
         lanes = lanes[:LANES_PER_CLAIM]
     if not lanes:
-        return None, False
-    picker = _picker(farm, worker, request_id, registry, lease_seconds)
-    task, contended = farm.tasks.take([lane.requirement for lane in lanes], picker)
-    if task is None and picker.passed_over and takes_excluded:
-        return _take_excluded(farm, worker, picker, lanes)
-    if task is not None and not farm.table.exact:
-        _note_head(farm, lanes, task)
-    return task, contended
+        return [], False
+    taken, contended = farm.tasks.take([lane.requirement for lane in lanes], picker)
+    if taken is None and picker.passed_over and takes_excluded:
+        taken, contended = _take_excluded(farm, picker, lanes)
+    if taken is None:
+        return [], contended
+    if not farm.table.exact:
+        _note_head(farm, lanes, taken)
+    if isinstance(taken, Task):
+        return [taken], False
+    begun = advancing.begin(farm, taken, picker.slots, picker.granted(0))
+    return begun, not begun
 
 
-def _take_excluded(farm: Farm, worker: Worker, picker: Picker, lanes: Sequence[Lane]) -> tuple[Task | None, bool]:
+def _take_excluded(farm: Farm, picker: Picker, lanes: Sequence[Lane]) -> tuple[Task | Cursor | None, bool]:
     """Only tasks that are kept from this worker are left: it gets those that no other living worker could take."""
-    others = [other for other in other_workers(farm, worker) if _may_come(farm, other)]
+    others = [other for other in other_workers(farm, picker.worker) if _may_come(farm, other)]
     by_partition = {keys.ready_pk(lane.requirement): lane.requirement for lane in lanes}
     picker.allowed = frozenset(
-        candidate["id"]
+        key_of(candidate)
         for candidate in picker.passed_over
         if not any(fits(by_partition[candidate["ready_pk"]], o) and not kept_from(o, candidate) for o in others)
     )
@@ -138,18 +142,18 @@ def _may_come(farm: Farm, worker: Worker) -> bool:
     return liveness(farm, worker) in (WorkerStatus.STARTING, WorkerStatus.AWAKE)
 
 
-def _picker(farm: Farm, worker: Worker, request_id: str, registry: Registry, lease_seconds: float | None) -> Picker:
+def _picker(farm: Farm, worker: Worker, request_id: str, slots: int, lease_seconds: float | None) -> Picker:
     seconds = lease_seconds or farm.limits.lease_seconds
     lease = Lease(worker.id, 0, request_id, farm.clock.now(), seconds, 0)
     grace_ms = int(farm.limits.grace_seconds * 1000)
-    return Picker(worker, registry.halted, lease, grace_ms)
+    return Picker(worker, farm.registry.read().halted, lease, grace_ms, slots)
 
 
-def _note_head(farm: Farm, lanes: Sequence[Lane], task: Task) -> None:
+def _note_head(farm: Farm, lanes: Sequence[Lane], taken: Task | Cursor) -> None:
     """The registry's `top` follows the lane's head down; a minute's patience leaves producers in peace."""
-    lane = next(lane for lane in lanes if lane.requirement == task.requirement)
-    if task.priority < lane.top and farm.clock.now() - lane.touched_at > 60_000:
-        farm.lanes.lower(lane, task.priority)
+    lane = next(lane for lane in lanes if lane.requirement == taken.requirement)
+    if taken.priority < lane.top and farm.clock.now() - lane.touched_at > 60_000:
+        farm.lanes.lower(lane, taken.priority)
         farm.registry.forget()
 
 

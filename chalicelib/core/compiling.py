@@ -9,13 +9,14 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from .errors import BadInput, ObjectMissing
-from .model import Job
-from .plans import JobType, StepPlan
+from .model import Job, JobId, Step
+from .plans import Expansion, JobType, StepPlan
 from .ports import ObjectStore
 
 KEPT_PLANS = 64
@@ -49,14 +50,24 @@ def _bad_input(invalid: ValidationError) -> BadInput:
     return BadInput(f"{field}: {said}", field=field)
 
 
+@dataclass(frozen=True)
+class Opened:
+    """An open step, with what its tasks are made from."""
+
+    job: Job
+    step: Step
+    expansion: Expansion
+
+
 class PlanCache:
-    """The plans of the jobs used last, one per process."""
+    """The plans of the jobs used last, and the expansions of their open steps; one per process."""
 
     def __init__(self, types: Mapping[str, JobType], objects: ObjectStore) -> None:
         self._types = types
         self._objects = objects
         self._lock = threading.Lock()
-        self._plans: OrderedDict[int, Sequence[StepPlan]] = OrderedDict()
+        self._plans: OrderedDict[JobId, Sequence[StepPlan]] = OrderedDict()
+        self._opened: OrderedDict[tuple[JobId, int], Opened] = OrderedDict()
 
     def of(self, job: Job) -> Sequence[StepPlan]:
         """Raises BadInput if this version of the farm no longer accepts what it once accepted."""
@@ -70,6 +81,19 @@ class PlanCache:
             while len(self._plans) > KEPT_PLANS:
                 self._plans.popitem(last=False)
         return plan
+
+    def opened(self, job_id: JobId, step: int) -> Opened | None:
+        with self._lock:
+            if (job_id, step) in self._opened:
+                self._opened.move_to_end((job_id, step))
+            return self._opened.get((job_id, step))
+
+    def keep(self, opened: Opened) -> None:
+        """Its count and ids are fixed, so it stays true."""
+        with self._lock:
+            self._opened[opened.job.id, opened.step.number] = opened
+            while len(self._opened) > KEPT_PLANS:
+                self._opened.popitem(last=False)
 
     def settings(self, job: Job) -> Any:
         """The settings as submitted, from the item or from the object that holds them."""

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from .farm import Farm
-from .lifecycle import JobStatus, StepStatus, TaskStatus
+from .lifecycle import ENDED_JOBS, JobStatus, StepStatus, TaskStatus
 from .model import Job, Step
 
 
@@ -25,8 +25,11 @@ def count_tasks(farm: Farm, job: Job, steps: Sequence[Step]) -> dict[str, int]:
             }
         )
         if step.status is StepStatus.OPEN:
-            for window in farm.jobs.open_windows(job.id, step.number):
+            for window in farm.windows.open(job.id, step.number):
                 counts += window.counts()
+            # What no claim has come near is counted without being there: in no window, and in no sum yet.
+            unbegun = sum(cursor.unbegun for cursor in farm.cursors.of(step) if cursor.left is None)
+            counts[TaskStatus.CANCELED if job.status in ENDED_JOBS else TaskStatus.QUEUED] += unbegun
     if job.status is JobStatus.PAUSED:
         counts[TaskStatus.PAUSED] += counts.pop(TaskStatus.QUEUED, 0)
     return {status.value: counts[status] for status in TaskStatus}

@@ -12,8 +12,7 @@ from .lifecycle import ENDED_TASKS, RUNNABLE_JOBS, JobStatus, TaskStatus
 from .model import Task
 from .ports import ConditionFailed, Update
 from .records import task_writes
-from .records.keys import WINDOW
-from .windows import marks_of
+from .windows import marks_of, window_of
 
 
 def resolve(farm: Farm, ended: Task) -> None:
@@ -52,7 +51,7 @@ def _move(farm: Farm, child: Task, updates: list[Update], job_statuses: tuple[Jo
         return None
     moved = farm.tasks.get(child.id)
     if moved is not None:
-        window = farm.jobs.mark(moved.job, moved.step, moved.index // WINDOW, marks_of(moved))
+        window = farm.windows.mark(moved.job, moved.step, window_of(moved.index), marks_of(moved))
         if window is not None and window.full:
-            farm.jobs.shut(window)
+            farm.windows.close(window)
     return moved

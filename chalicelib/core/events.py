@@ -14,8 +14,8 @@ from .farm import Farm
 from .lifecycle import ENDED_TASKS, JobStatus
 from .model import JobId, Task, TaskId
 from .ports import Set
-from .records.keys import WINDOW
 from .settle import mark, task_ended
+from .windows import window_of
 
 
 def tasks_changed(farm: Farm, task_ids: Iterable[TaskId]) -> None:
@@ -23,7 +23,7 @@ def tasks_changed(farm: Farm, task_ids: Iterable[TaskId]) -> None:
     tasks = [task for task in farm.tasks.get_many(sorted(set(task_ids))) if task is not None]
     windows: dict[tuple[JobId, int, int], list[Task]] = defaultdict(list)
     for task in tasks:
-        windows[task.job, task.step, task.index // WINDOW].append(task)
+        windows[task.job, task.step, window_of(task.index)].append(task)
     for (job_id, step, number), changed in windows.items():
         _mark(farm, job_id, step, number, changed)
     for job_id in {task.job for task in tasks}:

@@ -5,17 +5,22 @@ the job meanwhile. A process that dies anywhere leaves what the next `settle` ta
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+from . import making
+from .compiling import Opened
+from .cursors import Cursor, cut, shards_for
+from .errors import BadInput
 from .farm import Farm
-from .lifecycle import ENDED_JOBS, JobStatus, StepStatus, TaskStatus
-from .model import Job, Requirement, Step, Task, TaskInput, Work
-from .plans import Expansion, Results, StepPlan, TaskPlan, TaskResult
+from .ids import PER_SECOND
+from .lifecycle import ENDED_JOBS, STEP, CursorStatus, StepStatus, next_status
+from .model import Job, Step, Task, TaskId
+from .plans import StepPlan
 from .ports import Set
-from .records.keys import WINDOW
 from .turns import Turn
-from .windows import Window, marks_of, window_sizes
+from .windows import first_of, marks_of, window, window_of, window_sizes
 
 
 def plan_steps(job: Job, plans: Sequence[StepPlan]) -> list[Step]:
@@ -30,6 +35,7 @@ def plan_steps(job: Job, plans: Sequence[StepPlan]) -> list[Step]:
             parents=tuple(numbers[name] for name in plan.after),
             count=0,
             base=0,
+            shards=0,
             written=False,
             epoch=0,
             completed=0,
@@ -41,11 +47,60 @@ def plan_steps(job: Job, plans: Sequence[StepPlan]) -> list[Step]:
 
 
 def open_step(farm: Farm, job: Job, steps: Sequence[Step], step: Step) -> None:
-    """Fix how many tasks there are, and which ids they have."""
-    count = _expansion(farm, job, steps, step).count
+    """Fix how many tasks there are and which ids they have; a large step gets its cursors."""
+    of = making.opened(farm, job, steps, step)
+    count = of.expansion.count
+    if count > PER_SECOND:
+        raise BadInput(f"step {step.name!r} has {count} tasks; at most {PER_SECOND} are possible")
     single_first = step.number == 0 and count == 1
     base = job.first_task if single_first else farm.ids.block(count)
-    farm.jobs.change_step(step, "open", Set("count", count), Set("base", base))
+    if of.expansion.alike and count > farm.limits.small_step_tasks:
+        _open_large_step(farm, of, base)
+    else:
+        farm.jobs.change_step(step, "open", Set("count", count), Set("base", base))
+
+
+def _open_large_step(farm: Farm, of: Opened, base: TaskId) -> None:
+    cursors = _new_cursors(farm, of, base)
+    farm.registry.will_queue(cursors[0].requirement, of.job.priority)
+    changes: dict[str, Any] = {"count": of.expansion.count, "base": base, "shards": len(cursors), "written": True}
+    changes["status"] = next_status(STEP, of.step.status, "open").value
+    still = farm.jobs.still(of.job)
+    farm.cursors.open_step(of.step, cursors, still, [Set(name, value) for name, value in changes.items()])
+
+
+def _new_cursors(farm: Farm, of: Opened, base: TaskId) -> list[Cursor]:
+    count, limits = of.expansion.count, farm.limits
+    # Where the index is exact all claims meet in one writer, and one cursor keeps their order.
+    shards = 1 if farm.table.exact else shards_for(count, limits.shard_tasks, limits.most_shards)
+    plan = of.expansion.task(0)
+    requirement, wishes = making.required(plan.requirement, of.job.tags)
+    return [
+        Cursor(
+            job=of.job.id,
+            step=of.step.number,
+            shard=shard,
+            shards=shards,
+            base=base,
+            count=count,
+            first=first,
+            end=end,
+            next=first,
+            windows=window_of(first),
+            solid=first,
+            noted=first,
+            noted_at=farm.clock.now(),
+            status=CursorStatus.OPEN,
+            epoch=of.job.epoch,
+            left=None,
+            requirement=requirement,
+            wishes=wishes,
+            priority=of.job.priority,
+            own_priority=plan.own_priority,
+            stands=True,
+        )
+        for shard, (first, end) in enumerate(cut(count, shards))
+    ]
 
 
 def write_tasks(farm: Farm, job: Job, steps: Sequence[Step], step: Step, turn: Turn) -> None:
@@ -55,16 +110,16 @@ def write_tasks(farm: Farm, job: Job, steps: Sequence[Step], step: Step, turn: T
     Windows are written in order, each before its tasks and only after all tasks of the one before. So whoever comes
     back begins with the last window there is.
     """
-    expansion = _expansion(farm, job, steps, step)
-    children = _children(expansion) if expansion.count > 1 else {}
-    first = farm.jobs.last_window(job.id, step.number) if step.count > WINDOW else 0
+    of = making.opened(farm, job, steps, step)
+    children = making.children_of(of.expansion) if step.count > 1 else {}
+    first = farm.windows.last(job.id, step.number) if window_of(step.count - 1) > 0 else 0
     for number, size in window_sizes(step.count):
         if number < first:
             continue
         if number > first and turn.is_over:
             return
-        plans = [expansion.task(number * WINDOW + slot) for slot in range(size)]
-        tasks = _tasks(farm, job, step, number, plans, children)
+        indices = range(first_of(number), first_of(number) + size)
+        tasks = making.tasks(farm, of, indices, children=children)
         if not _write_window(farm, job, step, number, tasks):
             return
     farm.jobs.change_step(step, None, Set("written", True))
@@ -73,108 +128,12 @@ def write_tasks(farm: Farm, job: Job, steps: Sequence[Step], step: Step, turn: T
 def _write_window(farm: Farm, job: Job, step: Step, number: int, tasks: Sequence[Task]) -> bool:
     waits = frozenset(slot for slot, task in enumerate(tasks) if task.parents)
     marks = frozenset[int]().union(*(marks_of(task) for task in tasks)) if job.status in ENDED_JOBS else frozenset()
-    window = Window(job.id, step.number, number, len(tasks), 0, waits, marks, shut=False)
-    farm.jobs.add_window(window)
+    written = replace(window(job.id, step.number, step.count, number), waits=waits, marks=marks)
+    farm.windows.add([written])
     for requirement in {task.requirement for task in tasks}:
         farm.registry.will_queue(requirement, job.priority)
     if not farm.tasks.add(tasks, farm.jobs.still(job)):
         return False
-    if window.full:  # of an ended job: no task of it will ever report
-        farm.jobs.shut(window)
+    if written.full:  # of an ended job: no task of it will ever report
+        farm.windows.close(written)
     return True
-
-
-def _tasks(
-    farm: Farm,
-    job: Job,
-    step: Step,
-    window: int,
-    plans: Sequence[TaskPlan],
-    children: Mapping[int, tuple[int, ...]],
-) -> list[Task]:
-    blobs = farm.blobs.get_many(sorted({blob for plan in plans for _, blob in plan.inputs}))
-    now = farm.clock.now()
-    made: list[Task] = []
-    for index, plan in enumerate(plans, start=window * WINDOW):
-        requirement, wishes = required(plan.requirement, job.tags)
-        inputs = tuple(
-            TaskInput(name, blob, blobs[blob].size, blobs[blob].sha256)
-            if blob in blobs
-            else TaskInput(name, blob, None, None)
-            for name, blob in plan.inputs
-        )
-        status = _first_status(job, plan)
-        made.append(
-            Task(
-                id=step.base + index,
-                job=job.id,
-                job_name=job.name,
-                step=step.number,
-                index=index,
-                name=plan.name,
-                status=status,
-                requirement=requirement,
-                wishes=wishes,
-                priority=job.priority,
-                own_priority=plan.own_priority,
-                work=Work(plan.commands, inputs, plan.outputs, plan.max_seconds, plan.once),
-                parents=plan.parents,
-                children=children.get(index, ()),
-                generation=0,
-                lease=None,
-                requeued_epoch=0,
-                failures=0,
-                max_retries=job.max_retries,
-                excluded=frozenset(),
-                attempts=(),
-                cancel_reason=None,
-                progress=0,
-                activity="",
-                outputs=(),
-                result=None,
-                error=None,
-                created_at=now,
-                finished_at=None,
-            )
-        )
-    return made
-
-
-def required(requirement: Requirement, tags: Sequence[str]) -> tuple[Requirement, frozenset[str]]:
-    """A task's own requirement and its job's tags together, and the tags that are only wished for."""
-    require = {tag.removeprefix("+") for tag in tags if tag[:1] not in ("-", "~")}
-    forbid = {tag[1:] for tag in tags if tag.startswith("-")}
-    wishes = frozenset(tag[1:] for tag in tags if tag.startswith("~"))
-    together = replace(requirement, require=requirement.require | require, forbid=requirement.forbid | forbid)
-    return together, wishes
-
-
-def _first_status(job: Job, plan: TaskPlan) -> TaskStatus:
-    if job.status in ENDED_JOBS:
-        return TaskStatus.CANCELED
-    if plan.parents:
-        return TaskStatus.WAITING
-    return TaskStatus.PAUSED if job.status is JobStatus.PAUSED else TaskStatus.QUEUED
-
-
-def _children(expansion: Expansion) -> dict[int, tuple[int, ...]]:
-    """The edges, the other way round."""
-    children: dict[int, list[int]] = {}
-    for index in range(expansion.count):
-        for parent in expansion.task(index).parents:
-            children.setdefault(parent, []).append(index)
-    return {parent: tuple(indices) for parent, indices in children.items()}
-
-
-def _expansion(farm: Farm, job: Job, steps: Sequence[Step], step: Step) -> Expansion:
-    plan = farm.plans.of(job)[step.number]
-    return plan.expand(results(farm, [steps[number] for number in step.parents]))
-
-
-def results(farm: Farm, parents: Sequence[Step]) -> Results:
-    """What the tasks of completed steps left behind, by step name and index."""
-    return {step.name: [TaskResult(t.outputs, t.result) for t in tasks_of(farm, step)] for step in parents}
-
-
-def tasks_of(farm: Farm, step: Step) -> Iterator[Task]:
-    return farm.tasks.range(step.base, step.base + step.count - 1) if step.count else iter(())

@@ -12,9 +12,11 @@ from .plans import JobType
 from .ports import Bell, Clock, Errands, ObjectStore, Table
 from .records.aliases import AliasRecords
 from .records.blobs import BlobRecords, FunctionRecords
+from .records.cursors import CursorRecords
 from .records.jobs import JobRecords
 from .records.lanes import LaneRecords
 from .records.tasks import TaskRecords
+from .records.windows import WindowRecords
 from .records.workers import WorkerRecords
 from .registry import RegistryCache
 
@@ -45,6 +47,11 @@ class Limits:
     log_chunk_bytes: int = 262_144
     settle_seconds: float = 5.0
     """How long one call works for a job before it leaves the rest to an errand, where there are errands."""
+    small_step_tasks: int = 100
+    """A step of more tasks that are alike is not written task by task, but given away by cursors."""
+    shard_tasks: int = 5_000
+    """A large step has a cursor for each so many tasks, where indexes lag."""
+    most_shards: int = 16
     blocklist_after: int = 3
     """Tasks of one job and type that fail on one worker before it is blocked for them."""
 
@@ -69,6 +76,8 @@ class Farm:
     """None: every call does its own slow work, however long that takes (one machine)."""
     ids: IdSource = field(init=False)
     jobs: JobRecords = field(init=False)
+    windows: WindowRecords = field(init=False)
+    cursors: CursorRecords = field(init=False)
     tasks: TaskRecords = field(init=False)
     workers: WorkerRecords = field(init=False)
     blobs: BlobRecords = field(init=False)
@@ -83,6 +92,8 @@ class Farm:
         made = {
             "ids": IdSource(self.table, self.clock),
             "jobs": JobRecords(self.table),
+            "windows": WindowRecords(self.table),
+            "cursors": CursorRecords(self.table),
             "tasks": TaskRecords(self.table),
             "workers": WorkerRecords(self.table),
             "blobs": BlobRecords(self.table),

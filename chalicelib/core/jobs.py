@@ -213,8 +213,19 @@ def delete(farm: Farm, job_id: JobId) -> None:
         raise Conflict("its last tasks are still ending; try again in a moment")
     steps = farm.jobs.steps(job_id)
     for step in steps:
-        if step.count:
-            farm.tasks.delete(step.base, step.base + step.count - 1)
+        _delete_tasks(farm, step)
     if job.settings_key:
         farm.objects.delete(job.settings_key)
     farm.jobs.delete(job, steps)
+
+
+def _delete_tasks(farm: Farm, step: Step) -> None:
+    """Tasks and windows of a step, page by page; the cursors, which know what there is, at last."""
+    cursors = farm.cursors.of(step)
+    parts = [(cursor.first, cursor.given) for cursor in cursors] if step.shards else [(0, step.count)]
+    for first, end in parts:
+        if first < end:
+            farm.tasks.delete(step.base + first, step.base + end - 1)
+    farm.windows.delete(step.job, step.number)
+    if step.shards:
+        farm.cursors.delete(step)

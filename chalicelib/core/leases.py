@@ -11,12 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from . import settle
-from .errors import LeaseLost, NotFound
+from .errors import LeaseLost
 from .farm import Farm
 from .lifecycle import ENDED_TASKS, RUNNABLE_JOBS, JobStatus, Outcome, TaskStatus
 from .model import Attempt, Json, Lease, Output, Task, TaskId, WorkerId
 from .ports import ConditionFailed, Update
 from .records import task_writes
+from .tasks import get
 
 RENEW_BELOW = 0.9
 """A call renews the lease once less than this part of it is left: reports of progress do not move the lease index."""
@@ -140,13 +141,6 @@ def expire(farm: Farm, task_id: TaskId, generation: int) -> bool:
     except ConditionFailed:
         return False
     return True
-
-
-def get(farm: Farm, task_id: TaskId) -> Task:
-    task = farm.tasks.get(task_id)
-    if task is None:
-        raise NotFound(f"no such task: {task_id}")
-    return task
 
 
 def _held(farm: Farm, task_id: TaskId, worker_id: WorkerId | None, generation: int, task: Task | None = None) -> Task:

@@ -49,6 +49,17 @@ class StepStatus(StrEnum):
     """Never expanded, and will not be: a parent did not complete, or the job ended. A retry may revive it."""
 
 
+class CursorStatus(StrEnum):
+    """Whether a large step's tasks are given away by its cursor: what their job wants, as far as the cursor heard."""
+
+    OPEN = "open"
+    """A claim may take the next ones."""
+    HELD = "held"
+    """Its job is paused."""
+    CLOSED = "closed"
+    """Its job has ended: what was not given away counts as canceled."""
+
+
 class TaskStatus(StrEnum):
     WAITING = "waiting"
     """Parents are not completed yet."""
@@ -125,6 +136,12 @@ STEP: Mapping[StepStatus, Mapping[str, StepStatus]] = {
     StepStatus.OPEN: {"finish": StepStatus.DONE},
     StepStatus.DONE: {"reopen": StepStatus.OPEN},
     StepStatus.SKIPPED: {"revive": StepStatus.WAITING},
+}
+
+CURSOR: Mapping[CursorStatus, Mapping[str, CursorStatus]] = {
+    CursorStatus.OPEN: {"hold": CursorStatus.HELD, "close": CursorStatus.CLOSED},
+    CursorStatus.HELD: {"open": CursorStatus.OPEN, "close": CursorStatus.CLOSED},
+    CursorStatus.CLOSED: {"reopen": CursorStatus.HELD},
 }
 
 TASK: Mapping[TaskStatus, Mapping[str, TaskStatus]] = {
@@ -215,7 +232,8 @@ def diagram(table: Mapping[S, Mapping[str, S]]) -> str:
 
 def diagrams() -> str:
     """The page `docs/lifecycle.md`."""
-    drawn = {"Job": diagram(JOB), "Step": diagram(STEP), "Task": diagram(TASK), "Worker": diagram(WORKER)}
+    drawn = {"Job": diagram(JOB), "Step": diagram(STEP), "Cursor of a large step": diagram(CURSOR)}
+    drawn |= {"Task": diagram(TASK), "Worker": diagram(WORKER)}
     head = "# Lifecycles\n\nDrawn from `chalicelib/core/lifecycle.py` by `python -m chalicelib.core.lifecycle`.\n"
     return head + "".join(f"\n## {noun}\n\n```mermaid\n{text}\n```\n" for noun, text in drawn.items())
 

@@ -152,8 +152,10 @@ class Step:
     """0 until it is open."""
     base: TaskId
     """Task `index` has the id `base + index`."""
+    shards: int
+    """How many cursors give its tasks away; 0 for a step that is written task by task."""
     written: bool
-    """Every window and task is in the table."""
+    """Every window and task is in the table, or every cursor."""
     epoch: int
     """Rises when a closed window is opened again."""
     completed: int

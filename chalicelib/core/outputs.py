@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from . import expanding
 from .farm import Farm
 from .model import Job, Output, Step
+from .results import tasks_of
 
 KEPT = 100
 """Outputs in the job's own item, which ends at 400 KB; the rest is asked of the tasks."""
+LOOKED_INTO = 1_000
+"""Tasks; a million may have none."""
 
 
 def publishing_steps(farm: Farm, job: Job, steps: Sequence[Step]) -> list[Step]:
@@ -21,5 +23,5 @@ def publishing_steps(farm: Farm, job: Job, steps: Sequence[Step]) -> list[Step]:
 
 def first_outputs(farm: Farm, job: Job, steps: Sequence[Step]) -> tuple[Output, ...]:
     publishing = publishing_steps(farm, job, steps)
-    found = (output for step in publishing for task in expanding.tasks_of(farm, step) for output in task.outputs)
-    return tuple(islice(found, KEPT))
+    tasks = islice((task for step in publishing for task in tasks_of(farm, step)), LOOKED_INTO)
+    return tuple(islice((output for task in tasks for output in task.outputs), KEPT))

@@ -47,6 +47,9 @@ class Expansion:
     count: int
     """At least 1."""
     task: Callable[[int], TaskPlan]
+    alike: bool = False
+    """All its tasks have one requirement and one own priority, and none waits for another of this step. Of such a step
+    a million tasks cost as little as a hundred: they are given away by cursors, and `task` is asked one by one."""
 
 
 Results = Mapping[str, Sequence[TaskResult]]

@@ -93,7 +93,7 @@ class Remove:
 
 @dataclass(frozen=True)
 class Add:
-    """The number grows by this much (from 0 if absent). Never on a path that may repeat unconditionally."""
+    """The number grows by this much (from 0 if absent). Only where a repetition fails its condition or does no harm."""
 
     field: str
     amount: int

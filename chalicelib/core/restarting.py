@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from . import filling
 from .aligning import audit_window, window_tasks
 from .farm import Farm
 from .lifecycle import StepStatus, TaskStatus
@@ -30,11 +31,13 @@ def restart(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn) -> None:
         if step.status is StepStatus.SKIPPED:
             farm.jobs.change_step(step, "revive")
             continue
-        for window in farm.jobs.shut_windows(job.id, step.number):
+        if step.shards:
+            found += filling.reopen(farm, job, step)
+        for window in farm.windows.shut(job.id, step.number):
             if any(state in AGAIN for state in window.states()) and _left(farm, job, step, window):
                 found += 1
-                farm.jobs.reopen(window)
-        for window in farm.jobs.open_windows(job.id, step.number):
+                farm.windows.reopen(window)
+        for window in farm.windows.open(job.id, step.number):
             if again := _left(farm, job, step, window):
                 found += 1
                 _requeue(farm, job, step, window, again)
@@ -52,7 +55,7 @@ def _left(farm: Farm, job: Job, step: Step, window: Window) -> list[Task]:
 
 
 def _requeue(farm: Farm, job: Job, step: Step, window: Window, again: Sequence[Task]) -> None:
-    if not farm.jobs.void(job.id, step.number, window.number, frozenset(void_mark(task) for task in again)):
+    if not farm.windows.void(job.id, step.number, window.number, frozenset(void_mark(task) for task in again)):
         return  # it closed again meanwhile
     for requirement in {task.requirement for task in again}:
         farm.registry.will_queue(requirement, job.priority)

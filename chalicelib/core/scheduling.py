@@ -6,12 +6,14 @@ only into lanes it may serve, so what it may not take never stands in its way.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from .model import JobId, Lease, Requirement, TaskId, Worker
-from .ports import Item, Update
-from .records import keys, task_writes
+from .model import JobId, Lease, Requirement, Worker
+from .ports import Item, Key, Update
+from .records import cursors, keys, task_writes
+from .records.cursor_items import is_cursor
 from .records.lanes import Lane, Registry
 
 
@@ -31,6 +33,10 @@ def kept_from(worker: Worker, candidate: Item) -> bool:
     return blocked or worker.id in (candidate.get("excluded") or ())
 
 
+def key_of(candidate: Item) -> Key:
+    return Key(candidate["pk"], candidate["sk"])
+
+
 def lanes_for(worker: Worker, registry: Registry) -> list[Lane]:
     """The lanes this worker may serve, highest priority first."""
     return sorted((lane for lane in registry.lanes if fits(lane.requirement, worker)), key=lambda lane: -lane.top)
@@ -48,18 +54,21 @@ class Picker:
     lease: Lease
     """A pattern: generation and end are filled in per candidate."""
     grace_ms: int
-    allowed: frozenset[TaskId] = frozenset()
-    """Tasks that are kept from this worker, but that nobody else can take."""
+    slots: int = 1
+    """How many tasks the worker still wants: a cursor gives them all at once, they stand in one place."""
+    allowed: frozenset[Key] = frozenset()
+    """Entries that are kept from this worker, but that nobody else can take."""
     passed_over: list[Item] = field(default_factory=list)
     """Candidates refused only because they, or too many like them, failed on this worker before."""
 
     def __call__(self, candidates: Sequence[Item]) -> Iterator[Update]:
         open_to_it = [c for c in candidates if c["job"] not in self.halted and self._not_kept_from_it(c)]
-        for candidate in sorted(open_to_it, key=self._rank):  # stable: equal ranks keep their age
+        ranked = sorted(open_to_it, key=self._rank)  # stable: equal ranks keep their age
+        for candidate in self._home_shards_first(ranked):
             yield self._grant(candidate)
 
     def _not_kept_from_it(self, candidate: Item) -> bool:
-        if not kept_from(self.worker, candidate) or candidate["id"] in self.allowed:
+        if not kept_from(self.worker, candidate) or key_of(candidate) in self.allowed:
             return True
         self.passed_over.append(candidate)
         return False
@@ -69,11 +78,25 @@ class Picker:
         priorities = candidate["ready_sk"].partition("|")[0]
         return priorities, -len(self.worker.tags.intersection(candidate.get("wishes") or ()))
 
+    def _home_shards_first(self, ranked: Sequence[Item]) -> Iterator[Item]:
+        """The cursors of one step are equals: each worker begins with another one, so that claims spread."""
+        steps: dict[tuple[JobId, str], list[Item]] = defaultdict(list)
+        for candidate in filter(is_cursor, ranked):
+            steps[candidate["job"], candidate["ready_sk"]].append(candidate)
+        for cursors_of_step in steps.values():
+            cursors_of_step.sort(key=lambda c: (c["shard"] - self.worker.id) % c["shards"], reverse=True)
+        for candidate in ranked:
+            yield steps[candidate["job"], candidate["ready_sk"]].pop() if is_cursor(candidate) else candidate
+
     def _grant(self, candidate: Item) -> Update:
-        generation = candidate["generation"]
+        if is_cursor(candidate):
+            return cursors.advanced(candidate, self.slots)
+        return task_writes.claimed(candidate["id"], candidate["generation"], self.granted(candidate["generation"]))
+
+    def granted(self, generation: int) -> Lease:
+        """The lease on a task that had this generation before."""
         due_at = self.lease.granted_at + round(self.lease.seconds * 1000) + self.grace_ms
-        lease = replace(self.lease, generation=generation + 1, due_at=due_at)
-        return task_writes.claimed(candidate["id"], generation, lease)
+        return replace(self.lease, generation=generation + 1, due_at=due_at)
 
 
 def topics(lanes: Sequence[Lane]) -> list[str]:

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from . import aligning, dependents, ending, expanding, restarting
+from . import aligning, dependents, ending, expanding, filling, restarting
 from .errors import FarmError
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, RUNNABLE_JOBS, JobStatus, StepStatus, TaskStatus
 from .model import Job, JobId, Step, Task
 from .ports import Change, Set
-from .records.keys import WINDOW
 from .turns import Turn, begin_turn
-from .windows import marks_of
+from .windows import marks_of, window_of
 
 ROUNDS = 1000
 """Far more than any job needs; what is left then is the sweep's."""
@@ -29,15 +28,15 @@ def task_ended(farm: Farm, task: Task) -> None:
     """A task has just ended: mark it, look after its children, and settle the job if that may have changed it."""
     if task.children:
         dependents.resolve(farm, task)
-    mark(farm, task.job, task.step, task.index // WINDOW, [task])
+    mark(farm, task.job, task.step, window_of(task.index), [task])
 
 
 def mark(farm: Farm, job_id: JobId, step: int, number: int, tasks: Sequence[Task]) -> None:
     """Give a window the marks of these of its tasks. If that fills it, or one has failed for good, the job may have
     ended: settle it."""
     marks = frozenset[int]().union(*(marks_of(task) for task in tasks))
-    window = farm.jobs.mark(job_id, step, number, marks)
-    shut = window is not None and window.full and farm.jobs.shut(window)
+    window = farm.windows.mark(job_id, step, number, marks)
+    shut = window is not None and window.full and farm.windows.close(window)
     if shut or any(task.status is TaskStatus.FAILED for task in tasks):
         settle(farm, job_id)
 
@@ -113,9 +112,9 @@ def _first_failure(farm: Farm, job: Job, steps: Sequence[Step]) -> str | None:
     for step in steps:
         if step.failed:
             return f"{step.failed} of {step.count} tasks of step {step.name!r} failed"
-        for window in farm.jobs.open_windows(job.id, step.number) if step.status is StepStatus.OPEN else ():
+        for window in farm.windows.open(job.id, step.number) if step.status is StepStatus.OPEN else ():
             if TaskStatus.FAILED in (states := window.states()):
-                task = farm.tasks.get(step.base + window.number * WINDOW + states.index(TaskStatus.FAILED))
+                task = farm.tasks.get(step.base + window.indices[states.index(TaskStatus.FAILED)])
                 return f"task {task.name!r} failed: {task.error or 'no reason given'}" if task else "a task failed"
     return None
 
@@ -141,7 +140,13 @@ def _advance_step(farm: Farm, job: Job, steps: Sequence[Step], step: Step, turn:
     if not step.written:
         expanding.write_tasks(farm, job, steps, step, turn)
         return True
-    if farm.jobs.any_open(job.id, step.number):
+    if step.shards:
+        cursors = farm.cursors.of(step)
+        if filling.mend(farm, job, steps, step, cursors):
+            return True
+        if not all(cursor.over for cursor in cursors):
+            return False
+    if farm.windows.any_open(job.id, step.number):
         return False
     farm.jobs.change_step(step, "finish")
     return True

@@ -10,11 +10,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
+from . import tasks
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, ENDED_TASKS, JobStatus, StepStatus, TaskStatus, WorkerStatus
 from .model import Job, Requirement, Step, Task, Worker
 from .reasons import Code, Reason, asleep, counted, several
-from .records.keys import WINDOW
 from .scheduling import fits, kept_from
 from .workers import liveness
 
@@ -34,7 +34,7 @@ def of_job(farm: Farm, job: Job) -> list[Reason]:
     closed = [reason for step in steps if step.status is StepStatus.WAITING for reason in _of_step(steps, step)]
     if job.status is JobStatus.PAUSED:
         return [_paused(), *closed]
-    first = next(_queued_tasks(farm, steps), None)
+    first = next(_queued_tasks(farm, job, steps), None)
     if first is not None:
         return [*_of_queued(farm, first), *closed]
     return closed or [Reason(Code.NOT_WAITING, "its tasks run or have ended, or wait for those that run")]
@@ -75,13 +75,10 @@ def _of_parents(farm: Farm, task: Task) -> Reason:
     )
 
 
-def _queued_tasks(farm: Farm, steps: Sequence[Step]) -> Iterator[Task]:
-    """As far as the marks of the open windows tell."""
+def _queued_tasks(farm: Farm, job: Job, steps: Sequence[Step]) -> Iterator[Task]:
     for step in steps:
-        for window in farm.jobs.open_windows(step.job, step.number) if step.status is StepStatus.OPEN else ():
-            slots = (slot for slot, status in enumerate(window.states()) if status is TaskStatus.QUEUED)
-            tasks = (farm.tasks.get(step.base + window.number * WINDOW + slot) for slot in slots)
-            yield from (task for task in tasks if task is not None and task.status is TaskStatus.QUEUED)
+        for indices in tasks.may_be(farm, job, step, TaskStatus.QUEUED) if step.status is StepStatus.OPEN else ():
+            yield from (t for t in tasks.of_step(farm, job, step, indices) if t.status is TaskStatus.QUEUED)
 
 
 # ---- a queued task: who might take it, and why does nobody? --------------------------------------------------------

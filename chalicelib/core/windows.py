@@ -55,6 +55,21 @@ def member(generation: int, mark: Mark, slot: int) -> int:
     return (generation * 8 + mark) * 128 + slot
 
 
+def window_of(index: int) -> int:
+    """The number of the window that an index belongs to."""
+    return index // WINDOW
+
+
+def first_of(number: int) -> int:
+    """The first index of a window."""
+    return number * WINDOW
+
+
+def rounded_up(index: int) -> int:
+    """The next window boundary: the index itself if it is one."""
+    return -(-index // WINDOW) * WINDOW
+
+
 def marks_of(task: Task) -> frozenset[int]:
     """The marks that are true of this task as it stands."""
     slot = task.index % WINDOW
@@ -108,8 +123,27 @@ class Window:
         """Every task of it has ended."""
         return all(state in ENDED_TASKS for state in self.states())
 
+    @property
+    def indices(self) -> range:
+        return range(first_of(self.number), first_of(self.number) + self.size)
+
+    @property
+    def all_completed(self) -> bool:
+        return all(state is TaskStatus.COMPLETED for state in self.states())
+
+    def unmarked(self) -> Iterable[int]:
+        """Indices of which no mark has come yet."""
+        marked = {mark % 128 for mark in self.marks}
+        return (index for slot, index in enumerate(self.indices) if slot not in marked)
+
+
+def window(job: JobId, step: int, count: int, number: int) -> Window:
+    """A new window of a step of `count` tasks: nothing has happened in it."""
+    size = min(WINDOW, count - first_of(number))
+    return Window(job, step, number, size, version=0, waits=frozenset(), marks=frozenset(), shut=False)
+
 
 def window_sizes(count: int) -> Iterable[tuple[int, int]]:
     """(window number, size) for a step of this many tasks."""
-    for number in range((count + WINDOW - 1) // WINDOW):
-        yield number, min(WINDOW, count - number * WINDOW)
+    for number in range(window_of(rounded_up(count))):
+        yield number, min(WINDOW, count - first_of(number))

@@ -48,9 +48,10 @@ def changed(farm: Farm, keys: Iterable[tuple[str, str]]) -> None:
 
 
 def topics(pk: str, sk: str, ready_pk: str | None) -> Iterator[tuple[str, int | None]]:
-    """(topic, how many to wake) for one change: one waiter for a task that became runnable, all for a job."""
+    """(topic, how many to wake) for one change: one waiter for a task that became runnable, all for a large step's
+    cursor and for a job."""
     if ready_pk is not None:
-        yield ready_pk, 1
+        yield ready_pk, 1 if pk.startswith("TASKS#") else None
     if pk.startswith("JOB#") and sk == "JOB":
         yield f"job/{pk.removeprefix('JOB#')}", None
 

@@ -65,7 +65,8 @@ class RacingTake:
                     if not last_page:
                         break
                 else:
-                    self._remember(update.key, image, lost=False)
+                    if f"{index}_pk" not in item:  # what still stands there may be taken again at once
+                        self._remember(update.key, image, lost=False)
                     return Taken(item, False)
         return Taken(None, losses > 0)
 

@@ -112,12 +112,26 @@ def test_a_filter_that_nothing_passes_gives_up_after_a_while_and_says_where(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "MOST_CHUNKS", 2)
-    job = bench.job({"count": 500}, {"count": 40})
+    job = bench.job({"count": 500, "alike": False}, {"count": 40})
     first = bench.get(f"/jobs/{job.id}/tasks?status=failed&limit=5")
     assert first["items"] == [] and first["next"] is not None
     found, pages = names(bench, f"/jobs/{job.id}/tasks?status=failed&limit=5")
     assert found == [] and 3 <= pages <= 5
     assert len(names(bench, f"/jobs/{job.id}/tasks?limit=1000")[0]) == 540
+
+
+def test_a_million_tasks_are_listed_from_either_end_in_one_page(bench: Bench) -> None:
+    worker, _ = bench.worker()
+    job = bench.job({"count": 1_000_000})
+    taken = bench.take(worker)
+    listed = bench.get(f"/jobs/{job.id}/tasks?limit=2")
+    assert [(task["name"], task["status"]) for task in listed["items"]] == [("0/0", "active"), ("0/1", "queued")]
+    last = bench.get(f"/jobs/{job.id}/tasks?limit=5&cursor=0.999998")
+    assert [task["name"] for task in last["items"]] == ["0/999998", "0/999999"] and last["next"] is None
+    shown = bench.get(f"/tasks/{last['items'][1]['id']}")
+    assert (shown["name"], shown["status"], shown["attempts"]) == ("0/999999", "queued", [])
+    active = bench.get(f"/jobs/{job.id}/tasks?status=active&limit=5")
+    assert [task["id"] for task in active["items"]] == [str(taken.task.id)] and active["next"] is None
 
 
 @pytest.mark.parametrize("cursor", ["x", "1", "1.", "-1.0", "0.0.0", "99999.1", "0.9999999999", "٣.١"])

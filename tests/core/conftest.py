@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.compilers import JOB_TYPES
-from chalicelib.core import claiming, jobs, leases, workers
+from chalicelib.core import claiming, jobs, leases, tasks, workers
 from chalicelib.core.farm import Farm, Limits
 from chalicelib.core.lifecycle import Outcome
 from chalicelib.core.model import Assignment, Job, Task, Worker
@@ -78,8 +78,7 @@ class Bench:
         return {status: count for status, count in counted.items() if count}
 
     def tasks(self, job: Job) -> list[Task]:
-        steps = self.farm.jobs.steps(job.id)
-        return [t for s in steps if s.count for t in self.farm.tasks.range(s.base, s.base + s.count - 1)]
+        return [t for step in self.farm.jobs.steps(job.id) for t in tasks.of_step(self.farm, self.job(job), step)]
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ class Rung(BaseModel):
     parents: dict[int, list[int]] = {}
     """Within the rung: index -> the indices it waits for."""
     task_type: str = "sleep"
+    alike: bool = True
+    """False: its tasks are written one by one, however many they are."""
 
 
 class LadderSettings(BaseModel):
@@ -43,6 +45,6 @@ def _step(number: int, rung: Rung) -> StepPlan:
 
     def expand(results: Results) -> Expansion:
         assert all(len(found) > 0 for found in results.values())
-        return Expansion(rung.count, task)
+        return Expansion(rung.count, task, alike=rung.alike and not rung.parents)
 
     return StepPlan(f"rung {number}", expand, after=tuple(f"rung {n}" for n in rung.after))

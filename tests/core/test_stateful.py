@@ -26,9 +26,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from chalicelib.core import claiming, events, jobs, leases, sweeping, workers
+from chalicelib.core import claiming, events, jobs, leases, sweeping, tasks, windows, workers
 from chalicelib.core.errors import FarmError, LeaseLost
-from chalicelib.core.farm import Farm
+from chalicelib.core.farm import Farm, Limits
 from chalicelib.core.lifecycle import ENDED_JOBS, JobStatus, Outcome, TaskStatus
 from chalicelib.core.model import JobId, TaskId, Worker
 from chalicelib.core.ports import ConditionFailed, Table, TableUnavailable
@@ -42,13 +42,22 @@ FAULT_RATES = [0.0, 0.002, 0.01]
 SKEW_MS = 30_000
 """Each way: two managers differ by up to a minute."""
 WORKERS = 3
+LIMITS = Limits(small_step_tasks=4, shard_tasks=4, most_shards=3)
+"""A step of five tasks is a large one here."""
+
+
+@pytest.fixture(autouse=True)
+def windows_of_three_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that claims cross from one to the next all the time."""
+    monkeypatch.setattr(windows, "WINDOW", 3)
+
 
 RUNGS = st.lists(
     st.fixed_dictionaries(
         {
-            "count": st.integers(1, 4),
+            "count": st.one_of(st.integers(1, 4), st.integers(5, 13)),
             "after": st.lists(st.integers(0, 1), max_size=1),
-            "parents": st.dictionaries(st.integers(1, 3), st.lists(st.just(0), min_size=1, max_size=1), max_size=2),
+            "parents": st.dictionaries(st.integers(1, 3), st.lists(st.just(0), min_size=1, max_size=1), max_size=1),
             "task_type": st.sampled_from(["sleep", "debug"]),
         }
     ),
@@ -130,7 +139,7 @@ class FarmMachine(RuleBasedStateMachine):
         self.chance = random.Random(seed)
         self.table = self.make_table(seed, rate)
         self.interleaved: Any = InterleavedTable(self.table, self.something_else, self.chance, often=0.0)
-        self.other = make_farm(self.interleaved, self.clock)
+        self.other = make_farm(self.interleaved, self.clock, limits=LIMITS)
         self.restart()
         self.crew: list[Worker] = []
         while len(self.crew) < WORKERS:
@@ -143,7 +152,7 @@ class FarmMachine(RuleBasedStateMachine):
 
     def restart(self) -> None:
         """A new process: nothing in memory survives."""
-        self.farm: Farm = make_farm(self.interleaved, self.clock)
+        self.farm: Farm = make_farm(self.interleaved, self.clock, limits=LIMITS)
 
     def something_else(self) -> None:
         """Another process, with a memory and a clock of its own, in the middle of what this one does."""
@@ -187,7 +196,7 @@ class FarmMachine(RuleBasedStateMachine):
         except (Crash, TableUnavailable):
             self.told["no answer"] += 1
             if self.farm is self.other:
-                self.farm = self.other = make_farm(self.interleaved, self.clock)
+                self.farm = self.other = make_farm(self.interleaved, self.clock, limits=LIMITS)
             else:
                 self.restart()
         except LeaseLost:
@@ -407,13 +416,13 @@ class FarmMachine(RuleBasedStateMachine):
         job = jobs.get(self.farm, job_id)
         assert job.status in ENDED_JOBS and job.settled
         steps = self.farm.jobs.steps(job_id)
-        tasks = [t for s in steps if s.count for t in self.farm.tasks.range(s.base, s.base + s.count - 1)]
-        truth = Counter(task.status.value for task in tasks)
+        found = [task for step in steps for task in tasks.of_step(self.farm, job, step)]
+        truth = Counter(task.status.value for task in found)
         assert dict(truth) == {s: c for s, c in job.counts.items() if c}
         assert set(truth) <= {"completed", "failed", "canceled"}
         if job.status is JobStatus.COMPLETED:
             assert set(truth) == {"completed"}
-        for task in tasks:
+        for task in found:
             if task.id in self.completed:
                 assert task.status is TaskStatus.COMPLETED
                 ended = [a for a in task.attempts if a.outcome is Outcome.COMPLETED]
@@ -452,9 +461,9 @@ def test_the_farm_keeps_its_promises_on_one_machine() -> None:
 def random_rungs(chance: random.Random) -> list[dict[str, object]]:
     rungs: list[dict[str, object]] = []
     for number in range(chance.randint(1, 3)):
-        count = chance.randint(1, 4)
+        count = chance.randint(1, 4) if chance.random() < 0.5 else chance.randint(5, 13)
         after = [chance.randrange(number)] if number and chance.random() < 0.6 else []
-        parents = {index: [0] for index in range(1, count) if chance.random() < 0.3}
+        parents = {index: [0] for index in range(1, min(count, 5)) if chance.random() < 0.2}
         kind = chance.choice(["sleep", "debug"])
         rungs.append({"count": count, "after": after, "parents": parents, "task_type": kind})
     return rungs

@@ -111,9 +111,7 @@ class AwsBench(Bench):
         return (self.job(job), self.tasks(job), self.farm.jobs.steps(job.id), self.windows(job))
 
     def windows(self, job: Job) -> Sequence[Any]:
-        records = self.farm.jobs
-        steps = records.steps(job.id)
-        return [[*records.open_windows(job.id, one.number), *records.shut_windows(job.id, one.number)] for one in steps]
+        return [list(self.farm.windows.all(job.id, step.number)) for step in self.farm.jobs.steps(job.id)]
 
 
 def _bench(folder: Path, clock: SimulatedClock, **limits: float) -> AwsBench:

@@ -11,7 +11,7 @@ MANY = 2500
 
 
 def test_a_large_job_is_accepted_at_once_and_written_by_errands(hurried: AwsBench, kept: KeptErrands) -> None:
-    job = hurried.submit({"count": MANY})
+    job = hurried.submit({"count": MANY, "alike": False})
     assert len(kept.left) == 1
     written = len(hurried.tasks(job))
     assert 0 < written < MANY
@@ -20,7 +20,7 @@ def test_a_large_job_is_accepted_at_once_and_written_by_errands(hurried: AwsBenc
 
 
 def test_the_queued_part_can_be_worked_on_meanwhile(hurried: AwsBench, kept: KeptErrands) -> None:
-    job = hurried.submit({"count": MANY})
+    job = hurried.submit({"count": MANY, "alike": False})
     worker = hurried.worker()
     for assignment in hurried.claim(worker, slots=3):
         hurried.report(assignment)
@@ -29,14 +29,14 @@ def test_the_queued_part_can_be_worked_on_meanwhile(hurried: AwsBench, kept: Kep
 
 
 def test_an_errand_goes_on_where_the_last_one_stopped(hurried: AwsBench, kept: KeptErrands) -> None:
-    job = hurried.submit({"count": MANY})
+    job = hurried.submit({"count": MANY, "alike": False})
     before = len(hurried.tasks(job))
     deliver("errand_left", errands(kept.left.pop()))
     assert len(hurried.tasks(job)) >= before + 100
 
 
 def test_a_large_cancel_is_decided_at_once_and_finished_by_errands(hurried: AwsBench, kept: KeptErrands) -> None:
-    job = hurried.submit({"count": MANY})
+    job = hurried.submit({"count": MANY, "alike": False})
     kept.run_all()
     canceled = jobs.cancel(hurried.farm, job.id)
     assert (canceled.status, canceled.settled) == ("canceled", False)
@@ -46,7 +46,7 @@ def test_a_large_cancel_is_decided_at_once_and_finished_by_errands(hurried: AwsB
 
 
 def test_a_large_retry_is_finished_by_errands(hurried: AwsBench, kept: KeptErrands) -> None:
-    job = hurried.submit({"count": MANY})
+    job = hurried.submit({"count": MANY, "alike": False})
     jobs.cancel(hurried.farm, job.id)
     kept.run_all()
     jobs.retry(hurried.farm, job.id)
@@ -55,7 +55,7 @@ def test_a_large_retry_is_finished_by_errands(hurried: AwsBench, kept: KeptErran
 
 
 def test_errands_come_twice_and_late(hurried: AwsBench, kept: KeptErrands) -> None:
-    job = hurried.submit({"count": 700})
+    job = hurried.submit({"count": 700, "alike": False})
     again = list(kept.left)
     kept.run_all()
     before = hurried.states(job)
@@ -69,7 +69,7 @@ def test_errands_come_twice_and_late(hurried: AwsBench, kept: KeptErrands) -> No
 
 def test_two_at_once_write_each_task_once(hurried: AwsBench, kept: KeptErrands) -> None:
     """The second gets its message while the first is half way."""
-    job = hurried.submit({"count": 1200})
+    job = hurried.submit({"count": 1200, "alike": False})
     kept.left *= 3
     kept.run_all()
     tasks = hurried.tasks(job)
@@ -77,7 +77,7 @@ def test_two_at_once_write_each_task_once(hurried: AwsBench, kept: KeptErrands) 
 
 
 def test_an_errand_that_is_lost_is_done_by_the_sweep(hurried: AwsBench, kept: KeptErrands) -> None:
-    job = hurried.submit({"count": MANY})
+    job = hurried.submit({"count": MANY, "alike": False})
     for _ in range(30):
         kept.left.clear()
         sweeping.sweep(hurried.farm)

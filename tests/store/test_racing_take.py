@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.ports import Item, Key, Remove, Set, Taken, Update
+from chalicelib.core.ports import Add, Item, Key, Remove, Set, Taken, Update
 from chalicelib.store.counting import CountingTable
 from chalicelib.store.racing_take import RacingTake
 from tests.engines.simulated import SimulatedClock, SimulatedTable
@@ -92,6 +92,17 @@ def test_what_it_took_itself_is_not_tried_again() -> None:
     assert race.counting.requests["update"] == 5
     assert race.take() == Taken(None, False)
     assert race.counting.requests["update"] == 5
+
+
+def test_an_entry_that_still_stands_after_its_move_can_be_taken_again_at_once() -> None:
+    """As a cursor does, which gives one task after another."""
+    race = Race(1)
+
+    def advance(items: Sequence[Item]) -> list[Update]:
+        return [Update(Key(item["pk"], item["sk"]), (Add("next", 1),)) for item in items]
+
+    taken = [race.mine.take("ready", ["A"], advance, 4).item for _ in range(3)]
+    assert [item["next"] for item in taken if item is not None] == [1, 2, 3]
 
 
 def test_a_task_that_is_released_can_be_taken_again_at_once() -> None:

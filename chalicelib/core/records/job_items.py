@@ -7,7 +7,7 @@ from typing import Any
 
 from ..lifecycle import JobStatus, StepStatus, TaskStatus
 from ..model import Job, Step
-from ..ports import Item
+from ..ports import Item, Key
 from ..windows import Window
 from . import keys
 from .fields import from_json, item, outputs_from, to_json
@@ -78,6 +78,7 @@ def step_item(step: Step) -> dict[str, Any]:
             "parents": list(step.parents),
             "count": step.count,
             "base": step.base,
+            "shards": step.shards,
             "written": step.written,
             "epoch": step.epoch,
             "completed": step.completed,
@@ -96,6 +97,7 @@ def step_from(item: Item) -> Step:
         parents=tuple(item["parents"]),
         count=item["count"],
         base=item["base"],
+        shards=item.get("shards", 0),
         written=item["written"],
         epoch=item["epoch"],
         completed=item["completed"],
@@ -105,9 +107,8 @@ def step_from(item: Item) -> Step:
 
 
 def window_item(window: Window) -> dict[str, Any]:
-    key = (keys.shut_window if window.shut else keys.open_window)(window.job, window.step, window.number)
     return item(
-        key,
+        window_key(window),
         {
             "job": window.job,
             "step": window.step,
@@ -120,6 +121,14 @@ def window_item(window: Window) -> dict[str, Any]:
     )
 
 
+def window_key(window: Window) -> Key:
+    """By which side it is on."""
+    if not window.shut:
+        return keys.open_window(window.job, window.step, window.number)
+    shut = keys.done_window if window.all_completed else keys.shut_window
+    return shut(window.job, window.step, window.number)
+
+
 def window_from(item: Item) -> Window:
     return Window(
         job=item["job"],
@@ -129,7 +138,7 @@ def window_from(item: Item) -> Window:
         version=item["version"],
         waits=frozenset(item.get("waits") or ()),
         marks=frozenset(item.get("marks") or ()),
-        shut=item["sk"].startswith("SHUT#"),
+        shut=not item["sk"].startswith("OPEN#"),
     )
 
 

@@ -1,21 +1,18 @@
-"""Access patterns of jobs, their steps and windows."""
+"""Access patterns of jobs and their steps."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..lifecycle import JOB, STEP, JobStatus, StepStatus, next_status
+from ..lifecycle import JOB, STEP, JobStatus, next_status
 from ..model import Job, JobId, Step
 from ..ports import (
     Absent,
-    Add,
     Change,
     Check,
     ConditionFailed,
     Delete,
     Equals,
-    Exists,
-    Include,
     Key,
     Missing,
     OneOf,
@@ -26,7 +23,6 @@ from ..ports import (
     Table,
     Update,
 )
-from ..windows import Window
 from . import job_items, keys
 from .paging import pages
 
@@ -107,11 +103,8 @@ class JobRecords:
             yield int(entry["pk"].removeprefix("JOB#"))
 
     def delete(self, job: Job, steps: Sequence[Step]) -> None:
-        """Windows and steps first, the job last: who dies half way can be called again."""
+        """The job last: who dies half way can be called again."""
         for step in steps:
-            for window in [*self.open_windows(job.id, step.number), *self.shut_windows(job.id, step.number)]:
-                key = keys.shut_window if window.shut else keys.open_window
-                self._table.write(Delete(key(job.id, step.number, window.number)))
             self._table.write(Delete(keys.step(job.id, step.number)))
         self._table.write(Delete(keys.job(job.id)))
 
@@ -135,79 +128,3 @@ class JobRecords:
             return job_items.step_from(self._table.update(update))
         except ConditionFailed:
             return None
-
-    # ---- windows
-
-    def open_windows(self, job_id: JobId, step: int) -> Iterable[Window]:
-        return self._windows(job_id, step, keys.OPEN_RANGE)
-
-    def shut_windows(self, job_id: JobId, step: int) -> Iterable[Window]:
-        return self._windows(job_id, step, keys.SHUT_RANGE)
-
-    def any_open(self, job_id: JobId, step: int) -> bool:
-        first, last = keys.OPEN_RANGE
-        return bool(self._table.query(keys.windows(job_id, step), first=first, last=last, limit=1).items)
-
-    def last_window(self, job_id: JobId, step: int) -> int:
-        """The greatest number among the windows there are; 0 if there is none."""
-        greatest = 0
-        for first, last in (keys.OPEN_RANGE, keys.SHUT_RANGE):
-            found = self._table.query(keys.windows(job_id, step), first=first, last=last, descending=True, limit=1)
-            greatest = max([greatest, *(job_items.window_from(item).number for item in found.items)])
-        return greatest
-
-    def _windows(self, job_id: JobId, step: int, bounds: tuple[str, str]) -> Iterable[Window]:
-        found = pages(self._table, keys.windows(job_id, step), first=bounds[0], last=bounds[1])
-        return (job_items.window_from(item) for item in found)
-
-    def add_window(self, window: Window) -> None:
-        """Put-if-absent, among the open and the shut ones: a repetition must not revive a window that has closed."""
-        shut = Check(keys.shut_window(window.job, window.step, window.number), (Absent(),))
-        self._table.write_many([[shut, Put(job_items.window_item(window), (Absent(),))]])
-
-    def mark(self, job_id: JobId, step: int, number: int, marks: frozenset[int]) -> Window | None:
-        """Add marks; the window as it is then, or None if it is shut (then its marks no longer matter)."""
-        key = keys.open_window(job_id, step, number)
-        if not marks:
-            item = self._table.get(key)
-            return None if item is None else job_items.window_from(item)
-        update = Update(key, (Include("marks", marks),), (Exists(),))
-        try:
-            return job_items.window_from(self._table.update(update))
-        except ConditionFailed:
-            return None
-
-    def void(self, job_id: JobId, step: int, number: int, marks: frozenset[int]) -> bool:
-        """Add void marks, so that the window cannot shut over them. False if it is shut: reopen it first."""
-        changes = (Include("marks", marks), Add("version", 1))
-        try:
-            self._table.update(Update(keys.open_window(job_id, step, number), changes, (Exists(),)))
-        except ConditionFailed:
-            return False
-        return True
-
-    def shut(self, window: Window) -> bool:
-        """Close a full window and add it to its step's sums, once. False if it moved on meanwhile."""
-        return self._turn(window, shut=True, sign=1)
-
-    def reopen(self, window: Window) -> bool:
-        """Open a shut window again and take its sums back; the step is open again too."""
-        return self._turn(window, shut=False, sign=-1)
-
-    def _turn(self, window: Window, *, shut: bool, sign: int) -> bool:
-        counts = window.counts()
-        sums = [Add(s.value, sign * counts[s]) for s in job_items.SUMMED if counts[s]]
-        changes: list[Change] = [*sums]
-        if not shut:
-            changes += [Add("epoch", 1), Set("status", StepStatus.OPEN.value)]
-        turned = job_items.window_item(job_items.turned(window, shut=shut))
-        here = keys.open_window if shut else keys.shut_window
-        try:
-            self._table.write(
-                Delete(here(window.job, window.step, window.number), (Equals("version", window.version),)),
-                Put(turned, (Absent(),)),
-                Update(keys.step(window.job, window.step), tuple(changes), (Exists(),)),
-            )
-        except ConditionFailed:
-            return False
-        return True

@@ -4,7 +4,9 @@
 |----------------------------|---------------------------|-------------|--------------------------|------------------------------|
 | job by id                  | everybody                 | base        | JOB#job                  | JOB                          |
 | steps of a job             | settle, api               | base        | JOB#job                  | STEP#number                  |
-| open / shut windows        | settle, counts            | base        | WINDOWS#job#step         | OPEN#window, SHUT#window     |
+| windows: open, all completed, else shut | settle, counts | base      | WINDOWS#job#step         | OPEN#, DONE#, SHUT#window    |
+| cursors of a large step    | claims, settle, counts    | base        | CURSOR#job#step#shard    | -                            |
+| large step of a task's id  | looks at virtual tasks    | base        | SPANS                    | first id                     |
 | task by id, tasks of a range | reports, lists          | base        | TASKS#(id / 100)         | id                           |
 | worker by id, its blocklist | every worker call        | base        | WORKER#worker            | -, BLOCK#job#type            |
 | failures of a worker       | a failed report           | base        | WORKER#worker            | FAILED#job#type              |
@@ -39,7 +41,7 @@ from ..model import JobId, Requirement, TaskId, WorkerId
 from ..ports import Key
 
 INDEXES: Mapping[str, tuple[str, ...]] = {
-    "ready": ("id", "job", "task_type", "generation", "excluded", "wishes"),
+    "ready": ("id", "job", "task_type", "generation", "excluded", "wishes", "shard", "shards", "end"),
     "due": ("id", "generation", "worker", "lease_due_at"),
     "held": ("id", "generation", "request_id", "lease_granted_at"),
     "listing": (),
@@ -82,12 +84,25 @@ def open_window(job_id: JobId, number: int, window: int) -> Key:
     return Key(windows(job_id, number), f"OPEN#{window:08d}")
 
 
+def done_window(job_id: JobId, number: int, window: int) -> Key:
+    """Shut, and all its tasks completed: nothing that a retry would want."""
+    return Key(windows(job_id, number), f"DONE#{window:08d}")
+
+
 def shut_window(job_id: JobId, number: int, window: int) -> Key:
     return Key(windows(job_id, number), f"SHUT#{window:08d}")
 
 
-OPEN_RANGE = ("OPEN#", "OPEN#~")
-SHUT_RANGE = ("SHUT#", "SHUT#~")
+def cursor(job_id: JobId, number: int, shard: int) -> Key:
+    """A partition of its own: claims write it, up to hundreds of times a second."""
+    return Key(f"CURSOR#{job_id}#{number}#{shard}", ALONE)
+
+
+SPANS = "SPANS"
+
+
+def span(base: TaskId) -> Key:
+    return Key(SPANS, digits(base))
 
 
 def task(task_id: TaskId) -> Key:

@@ -43,7 +43,7 @@ LEASE_FIELDS = (
 
 
 def task_item(task: Task) -> dict[str, Any]:
-    """A task as it is first written: never leased, waiting or queued."""
+    """A task as it is first written: nothing has been reported of it."""
     fields = {
         "id": task.id,
         "job": task.job,
@@ -52,10 +52,6 @@ def task_item(task: Task) -> dict[str, Any]:
         "index": task.index,
         "name": task.name,
         "status": task.status.value,
-        "task_type": task.requirement.task_type,
-        "require": sorted(task.requirement.require) or None,
-        "forbid": sorted(task.requirement.forbid) or None,
-        "pinned": task.requirement.worker,
         "wishes": sorted(task.wishes) or None,
         "priority": task.priority,
         "own_priority": task.own_priority,
@@ -66,10 +62,23 @@ def task_item(task: Task) -> dict[str, Any]:
         "failures": task.failures,
         "max_retries": task.max_retries,
         "created_at": task.created_at,
+        "error": task.error,
+        "finished_at": task.finished_at,
     }
     if task.status is TaskStatus.QUEUED:
         fields |= ready_fields(task)
-    return item(keys.task(task.id), fields)
+    if task.lease is not None:
+        fields |= lease_fields(task.id, task.lease)
+    return item(keys.task(task.id), fields | requirement_fields(task.requirement))
+
+
+def requirement_fields(requirement: Requirement) -> dict[str, Any]:
+    return {
+        "task_type": requirement.task_type,
+        "require": sorted(requirement.require) or None,
+        "forbid": sorted(requirement.forbid) or None,
+        "pinned": requirement.worker,
+    }
 
 
 def task_from(item: Item) -> Task:
@@ -81,7 +90,7 @@ def task_from(item: Item) -> Task:
         index=item["index"],
         name=item["name"],
         status=TaskStatus(item["status"]),
-        requirement=_requirement_from(item),
+        requirement=requirement_from(item),
         wishes=frozenset(item.get("wishes") or ()),
         priority=item["priority"],
         own_priority=item["own_priority"],
@@ -106,7 +115,7 @@ def task_from(item: Item) -> Task:
     )
 
 
-def _requirement_from(item: Item) -> Requirement:
+def requirement_from(item: Item) -> Requirement:
     return Requirement(
         task_type=item["task_type"],
         require=frozenset(item.get("require") or ()),

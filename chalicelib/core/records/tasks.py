@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ..cursors import Cursor
 from ..model import Requirement, Task, TaskId, WorkerId
-from ..ports import Absent, Check, ConditionFailed, Delete, Item, Operation, Pick, Put, Table, Update
-from . import keys, task_items
+from ..ports import Absent, Check, ConditionFailed, Delete, Item, Key, Operation, Pick, Put, Table, Update
+from . import cursor_items, keys, task_items
 from .paging import pages
 
 CHUNK = 99
@@ -63,6 +64,16 @@ class TaskRecords:
                 return False
         return True
 
+    def begin(self, tasks: Sequence[Task]) -> list[Task]:
+        """Put-if-absent each, under its lease; gives those that are so now. A put that is repeated finds itself."""
+        puts = [Put(task_items.task_item(task), (Absent(),)) for task in tasks]
+        failures = self._table.write_many([[put] for put in puts])
+        return [
+            task
+            for task, failed in zip(tasks, failures, strict=True)
+            if failed is None or (failed.item is not None and task_items.task_from(failed.item).lease == task.lease)
+        ]
+
     def move(self, updates: Sequence[Update], guard: Check) -> bool:
         """Apply what still fits, while the guard holds; False when it does not (some may have been applied)."""
         return all(self._write_guarded(guard, updates[i : i + CHUNK]) for i in range(0, len(updates), CHUNK))
@@ -83,10 +94,12 @@ class TaskRecords:
     def update(self, update: Update) -> Task:
         return task_items.task_from(self._table.update(update))
 
-    def take(self, lanes: Sequence[Requirement], pick: Pick) -> tuple[Task | None, bool]:
-        """Claim the best task of these lanes; the flag says that others were faster, so ask again."""
-        taken = self._table.take("ready", [keys.ready_pk(lane) for lane in lanes], pick)
-        return (None if taken.item is None else task_items.task_from(taken.item)), taken.contended
+    def take(self, lanes: Sequence[Requirement], pick: Pick) -> tuple[Task | Cursor | None, bool]:
+        """Claim the best entry of these lanes; the flag says that others were faster, so ask again."""
+        item, contended = self._table.take("ready", [keys.ready_pk(lane) for lane in lanes], pick)
+        if item is not None and cursor_items.is_cursor(item):
+            return cursor_items.cursor_from(item), contended
+        return (None if item is None else task_items.task_from(item)), contended
 
     def head(self, lane: Requirement, limit: int) -> Sequence[Item]:
         """The best entries of a lane, as far as the index has heard."""
@@ -95,8 +108,11 @@ class TaskRecords:
     def num_ahead(self, task: Task, most: int) -> int:
         """How many stand before this queued task in its lane; counted up to `most`."""
         last = keys.ready_sk(task.priority, task.own_priority, task.id)
-        entries = self._table.query(keys.ready_pk(task.requirement), index="ready", last=last, limit=most + 1).items
-        return min(most, len([entry for entry in entries if entry["id"] != task.id]))
+        found = self._table.query(keys.ready_pk(task.requirement), index="ready", last=last, limit=most + 1).items
+        others = [entry for entry in found if not cursor_items.is_cursor(entry) and entry["id"] != task.id]
+        keys_of_cursors = [Key(entry["pk"], entry["sk"]) for entry in found if cursor_items.is_cursor(entry)]
+        cursors = [cursor_items.cursor_from(item) for item in self._table.get_many(keys_of_cursors) if item is not None]
+        return min(most, len(others) + sum(cursor.end - cursor.given for cursor in cursors))
 
     def held_by(self, worker_id: WorkerId) -> list[Held]:
         found = pages(self._table, keys.held_pk(worker_id), index="held")
@@ -109,5 +125,7 @@ class TaskRecords:
                 yield Due(item["id"], item["generation"], item["lease_due_at"])
 
     def delete(self, first: TaskId, last: TaskId) -> None:
-        ids = [task.id for task in self.range(first, last)]
-        self._table.write_many([[Delete(keys.task(task_id))] for task_id in ids])
+        """A partition at a time: a step may have a million."""
+        for bucket in range(first // keys.BUCKET, last // keys.BUCKET + 1):
+            inside = max(first, bucket * keys.BUCKET), min(last, (bucket + 1) * keys.BUCKET - 1)
+            self._table.write_many([[Delete(keys.task(task.id))] for task in self.range(*inside)])

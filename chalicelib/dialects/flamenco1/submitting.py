@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...core import blobs, jobs, settle
+from ...core import blobs, jobs, settle, tasks
 from ...core.errors import BadInput
 from ...core.farm import Farm
 from ...core.jobs import Submission
@@ -147,7 +147,7 @@ def find(farm: Farm, number: int) -> Known | None:
         known = notes(farm).get(_name(number))
         job = farm.jobs.get(known["job"]) if known is not None else None
         return None if job is None else Known(number, job, farm.tasks.get(job.first_task))
-    task = farm.tasks.get(number)
+    task = tasks.find(farm, number)
     job = farm.jobs.get(task.job) if task is not None else None
     return None if job is None or ROOM in job.annotations else Known(number, job, task)
 

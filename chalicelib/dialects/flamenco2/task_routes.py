@@ -6,7 +6,7 @@ import logging
 import secrets
 from dataclasses import replace
 
-from ...core import claiming, declining, giving_up, leases, leaving, variables
+from ...core import claiming, declining, giving_up, leases, leaving, tasks, variables
 from ...core.access import Scope
 from ...core.errors import LeaseLost, NotFound
 from ...core.farm import Farm
@@ -170,7 +170,7 @@ def logfile(farm: Farm, request: Request, job_id: str, task_id: str) -> Reply:
 
 def _task(farm: Farm, task_id: str) -> Task | None:
     try:
-        return farm.tasks.get(hexids.id_of(task_id, "task"))
+        return tasks.find(farm, hexids.id_of(task_id, "task"))
     except NotFound:
         return None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...core import blobs, claiming, leases, logs, workers
+from ...core import blobs, claiming, leases, logs, tasks, workers
 from ...core.access import Scope
 from ...core.errors import BadInput, LeaseLost, NotFound
 from ...core.farm import Farm
@@ -100,7 +100,7 @@ def _lease_left(farm: Farm, lease: Renewal, task: Task | None) -> dict[str, Any]
 def log(farm: Farm, request: Request, worker_id: str) -> Reply:
     worker = native_worker(farm, request, worker_id)
     chunk = parsed(LogChunk, json_object(request))
-    task = leases.get(farm, chunk.task_id)
+    task = tasks.get(farm, chunk.task_id)
     if chunk.text is None:
         return _log_by_upload(farm, worker, task, chunk)
     data = chunk.text.encode()

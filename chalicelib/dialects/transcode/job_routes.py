@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...compilers.transcode import TASK_TYPE
-from ...core import expanding, jobs, workers
+from ...core import jobs, tasks, workers
 from ...core.access import Scope
 from ...core.errors import BadInput, Conflict, NotFound
 from ...core.farm import Farm
@@ -94,16 +94,16 @@ def _percent(farm: Farm, job: Job) -> int:
     progress = jobs.progress(farm, job)
     if job.status in ENDED_JOBS:
         return progress.percent
-    return min(99, int(100 * translate.mean([_share(farm, step) for step in progress.steps])))
+    return min(99, int(100 * translate.mean([_share(farm, job, step) for step in progress.steps])))
 
 
-def _share(farm: Farm, step: Step) -> float:
+def _share(farm: Farm, job: Job, step: Step) -> float:
     if step.status is StepStatus.DONE:
         return 1.0
     if not step.count or step.count > LOOKED_INTO:
         return step.ended / step.count if step.count else 0.0
-    tasks = expanding.tasks_of(farm, step)
-    return translate.mean([1.0 if task.status is TaskStatus.COMPLETED else task.progress / 100 for task in tasks])
+    found = tasks.of_step(farm, job, step)
+    return translate.mean([1.0 if task.status is TaskStatus.COMPLETED else task.progress / 100 for task in found])
 
 
 def get_jobs(farm: Farm, request: Request) -> Reply:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...compilers.transcode_settings import TranscodeSettings
-from ...core import leases
+from ...core import leases, tasks
 from ...core.errors import LeaseLost, NotFound
 from ...core.farm import Farm
 from ...core.leases import Report
@@ -55,7 +55,7 @@ def find(farm: Farm, text: str) -> Known:
     settings = settings_of(farm, job)
     index = translate.task_index(settings, segment, number)
     first = next((step for step in farm.jobs.steps(job_id) if step.number == 0), None)
-    task = farm.tasks.get(first.base + index) if first is not None and first.count else None
+    task = tasks.find(farm, first.base + index) if first is not None and first.count else None
     if task is None or not translate.can_be_pushed(settings):
         raise NotFound(f"no such task: {text}")
     return Known(job, settings, task)

@@ -1,0 +1,139 @@
+"""From plan to task: what is written when a task comes into being, and what is shown of one that has no item yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from .compiling import Opened
+from .farm import Farm
+from .lifecycle import ENDED_JOBS, TASK, JobStatus, TaskStatus, next_status
+from .model import Blob, BlobId, Job, JobId, Lease, Requirement, Step, Task, TaskInput, Work
+from .plans import Expansion, TaskPlan
+from .results import results
+
+
+def opened(farm: Farm, job: Job, steps: Sequence[Step], step: Step) -> Opened:
+    """The step with what its tasks are made from. Raises BadInput when the plan cannot go on with what the steps
+    before it produced, or this version of the farm no longer accepts the job's settings."""
+    known = farm.plans.opened(job.id, step.number)
+    if known is not None:
+        return Opened(job, step, known.expansion)
+    plan = farm.plans.of(job)[step.number]
+    found = Opened(job, step, plan.expand(results(farm, [steps[number] for number in step.parents])))
+    if step.count:
+        farm.plans.keep(found)
+    return found
+
+
+def opened_before(farm: Farm, job_id: JobId, number: int) -> Opened | None:
+    """The same from memory; read only once per process. What may have changed since (status, name, priority) is that
+    of then. None: the job is gone."""
+    known = farm.plans.opened(job_id, number)
+    if known is not None:
+        return known
+    job, steps = farm.jobs.get(job_id), farm.jobs.steps(job_id)
+    if job is None or number >= len(steps):
+        return None
+    return opened(farm, job, steps, steps[number])
+
+
+def tasks(
+    farm: Farm,
+    of: Opened,
+    indices: Sequence[int],
+    *,
+    lease: Lease | None = None,
+    children: Mapping[int, tuple[int, ...]] | None = None,
+) -> list[Task]:
+    """These tasks as they first are: by their job's status, or under a claim's lease."""
+    plans = [(index, of.expansion.task(index)) for index in indices]
+    blobs = farm.blobs.remembered(sorted({blob for _, plan in plans for _, blob in plan.inputs}))
+    now = farm.clock.now()
+    return [_task(of, index, plan, blobs, now, lease, (children or {}).get(index, ())) for index, plan in plans]
+
+
+def _task(
+    of: Opened,
+    index: int,
+    plan: TaskPlan,
+    blobs: Mapping[BlobId, Blob],
+    now: int,
+    lease: Lease | None,
+    children: tuple[int, ...],
+) -> Task:
+    job, step = of.job, of.step
+    requirement, wishes = required(plan.requirement, job.tags)
+    status = first_status(job, plan)
+    if lease is not None:
+        status = next_status(TASK, TaskStatus.QUEUED, "claim")
+    ended = status is TaskStatus.CANCELED
+    return Task(
+        id=step.base + index,
+        job=job.id,
+        job_name=job.name,
+        step=step.number,
+        index=index,
+        name=plan.name,
+        status=status,
+        requirement=requirement,
+        wishes=wishes,
+        priority=job.priority,
+        own_priority=plan.own_priority,
+        work=Work(plan.commands, _inputs(plan, blobs), plan.outputs, plan.max_seconds, plan.once),
+        parents=plan.parents,
+        children=children,
+        generation=lease.generation if lease is not None else 0,
+        lease=lease,
+        requeued_epoch=0,
+        failures=0,
+        max_retries=job.max_retries,
+        excluded=frozenset(),
+        attempts=(),
+        cancel_reason=None,
+        progress=0,
+        activity="",
+        outputs=(),
+        result=None,
+        error=f"job {job.status.value}" if ended else None,
+        created_at=now,
+        finished_at=(job.finished_at or now) if ended else None,
+    )
+
+
+def _inputs(plan: TaskPlan, blobs: Mapping[BlobId, Blob]) -> tuple[TaskInput, ...]:
+    return tuple(
+        TaskInput(name, blob, blobs[blob].size, blobs[blob].sha256)
+        if blob in blobs
+        else TaskInput(name, blob, None, None)
+        for name, blob in plan.inputs
+    )
+
+
+def required(requirement: Requirement, tags: Sequence[str]) -> tuple[Requirement, frozenset[str]]:
+    """A task's own requirement and its job's tags together, and the tags that are only wished for."""
+    require = {tag.removeprefix("+") for tag in tags if tag[:1] not in ("-", "~")}
+    forbid = {tag[1:] for tag in tags if tag.startswith("-")}
+    wishes = frozenset(tag[1:] for tag in tags if tag.startswith("~"))
+    together = replace(requirement, require=requirement.require | require, forbid=requirement.forbid | forbid)
+    return together, wishes
+
+
+def first_status(job: Job, plan: TaskPlan) -> TaskStatus:
+    return TaskStatus.WAITING if plan.parents and job.status not in ENDED_JOBS else unbegun_status(job)
+
+
+def unbegun_status(job: Job) -> TaskStatus:
+    """Of a task that waits for nothing but a worker."""
+    if job.status in ENDED_JOBS:
+        return TaskStatus.CANCELED
+    return TaskStatus.PAUSED if job.status is JobStatus.PAUSED else TaskStatus.QUEUED
+
+
+def children_of(expansion: Expansion) -> dict[int, tuple[int, ...]]:
+    """The edges, the other way round."""
+    children: dict[int, list[int]] = {}
+    for index in range(expansion.count):
+        for parent in expansion.task(index).parents:
+            children.setdefault(parent, []).append(index)
+    return {parent: tuple(indices) for parent, indices in children.items()}

@@ -1,0 +1,81 @@
+"""Looking at tasks: those that have an item, and *virtual* ones, which a large step has and nobody has begun yet.
+
+A virtual task is what its plan says, in the status that its job gives to what has not begun. Whoever looks at a task
+by its id, or lists a step, looks here; whoever is about to change one asks `farm.tasks` for the item.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import replace
+
+from . import making
+from .errors import NotFound
+from .farm import Farm
+from .lifecycle import TaskStatus
+from .model import Job, Step, Task, TaskId
+from .records.keys import BUCKET
+from .windows import first_of, window_of
+
+
+def get(farm: Farm, task_id: TaskId) -> Task:
+    task = find(farm, task_id)
+    if task is None:
+        raise NotFound(f"no such task: {task_id}")
+    return task
+
+
+def find(farm: Farm, task_id: TaskId) -> Task | None:
+    """One read; for a virtual task a few more."""
+    task = farm.tasks.get(task_id)
+    if task is not None:
+        return task
+    span = farm.cursors.span_of(task_id)
+    job = farm.jobs.get(span.job) if span is not None else None
+    if span is None or job is None:
+        return None
+    return next(_virtual(farm, job, span.step, [task_id - span.base]), None)
+
+
+def of_step(farm: Farm, job: Job, step: Step, indices: range | None = None) -> Iterator[Task]:
+    """In order of index; lazily, a partition at a time."""
+    wanted = range(step.count) if indices is None else indices
+    first = wanted.start
+    while first < wanted.stop:
+        stop = min(wanted.stop, first + BUCKET - (step.base + first) % BUCKET)
+        found = list(farm.tasks.range(step.base + first, step.base + stop - 1))
+        if step.shards and len(found) < stop - first:
+            there = {task.index for task in found}
+            missing = [index for index in range(first, stop) if index not in there]
+            found = list(heapq.merge(found, _virtual(farm, job, step.number, missing), key=lambda task: task.index))
+        yield from found
+        first = stop
+
+
+def _virtual(farm: Farm, job: Job, step: int, indices: list[int]) -> Iterator[Task]:
+    of = making.opened_before(farm, job.id, step)
+    if of is not None:
+        made = making.tasks(farm, replace(of, job=job), indices)
+        yield from (replace(task, created_at=job.created_at) for task in made)
+
+
+def may_be(farm: Farm, job: Job, step: Step, status: TaskStatus | None, first: int = 0) -> Iterator[range]:
+    """Ranges of indices from `first` on, in order, outside of which no task of the step has this status.
+
+    They are looked up in the step's windows: a million completed tasks do not stand before one that failed.
+    """
+    every = range(window_of(first), window_of(step.count - 1) + 1)
+    for number in every if status is None else _windows_with(farm, job, step, status, every.start):
+        yield range(max(first, first_of(number)), min(step.count, first_of(number + 1)))
+
+
+def _windows_with(farm: Farm, job: Job, step: Step, status: TaskStatus, first: int) -> Iterator[int]:
+    kinds = [farm.windows.open(job.id, step.number, first), farm.windows.shut(job.id, step.number, first)]
+    if status is TaskStatus.COMPLETED:
+        kinds.append(farm.windows.done(job.id, step.number, first))
+    begun = heapq.merge(*((window.number for window in kind) for kind in kinds))
+    if status is not making.unbegun_status(job):
+        return begun
+    untouched = [range(max(first, c.unbegun_from), window_of(c.end - 1) + 1) for c in farm.cursors.of(step)]
+    return heapq.merge(begun, *untouched)

@@ -1,0 +1,249 @@
+"""Claims of a large step that die, or meet something else, between any two of their calls to the table.
+
+Windows have three tasks here and cursors four, so that every claim comes to a boundary.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from chalicelib.core import claiming, filling, jobs, leases, sweeping, tasks, windows, workers
+from chalicelib.core.farm import Farm, Limits
+from chalicelib.core.lifecycle import ENDED_TASKS, Outcome
+from chalicelib.core.model import Assignment, JobId, Worker
+from chalicelib.core.ports import ConditionFailed, TableUnavailable
+from chalicelib.core.records.keys import INDEXES
+from tests.core.conftest import make_farm
+from tests.engines.simulated import Crash, Faults, SimulatedClock, SimulatedTable
+
+LIMITS = Limits(small_step_tasks=4, shard_tasks=4, most_shards=2)
+COUNT = 11
+
+
+@pytest.fixture(autouse=True)
+def windows_of_three_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "WINDOW", 3)
+
+
+class Site:
+    """A table, and processes that know nothing of each other."""
+
+    def __init__(self, **how: Any) -> None:
+        self.clock = SimulatedClock()
+        self.table = SimulatedTable(INDEXES, seed=1, lag_ms=(0, 0), clock=self.clock, **how)
+        self.before: Callable[[], None] | None = None
+        self.completed: Counter[int] = Counter()
+
+    def process(self) -> Farm:
+        return make_farm(self.table, self.clock, limits=LIMITS)
+
+    def worker(self, name: str) -> Worker:
+        described = workers.Description(name, task_types=("sleep",))
+        return workers.register(self.process(), described, with_secret=False)[0]
+
+    def submit(self, farm: Farm) -> JobId:
+        return jobs.submit(farm, jobs.Submission("j", "ladder", {"rungs": [{"count": COUNT}]}), once="k").id
+
+    def complete(self, farm: Farm, given: tuple[Assignment, ...]) -> None:
+        for a in given:
+            said = leases.Report(Outcome.COMPLETED)
+            leases.report(farm, a.lease.worker, a.task.id, a.lease.generation, said)
+            self.completed[a.task.id] += 1
+
+    def work_off(self, worker: Worker) -> None:
+        """As a farm does by itself: leases run out, sweeps pass, somebody takes what there is."""
+        farm = self.process()
+        for round in range(8):
+            self.clock.advance(300_000)
+            sweeping.sweep(farm, thorough=round > 3)  # only marks that died with their process need that
+            if not list(farm.jobs.unsettled()):
+                return
+            while given := claiming.claim(farm, worker, f"w{round}", slots=2).assignments:
+                self.complete(farm, given)
+
+    def check(self, ended: str) -> None:
+        farm = self.process()
+        [job] = farm.jobs.page(None, 10, None)[0]
+        assert (job.status.value, job.settled) == (ended, True)
+        found = [task for step in farm.jobs.steps(job.id) for task in tasks.of_step(farm, job, step)]
+        assert len(found) == COUNT and all(task.status in ENDED_TASKS for task in found)
+        truth = Counter(task.status.value for task in found)
+        assert dict(truth) == {status: count for status, count in job.counts.items() if count}
+        assert all(count == 1 for count in self.completed.values())
+
+
+def story(site: Site, worker: Worker) -> None:
+    farm = site.process()
+    site.submit(farm)
+    site.complete(farm, claiming.claim(farm, worker, "a", slots=4).assignments)
+    held = claiming.claim(farm, worker, "b", slots=4).assignments
+    held += claiming.claim(farm, worker, "c", slots=4).assignments
+    site.complete(farm, held)
+
+
+def canceled_story(site: Site, worker: Worker) -> None:
+    farm = site.process()
+    job = site.submit(farm)
+    held = claiming.claim(farm, worker, "a", slots=2).assignments
+    site.complete(farm, held[:1])
+    jobs.cancel(farm, job)
+    jobs.retry(farm, job) if farm.jobs.get(job).settled else None  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("told", [story, canceled_story])
+def test_a_process_may_die_between_any_two_calls(told: Callable[[Site, Worker], None]) -> None:
+    whole = Site()
+    worker = whole.worker("w")
+    begin = whole.table.points
+    told(whole, worker)
+    points = whole.table.points
+    assert points - begin > 60
+    for point in range(begin, points):
+        site = Site(crash_at=point)
+        worker = site.worker("w")
+        with pytest.raises(Crash):
+            told(site, worker)
+        site.table.calm()
+        if not site.process().jobs.page(None, 10, None)[0]:
+            site.submit(site.process())  # it died before anything was acknowledged
+        site.work_off(worker)
+        site.check(site.process().jobs.page(None, 10, None)[0][0].status.value)
+        if told is story:
+            site.check("completed")
+
+
+@pytest.mark.parametrize("fault", ["repeated", "lost_answer", "refused"])
+def test_an_update_that_is_repeated_or_not_answered_loses_no_task(fault: str) -> None:
+    """Whatever the engine or a throttle makes of each write."""
+    for seed in range(20):
+        site = Site()
+        worker = site.worker("w")
+        farm = site.process()
+        site.submit(farm)
+        site.table._chance.seed(seed)
+        site.table.faults = Faults(**{fault: 0.3})  # type: ignore[arg-type]
+        for call in range(12):
+            try:
+                given = claiming.claim(farm, worker, f"r{call}", slots=2, repeat=True).assignments
+                site.complete(farm, given)
+            except (TableUnavailable, ConditionFailed):
+                continue
+            except leases.LeaseLost:
+                continue
+        site.table.calm()
+        site.completed.clear()  # a completion whose answer was lost is told twice
+        site.work_off(worker)
+        site.check("completed")
+
+
+# ---- something else happens in the middle of a claim ----------------------------------------------------------------
+
+
+class Meddled:
+    """Does something else before call number `at` of a process to its table."""
+
+    def __init__(self, table: SimulatedTable, at: int, meddle: Callable[[], None], happened: list[bool]) -> None:
+        self._table, self._left, self._meddle, self._happened = table, at, meddle, happened
+        self.exact = table.exact
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._table, name)
+        if not callable(call):
+            return call
+
+        def meddled(*args: Any, **kwargs: Any) -> Any:
+            self._left -= 1
+            if self._left == -1:
+                self._happened.append(True)
+                self._meddle()
+            return call(*args, **kwargs)
+
+        return meddled
+
+
+def cancel(site: Site, farm: Farm, job: JobId, other: Worker) -> None:
+    jobs.cancel(farm, job)
+
+
+def cancel_and_retry(site: Site, farm: Farm, job: JobId, other: Worker) -> None:
+    jobs.cancel(farm, job)
+    if jobs.get(farm, job).settled:
+        jobs.retry(farm, job)
+        site.complete(farm, claiming.claim(farm, other, "o", slots=COUNT).assignments)
+
+
+def pause_and_resume(site: Site, farm: Farm, job: JobId, other: Worker) -> None:
+    jobs.pause(farm, job)
+    jobs.resume(farm, job)
+    site.complete(farm, claiming.claim(farm, other, "o", slots=COUNT).assignments)
+
+
+def take_it_for_dead(site: Site, farm: Farm, job: JobId, other: Worker) -> None:
+    for _ in range(3):
+        site.clock.advance(filling.LOOK_EVERY_MS)
+        sweeping.sweep(farm, ends_leases=False)
+    site.complete(farm, claiming.claim(farm, other, "o", slots=COUNT).assignments)
+
+
+def claim_all(site: Site, farm: Farm, job: JobId, other: Worker) -> None:
+    site.complete(farm, claiming.claim(farm, other, "o", slots=COUNT).assignments)
+
+
+@pytest.mark.parametrize("meddle", [cancel, cancel_and_retry, pause_and_resume, take_it_for_dead, claim_all])
+def test_a_claim_may_meet_anything_between_any_two_calls(meddle: Callable[..., None]) -> None:
+    """Whoever gets a task, nobody else does; and what was decided holds for what was on its way."""
+    met = 0
+    for at in range(30):
+        site = Site()
+        worker, other = site.worker("w"), site.worker("o")
+        elsewhere = site.process()
+        job = site.submit(elsewhere)
+        claiming.claim(elsewhere, worker, "warm", slots=1)
+        happened: list[bool] = []
+        meddling = partial(meddle, site, site.process(), job, other)
+        farm = make_farm(Meddled(site.table, at, meddling, happened), site.clock, limits=LIMITS)  # type: ignore[arg-type]
+        given = claiming.claim(farm, worker, "mine", slots=5).assignments
+        met += bool(happened)
+        taken = {a.task.id for a in given}
+        assert not taken & set(site.completed), "two workers got one task"
+        for a in given:
+            now = tasks.get(site.process(), a.task.id)
+            assert now.lease is not None and (now.lease.worker, now.generation) == (worker.id, a.lease.generation)
+            if meddle is cancel and happened:
+                assert now.cancel_reason == "job canceled", "given away behind the back of a cancel"
+        if meddle is cancel and happened:
+            for a in given:
+                leases.report(farm, worker.id, a.task.id, a.lease.generation, leases.Report(Outcome.CANCELED))
+            site.work_off(other)
+            site.check("canceled")
+        else:
+            site.complete(site.process(), tuple(a for a in given if tasks.get(farm, a.task.id).cancel_reason is None))
+            site.work_off(other)
+            site.check(site.process().jobs.page(None, 10, None)[0][0].status.value)
+    assert 5 < met < 30, "every call of the claim was met, and the last ones were behind its end"
+
+
+def resume_if_paused(site: Site, job: JobId) -> None:
+    if jobs.get(site.process(), job).status == "paused":
+        jobs.resume(site.process(), job)
+
+
+def test_a_decision_that_comes_late_does_not_undo_a_newer_one() -> None:
+    """A pause whose process stops before it tells the cursors, until a resume has been carried out."""
+    for at in range(20):
+        site = Site()
+        worker = site.worker("w")
+        job = site.submit(site.process())
+        resume = partial(resume_if_paused, site, job)
+        farm = make_farm(Meddled(site.table, at, resume, []), site.clock, limits=LIMITS)  # type: ignore[arg-type]
+        jobs.pause(farm, job)
+        resume_if_paused(site, job)
+        statuses = {cursor.status.value for cursor in farm.cursors.of(farm.jobs.steps(job)[0])}
+        assert statuses == {"open"}
+        sweeping.sweep(farm)  # lifts the halt, if that came last
+        assert len(claiming.claim(site.process(), worker, "all", slots=COUNT).assignments) == COUNT
