@@ -10,9 +10,8 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator, 
 from ..core.model import BlobId
 from .blender_python import overrides
 from .fields import BlobRef, FileName, FramesText, Name, Settings, SharedPath, blob_id, is_path
-from .frame_ranges import Chunks, parse_frames
+from .frame_ranges import parse_frames
 
-MOST_TASKS = 10_000
 MOST_CHUNK = 1_000
 """Frames in one task: each is an output at least, and a task can return a thousand."""
 LARGEST_FRAME = 1_048_574
@@ -140,8 +139,6 @@ class BlenderRenderSettings(BlenderSettings):
         frames = parse_frames(self.frames)
         if frames.first < 0 or frames.last > LARGEST_FRAME:
             raise ValueError(f"frames: Blender renders frames 0 to {LARGEST_FRAME:,}, not {frames}"[:300])
-        if (tasks := len(Chunks(frames, self.chunk))) > MOST_TASKS:
-            raise ValueError(f"these are {tasks:,} tasks, at most {MOST_TASKS:,} are possible; use a larger chunk")
         if self.preview and frames.count > MOST_PREVIEWED:
             raise ValueError(f"preview: {frames.count:,} frames are too many, it takes {MOST_PREVIEWED:,}")
         if self.preview and self.format == "OPEN_EXR_MULTILAYER":

@@ -19,7 +19,6 @@ from .fields import BlobRef, FileName, FramesText, Pattern, Settings, SharedPath
 from .frame_ranges import Chunks, FrameRange, parse_frames
 from .frame_template import EACH_FRAME, WHOLE_CHUNK, placeholders_in
 
-MOST_TASKS = 10_000
 MOST_CHUNK = 100_000
 INPUT, OUTPUT = "input", "output"
 """The folders of a task, in its work folder."""
@@ -54,8 +53,6 @@ class FramesSettings(Settings):
         _check_numbers(names, self)
         if self.outputs and OUTPUT not in names:
             raise ValueError("outputs are wanted, but the command does not say {output}, where they must be put")
-        if (tasks := len(Chunks(parse_frames(self.frames), self.chunk))) > MOST_TASKS:
-            raise ValueError(f"these are {tasks:,} tasks, at most {MOST_TASKS:,} are possible; use a larger chunk")
         return self
 
 

@@ -29,6 +29,13 @@ def test_each_chunk_is_a_task_that_any_worker_with_programs_may_take() -> None:
     assert command == {"name": "run_frames", "settings": {"argv": POVRAY, "first": 20, "last": 30, "step": 5}}
 
 
+def test_a_million_frames_are_a_count_and_a_function() -> None:
+    _, [step] = checked(Frames(), {"frames": "1-1000000", "command": POVRAY})
+    expansion = step.expand({})
+    assert (expansion.count, expansion.alike) == (1_000_000, True)
+    assert expansion.task(999_999).name == "frame 1000000"
+
+
 def test_inputs_are_laid_into_one_folder_and_all_of_the_other_comes_back() -> None:
     [task] = planned(frames="1", inputs={"scene.pov": "7", "maps/sky.png": "8"})
     assert task.inputs == (("input/scene.pov", 7), ("input/maps/sky.png", 8))
@@ -76,7 +83,7 @@ def test_the_blobs_that_must_be_there_are_named_as_the_settings_name_them() -> N
         ({"inputs": {"a*": "7"}}, "'a*' must name one file"),
         ({"inputs": {"a": "x"}}, "settings.inputs.a: "),
         ({"folder": "here"}, "settings.folder: must be an absolute path on shared storage"),
-        ({"frames": "1-10001"}, "these are 10,001 tasks, at most 10,000 are possible; use a larger chunk"),
+        ({"frames": "1-1000001"}, "1,000,001 frames are more than the 1,000,000 that a job may have"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(settings: dict[str, Any], says: str) -> None:
