@@ -40,11 +40,16 @@ def job_of(truth: Truth, submitted: Submitted) -> str | None:
     return submitted.job or truth.job_called(submitted.name or "")
 
 
+def removed_by(share: Share) -> list[Submitted]:
+    """What this client's protocol knows no more. The farm forgets it too, unless a worker still had a task of it."""
+    return share.canceled if isinstance(share.client, TranscodeClient) else []
+
+
 def nothing_is_lost(truth: Truth, shares: Sequence[Share]) -> Iterator[str]:
     """Every acknowledged job is there and has ended; nothing is there that nobody submitted."""
     submitted = 0
     for share in shares:
-        removed = share.canceled if isinstance(share.client, TranscodeClient) else []
+        removed = removed_by(share)
         submitted += len(share.submitted)
         for one in share.submitted:
             job = truth.jobs.get(job_of(truth, one) or "")
@@ -140,7 +145,7 @@ def clients_see_the_same(truth: Truth, shares: Sequence[Share]) -> Iterator[str]
     for share in shares:
         for submitted in share.submitted:
             job = truth.jobs.get(job_of(truth, submitted) or "")
-            if job is None or job["status"] not in ENDED:
+            if job is None or job["status"] not in ENDED or submitted in removed_by(share):
                 continue  # told elsewhere
             seen, wanted = share.client.ending(submitted), _endings(truth, job)
             if not share.client.TELLS_CANCELED:
@@ -158,7 +163,7 @@ def _endings(truth: Truth, job: dict[str, Any]) -> set[str]:
 
 def lists_agree(caller: Caller, truth: Truth, shares: Sequence[Share]) -> Iterator[str]:
     """The lists of all protocols that have some."""
-    yield from _transcode_list(caller, truth)
+    yield from _transcode_list(caller, truth, {one.job for share in shares for one in removed_by(share)})
     yield from _pleiades_documents(caller, truth)
     yield from _flamenco2_dashboard(caller, truth)
     yield from _flamenco1_workers(caller, truth)
@@ -167,11 +172,11 @@ def lists_agree(caller: Caller, truth: Truth, shares: Sequence[Share]) -> Iterat
             yield f"worker {worker['name']} still has the tasks {worker['tasks']}"
 
 
-def _transcode_list(caller: Caller, truth: Truth) -> Iterator[str]:
+def _transcode_list(caller: Caller, truth: Truth, removed: set[str | None]) -> Iterator[str]:
     listed: dict[str, tuple[int, int]] = {}
     while page := caller.ok("POST", "/master/get_jobs", json={"start_index": len(listed), "limit": 100})["jobs"]:
         listed |= {job["id"]: (job["state"], job["result"]) for job in page}
-    ours = [job for job in truth.jobs.values() if job["type"] == "transcode"]
+    ours = [job for job in truth.jobs.values() if job["type"] == "transcode" and job["id"] not in removed]
     wanted = {transcode.job_text(int(job["id"])): (3, 0 if job["status"] == "completed" else -1) for job in ours}
     if listed != wanted:
         yield f"get_jobs and the farm differ in {sorted(listed.items() ^ wanted.items())}"
