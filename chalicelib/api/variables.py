@@ -8,6 +8,7 @@ from pydantic import Field
 
 from ..core import variables
 from ..core.access import Scope
+from ..core.errors import BadInput
 from ..core.farm import Farm
 from ..edge.http import Reply, Request
 from .answering import answer
@@ -29,7 +30,7 @@ class VariableValue(Wanted):
 
 
 class VariableWanted(Wanted):
-    """`twoway`: clients also turn values into the variable; slashes at the end of values are cut."""
+    """`twoway`: values, which are paths, also stand for the variable; slashes at their ends are cut."""
 
     direction: Literal["oneway", "twoway"] = "oneway"
     values: Annotated[list[VariableValue], Field(max_length=20)]
@@ -47,10 +48,15 @@ class Variables(Answer):
     variables: dict[str, VariableWanted]
 
 
+RESERVED = frozenset({"frame", "start", "end", "step", "input", "output"})
+"""What commands of jobs of type `frames` hold in braces."""
+
+
 def show(farm: Farm, request: Request) -> Reply:
     """The variables of the farm.
 
-    Workers of protocols that leave this to their manager get commands with every `{name}` in a string replaced.
+    Workers get commands with every `{name}` in a text replaced. Workers of our own also get a path that begins with a
+    value of a two-way variable, whatever platform that is for, as the path that it is on theirs.
     """
     found = variables.read(farm)
     return answer(Variables(variables={name: _shown(variable) for name, variable in found.items()}))
@@ -62,6 +68,8 @@ def replace(farm: Farm, request: Request) -> Reply:
     They count for tasks that are given out from now on.
     """
     wanted = read_body(request, VariablesWanted)
+    if taken := sorted(RESERVED & wanted.variables.keys()):
+        raise BadInput(f"{{{taken[0]}}} is a placeholder of frame commands; use another name", field="variables")
     variables.write(farm, {name: _variable(variable) for name, variable in wanted.variables.items()})
     return show(farm, request)
 

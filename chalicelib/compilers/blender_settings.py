@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator, 
 
 from ..core.model import BlobId
 from .blender_python import overrides
-from .fields import BlobRef, FileName, FramesText, Name, Settings, SharedPath, blob_id, is_path
+from .fields import BlobRef, FileName, FramesText, Name, Settings, StoragePath, blob_id, is_storage_path
 from .frame_ranges import parse_frames
 
 MOST_CHUNK = 1_000
@@ -39,7 +39,7 @@ def is_blob(text: str) -> bool:
 
 
 def _blob_or_path(text: str) -> str:
-    if not (is_blob(text) or is_path(text)):
+    if not (is_blob(text) or is_storage_path(text)):
         raise ValueError("must be a blob id or an absolute path on shared storage")
     return text
 
@@ -69,7 +69,7 @@ class BlenderSettings(Settings):
     """None: all of the machine's."""
     prefix: Annotated[str, AfterValidator(_prefix)] = "frame_"
     """What the names of the frames begin with."""
-    output_path: SharedPath | None = None
+    output_path: StoragePath | None = None
     """A folder on shared storage where the frames are put, instead of coming back to the farm."""
 
     @field_validator("resolution")

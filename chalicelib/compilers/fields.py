@@ -35,6 +35,17 @@ def _path(text: str) -> str:
     return text
 
 
+def _storage_path(text: str) -> str:
+    if not is_storage_path(text):
+        raise ValueError("must be an absolute path on shared storage")
+    return text
+
+
+def is_storage_path(text: str) -> bool:
+    """A path, or one that begins with a variable of the farm: `{shots}/a.blend`."""
+    return is_path(text) or re.fullmatch(r"\{[^{}\0]{1,100}\}([/\\][^\0]*)?", text) is not None
+
+
 def _file_name(text: str) -> str:
     """What the worker would refuse is refused here, before anything runs."""
     if not text or len(text) > 200 or "\\" in text or not text.isprintable():
@@ -58,6 +69,8 @@ def _frames(text: str) -> str:
 
 
 SharedPath = Annotated[str, AfterValidator(_path)]
+StoragePath = Annotated[str, AfterValidator(_storage_path)]
+"""The same, for commands that only workers get for whom variables are filled in."""
 FileName = Annotated[str, AfterValidator(_file_name), AfterValidator(_no_pattern)]
 """A file in a task's folder: relative, with `/` between its parts."""
 Pattern = Annotated[str, AfterValidator(_file_name)]

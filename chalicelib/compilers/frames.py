@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 from ..core.model import BlobId, Requirement
 from ..core.plans import Expansion, Results, StepPlan, TaskPlan
 from .command import MOST_BYTES, TASK_TYPE, Word
-from .fields import BlobRef, FileName, FramesText, Pattern, Settings, SharedPath, blob_id
+from .fields import BlobRef, FileName, FramesText, Pattern, Settings, StoragePath, blob_id
 from .frame_ranges import Chunks, FrameRange, parse_frames
 from .frame_template import EACH_FRAME, WHOLE_CHUNK, placeholders_in
 
@@ -41,7 +41,7 @@ class FramesSettings(Settings):
     outputs: list[Pattern] | None = Field(default=None, max_length=20)
     """Which files of `{output}` come back, such as `*.png`; `**` is any number of folders. None: all, if the command
     names `{output}`; else none."""
-    folder: SharedPath | None = None
+    folder: StoragePath | None = None
     """Where the command runs, on storage that every worker sees. None: in `{input}`."""
 
     @model_validator(mode="after")

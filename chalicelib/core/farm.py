@@ -19,6 +19,7 @@ from .records.tasks import TaskRecords
 from .records.windows import WindowRecords
 from .records.workers import WorkerRecords
 from .registry import RegistryCache
+from .variables import VariableCache
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class Farm:
     lanes: LaneRecords = field(init=False)
     registry: RegistryCache = field(init=False)
     plans: PlanCache = field(init=False)
+    variables: VariableCache = field(init=False)
 
     def __post_init__(self) -> None:
         lanes = LaneRecords(self.table)
@@ -101,6 +103,7 @@ class Farm:
             "aliases": AliasRecords(self.table),
             "lanes": lanes,
             "plans": PlanCache(self.job_types, self.objects),
+            "variables": VariableCache(self.table, self.clock, self.limits.registry_seconds),
             "registry": RegistryCache(lanes, self.clock, self.bell, self.limits.registry_seconds),
         }
         for name, value in made.items():

@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .farm import Farm
 from .model import Json
-from .ports import Put
+from .ports import Clock, Put, Table
 from .records import keys
+
+if TYPE_CHECKING:
+    from .farm import Farm
 
 ONE_WAY, TWO_WAY = "oneway", "twoway"
 ALL, WORKERS, USERS = "all", "workers", "users"
@@ -32,14 +34,18 @@ class Value:
 class Variable:
     values: tuple[Value, ...]
     direction: str = ONE_WAY
-    """`twoway`: clients turn values back into the variable, so that no value ends with a slash."""
+    """`twoway`: values are turned back into the variable, by clients or by `path_mapping`; none ends with a slash."""
 
 
 Variables = Mapping[str, Variable]
 
 
 def read(farm: Farm) -> Variables:
-    item = farm.table.get(keys.variables())
+    return _from_table(farm.table)
+
+
+def _from_table(table: Table) -> Variables:
+    item = table.get(keys.variables())
     return {} if item is None else {name: _variable(fields) for name, fields in item["variables"].items()}
 
 
@@ -61,16 +67,33 @@ def replaced(commands: Sequence[Mapping[str, Json]], texts: Mapping[str, str]) -
     """The commands with every reference in a string of `settings` replaced. Unknown names, other types and what is
     nested deeper stay; what a value says is not looked through again."""
 
-    def text_of(match: re.Match[str]) -> str:
-        return texts.get(match[1], match[0])
-
     def shown(value: Json) -> Json:
-        return _REFERENCE.sub(text_of, value) if isinstance(value, str) else value
+        return filled_in(value, texts) if isinstance(value, str) else value
 
     return [
         {**command, "settings": {name: shown(value) for name, value in (command.get("settings") or {}).items()}}
         for command in commands
     ]
+
+
+def filled_in(text: str, texts: Mapping[str, str]) -> str:
+    return _REFERENCE.sub(lambda match: texts.get(match[1], match[0]), text)
+
+
+class VariableCache:
+    """A process's picture of the variables, read again after a few seconds: handing out a task costs no request."""
+
+    def __init__(self, table: Table, clock: Clock, fresh_seconds: float) -> None:
+        self._table = table
+        self._clock = clock
+        self._fresh_ms = int(fresh_seconds * 1000)
+        self._known: tuple[int, Variables] | None = None
+
+    def read(self) -> Variables:
+        known, now = self._known, self._clock.now()
+        if known is None or not 0 <= now - known[0] < self._fresh_ms:
+            known = self._known = now, _from_table(self._table)
+        return known[1]
 
 
 def _best(variable: Variable, platform: str) -> str | None:

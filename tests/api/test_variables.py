@@ -45,6 +45,11 @@ def test_wrong_variables_change_nothing(bench: Bench, body: object) -> None:
     assert bench.get("/variables") == {"variables": {"blender": BLENDER}}
 
 
+def test_a_name_that_frame_commands_use_is_refused(bench: Bench) -> None:
+    answer = bench.call("PUT", "/variables", {"variables": {"frame": BLENDER}})
+    assert answer.status == 400 and "{frame} is a placeholder of frame commands" in answer.json["detail"]
+
+
 def test_only_an_administrator_sets_variables(bench: Bench) -> None:
     bench.serve(auth="token")
     operator = f"Bearer {bench.token('operate')}"

@@ -16,6 +16,7 @@ from ...core.claiming import Claimed
 from ...core.errors import LeaseLost, NotFound
 from ...core.farm import Farm
 from ...core.model import Worker
+from ...core.path_mapping import PathMapping
 from ...edge.fields import parsed
 from ...edge.http import Reply, Request
 from .access import native_worker
@@ -36,10 +37,17 @@ def contract(farm: Farm, request: Request, worker_id: str, body: dict[str, Any])
     worker, claimed = _claim(farm, worker, wanted)
     return ok(
         reports=verdicts,
-        assignments=[assignment(given) for given in claimed.assignments],
+        assignments=_assignments(farm, worker, claimed),
         cancel=cancel,
         **told(farm, worker, _pause(farm, wanted, claimed)),
     )
+
+
+def _assignments(farm: Farm, worker: Worker, claimed: Claimed) -> list[dict[str, Any]]:
+    if not claimed.assignments:
+        return []
+    paths = PathMapping(farm.variables.read(), worker.platform)
+    return [assignment(given, paths) for given in claimed.assignments]
 
 
 def _pause(farm: Farm, wanted: Contract, claimed: Claimed) -> float:

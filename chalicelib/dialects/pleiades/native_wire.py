@@ -15,6 +15,7 @@ from ...core.ids import LARGEST
 from ...core.leases import Report
 from ...core.lifecycle import Outcome
 from ...core.model import Assignment, Output, Task, TaskId, TaskInput, WorkerId
+from ...core.path_mapping import PathMapping
 from ...core.workers import Description
 
 ERROR_CHARACTERS = 2000
@@ -167,7 +168,7 @@ class Announcement(_Native):
     sha256: Sha256
 
 
-def assignment(given: Assignment) -> dict[str, Any]:
+def assignment(given: Assignment, paths: PathMapping) -> dict[str, Any]:
     task = given.task
     return {
         "task": str(task.id),
@@ -177,7 +178,7 @@ def assignment(given: Assignment) -> dict[str, Any]:
         "job_name": task.job_name,
         "task_type": task.requirement.task_type,
         "lease_seconds": given.seconds,
-        "commands": [dict(command) for command in task.work.commands],
+        "commands": paths.commands(task.work.commands),
         "inputs": [_input(wanted) for wanted in task.work.inputs],
         "outputs": list(task.work.outputs),
         "max_seconds": task.work.max_seconds,

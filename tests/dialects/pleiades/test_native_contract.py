@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core import jobs, workers
+from chalicelib.core import jobs, variables, workers
 from chalicelib.core.lifecycle import JobStatus, WorkerStatus
+from chalicelib.core.variables import Value, Variable
 from chalicelib.store.counting import CountingTable
 from tests.dialects.pleiades.conftest import Site
 from tests.dialects.pleiades.native_worker import RECORDED, Native, enlist, lease, recorded_keys, submit
@@ -34,6 +35,19 @@ def test_an_assignment_says_everything_the_worker_needs(site: Site, worker: Nati
     assert (given["job"], given["job_name"], given["task_type"]) == (str(job.id), "a job", "sleep")
     assert given["commands"] == [{"name": "sleep", "settings": {"time_in_seconds": 0}}]
     assert 119 < given["lease_seconds"] <= 120
+
+
+def test_variables_and_paths_are_those_of_the_workers_platform(site: Site) -> None:
+    worker = enlist(site, task_types=["exec"])
+    shots = Variable((Value("S:/shots", platforms=("windows",)), Value("/mnt/shots", platforms=("linux",))), "twoway")
+    variables.write(site.farm, {"shots": shots, "tool": Variable((Value("/opt/tool"),))})
+    settings = {"frames": "1", "command": ["{frame}", "S:/shots/a.blend"], "folder": "{shots}/010"}
+    jobs.submit(site.farm, jobs.Submission("a job", "frames", settings))
+    task = {"name": "t", "task_type": "exec", "commands": [{"name": "exec", "settings": {"cmd": "{tool} --help"}}]}
+    jobs.submit(site.farm, jobs.Submission("a job", "commands", {"tasks": [task]}))
+    commands = [given["commands"][0]["settings"] for given in worker.contract(slots=2)["assignments"]]
+    assert (commands[0]["argv"], commands[0]["folder"]) == (["{frame}", "/mnt/shots/a.blend"], "/mnt/shots/010")
+    assert commands[1]["cmd"] == "/opt/tool --help"
 
 
 def test_a_function_comes_with_code_and_input(site: Site, worker: Native) -> None:
