@@ -80,6 +80,8 @@ def _render_task(settings: BlenderRenderSettings, chunk: FrameRange) -> TaskPlan
         commands=(render,),
         inputs=tuple(settings.files),
         outputs=() if settings.output_path else (f"output/./{escaped(settings.prefix)}*",),
+        max_seconds=settings.max_seconds,
+        idle_seconds=settings.idle_seconds,
     )
 
 

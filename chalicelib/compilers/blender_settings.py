@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator, 
 
 from ..core.model import BlobId
 from .blender_python import overrides
-from .fields import BlobRef, FileName, FramesText, Name, Settings, StoragePath, blob_id, is_storage_path
+from .fields import BlobRef, FileName, FramesText, Limited, Name, StoragePath, blob_id, is_storage_path
 from .frame_ranges import parse_frames
 
 MOST_CHUNK = 1_000
@@ -50,7 +50,7 @@ def _prefix(text: str) -> str:
     return text
 
 
-class BlenderSettings(Settings):
+class BlenderSettings(Limited):
     """What all of them share."""
 
     blend: Annotated[str, AfterValidator(_blob_or_path)]

@@ -58,6 +58,8 @@ def _tile_task(settings: BlenderTilesSettings, index: int) -> TaskPlan:
         commands=(render,),
         inputs=tuple(settings.files),
         outputs=(f"output/./{escaped(f'tile_{index:04d}_')}*",),
+        max_seconds=settings.max_seconds,
+        idle_seconds=settings.idle_seconds,
     )
 
 

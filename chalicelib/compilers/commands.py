@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from ..core.errors import BadInput
 from ..core.model import FUNCTION_TYPE, BlobId, Requirement
 from ..core.plans import Expansion, Results, StepPlan, TaskPlan
-from .fields import Name, Settings
+from .fields import Limited, Name, Settings
 
 MOST_TASKS = 10_000
 MOST_COMMANDS = 100
@@ -26,7 +26,7 @@ class Command(Settings):
     settings: dict[str, Any] = {}
 
 
-class CommandsTask(Settings):
+class CommandsTask(Limited):
     name: Name
     task_type: Name
     commands: list[Command] = Field(min_length=1, max_length=MOST_COMMANDS)
@@ -90,6 +90,8 @@ def _task_plan(task: CommandsTask, parents: tuple[int, ...]) -> TaskPlan:
         commands=tuple({"name": command.name, "settings": command.settings} for command in task.commands),
         parents=parents,
         own_priority=task.priority,
+        max_seconds=task.max_seconds,
+        idle_seconds=task.idle_seconds,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from ..core.ids import LARGEST
 from .frame_ranges import parse_frames
@@ -17,6 +17,15 @@ class Settings(BaseModel):
     """Base of every job type's settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Limited(Settings):
+    """How long a task may take. A task that is ended for it has failed, and is tried again as any other failure."""
+
+    max_seconds: int | None = Field(default=None, ge=1, le=31 * 86_400)
+    """From when a worker took it, with the transfer of its inputs."""
+    idle_seconds: int | None = Field(default=None, ge=10, le=31 * 86_400)
+    """Without output, progress or other sign of life of its commands: what hangs is ended, what is slow is not."""
 
 
 BlobRef = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,15}$")]

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 from ..core.model import BlobId, Requirement
 from ..core.plans import Expansion, Results, StepPlan, TaskPlan
 from .command import MOST_BYTES, TASK_TYPE, Word
-from .fields import BlobRef, FileName, FramesText, Pattern, Settings, StoragePath, blob_id
+from .fields import BlobRef, FileName, FramesText, Limited, Pattern, StoragePath, blob_id
 from .frame_ranges import Chunks, FrameRange, parse_frames
 from .frame_template import EACH_FRAME, WHOLE_CHUNK, placeholders_in
 
@@ -29,7 +29,7 @@ def _template(words: list[str]) -> list[str]:
     return words
 
 
-class FramesSettings(Settings):
+class FramesSettings(Limited):
     frames: FramesText
     """Such as `1-250, 300, 310-320x2`."""
     chunk: int = Field(default=1, ge=1, le=MOST_CHUNK)
@@ -92,6 +92,8 @@ class Frames:
                 commands=({"name": "run_frames", "settings": {**run, **where}},),
                 inputs=inputs,
                 outputs=outputs,
+                max_seconds=settings.max_seconds,
+                idle_seconds=settings.idle_seconds,
             )
 
         def expand(results: Results) -> Expansion:

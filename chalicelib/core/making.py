@@ -80,7 +80,7 @@ def _task(
         wishes=wishes,
         priority=job.priority,
         own_priority=plan.own_priority,
-        work=Work(plan.commands, _inputs(plan, blobs), plan.outputs, plan.max_seconds, plan.once),
+        work=Work(plan.commands, _inputs(plan, blobs), plan.outputs, plan.max_seconds, plan.idle_seconds, plan.once),
         parents=plan.parents,
         children=children,
         generation=lease.generation if lease is not None else 0,

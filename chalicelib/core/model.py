@@ -211,6 +211,7 @@ class Work:
     inputs: tuple[TaskInput, ...] = ()
     outputs: tuple[str, ...] = ()
     max_seconds: int | None = None
+    idle_seconds: int | None = None
     once: bool = False
     """Begun once and never again, however the attempt ended, unless a person asks for it."""
 

@@ -30,6 +30,9 @@ class TaskPlan:
     """Indices of tasks of the same step that must complete first."""
     own_priority: int = 50
     max_seconds: int | None = None
+    """How long an attempt may take."""
+    idle_seconds: int | None = None
+    """How long an attempt may show no sign of life: no output, no progress."""
     once: bool = False
     """Begun once and never again, however the attempt ended."""
 

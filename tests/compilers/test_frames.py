@@ -36,6 +36,11 @@ def test_a_million_frames_are_a_count_and_a_function() -> None:
     assert expansion.task(999_999).name == "frame 1000000"
 
 
+def test_how_long_a_task_may_take_is_up_to_the_job() -> None:
+    [task] = planned(frames="1", max_seconds=3600, idle_seconds=600)
+    assert (task.max_seconds, task.idle_seconds) == (3600, 600)
+
+
 def test_inputs_are_laid_into_one_folder_and_all_of_the_other_comes_back() -> None:
     [task] = planned(frames="1", inputs={"scene.pov": "7", "maps/sky.png": "8"})
     assert task.inputs == (("input/scene.pov", 7), ("input/maps/sky.png", 8))

@@ -166,6 +166,16 @@ def test_a_task_may_not_run_longer_than_its_limit(manager: Manager, start_agent:
     assert (report["outcome"], report["error"]) == ("failed", "ran longer than the 0.5 s it may take")
 
 
+def test_a_task_that_hangs_is_ended_and_one_that_is_only_slow_is_not(manager: Manager, start_agent: StartAgent) -> None:
+    manager.queue("1", ("exec", {"cmd": "sh -c 'echo begun; sleep 300'"}), idle_seconds=2)
+    slow = "for n in 1 2 3 4 5 6 7 8; do echo $n; sleep 0.5; done"
+    manager.queue("2", ("exec", {"argv": ["sh", "-c", slow]}), ("sleep", {"time_in_seconds": 3}), idle_seconds=2)
+    start_agent(slots=2)
+    report = manager.wait_for_outcome("1", 30)
+    assert (report["outcome"], report["error"]) == ("failed", "showed no sign of life for 2.0 s")
+    assert manager.wait_for_outcome("2", 30)["outcome"] == "completed"
+
+
 def test_tasks_see_a_clean_environment(manager: Manager, start_agent: StartAgent) -> None:
     manager.queue("1", ("exec", {"cmd": "env"}), ("exec", {"cmd": "sh -c 'cat; pwd; ls -A'"}))
     start_agent(token="never-for-tasks")

@@ -170,6 +170,7 @@ def work_json(work: Work) -> dict[str, Any]:
         "inputs": [[i.name, i.blob, i.size, i.sha256] for i in work.inputs],
         "outputs": list(work.outputs),
         "max_seconds": work.max_seconds,
+        **({"idle_seconds": work.idle_seconds} if work.idle_seconds is not None else {}),
         **({"once": True} if work.once else {}),
     }
 
@@ -180,5 +181,6 @@ def _work_from(fields: Mapping[str, Any]) -> Work:
         inputs=tuple(TaskInput(*values) for values in fields["inputs"]),
         outputs=tuple(fields["outputs"]),
         max_seconds=fields["max_seconds"],
+        idle_seconds=fields.get("idle_seconds"),
         once=fields.get("once", False),
     )

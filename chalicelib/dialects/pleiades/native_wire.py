@@ -182,6 +182,7 @@ def assignment(given: Assignment, paths: PathMapping) -> dict[str, Any]:
         "inputs": [_input(wanted) for wanted in task.work.inputs],
         "outputs": list(task.work.outputs),
         "max_seconds": task.work.max_seconds,
+        **({} if task.work.idle_seconds is None else {"idle_seconds": task.work.idle_seconds}),
     }
 
 

@@ -30,11 +30,13 @@ class StopReason(enum.IntEnum):
     """The farm asked: notify, wait, kill, report `canceled`."""
     OVERTIME = 3
     """The attempt ran longer than its `max_seconds`: notify, wait, kill, report `failed`."""
-    EXPIRED = 4
+    IDLE = 4
+    """Its commands showed no sign of life for its `idle_seconds`: notify, wait, kill, report `failed`."""
+    EXPIRED = 5
     """The lease could not be renewed and is about to end: kill at once, report `interrupted`; too late is refused,
     and fine.
     """
-    LOST = 5
+    LOST = 6
     """The farm said the lease is lost, somebody else may have it: kill at once, upload nothing, report nothing."""
 
     @property
@@ -75,6 +77,7 @@ class Attempt:
         self._on_news = on_news
         self._is_urgent = False
         self._notify_seconds = NOTIFY_SECONDS
+        self._lived_at: float | None = None
 
     @property
     def id(self) -> LeaseId:
@@ -91,6 +94,19 @@ class Attempt:
     @property
     def progress(self) -> Progress:
         return self._progress
+
+    @property
+    def lived_at(self) -> float | None:
+        """When its commands last showed a sign of life; None while none runs."""
+        return self._lived_at
+
+    def lives(self) -> None:
+        """A command begins, wrote something, or is at work otherwise."""
+        self._lived_at = self._clock()
+
+    def rests(self) -> None:
+        """No command runs: what happens now may take its time."""
+        self._lived_at = None
 
     def renewed(self, lease: Lease) -> None:
         """Answers may overtake each other: a lease is only ever extended."""

@@ -72,6 +72,7 @@ class Context:
     def progress(self, percent: float | None, activity: str | None = None) -> None:
         """How far the task is, 0 to 100; sent with the next renewal, at most every 2 s."""
         bounded = None if percent is None else round(min(100.0, max(0.0, percent)), 1)
+        self._attempt.lives()
         self._attempt.progressed(Progress(bounded, activity))
 
     def path(self, name: str) -> Path:
@@ -82,6 +83,7 @@ class Context:
 
     def wait(self, seconds: float) -> None:
         """Sleep; raises `Stopped` as soon as the attempt is stopped. 0 only asks."""
+        self._attempt.lives()
         self._attempt.wait(seconds)
 
     def run(
@@ -152,7 +154,9 @@ class Context:
         for pipe in (tree.stdout, tree.stderr):
             if pipe is not None:
                 to_lines = on_line is not None and pipe is tree.stdout
-                consume = partial(_each_line, on_line=on_line) if on_line and to_lines else self._log.follow
+                lives = self._attempt.lives
+                follow = partial(self._log.follow, on_output=lives)
+                consume = partial(_each_line, on_line=on_line, on_output=lives) if on_line and to_lines else follow
                 threads.append(threading.Thread(target=_drain, args=(pipe, consume), name="output", daemon=True))
         for thread in threads:
             thread.start()
@@ -163,8 +167,9 @@ def describe_exit(exit_code: int) -> str:
     return f"exit code {exit_code}" if exit_code >= 0 else f"killed by signal {-exit_code}"
 
 
-def _each_line(pipe: IO[bytes], on_line: Callable[[str], None]) -> None:
+def _each_line(pipe: IO[bytes], on_line: Callable[[str], None], on_output: Callable[[], None]) -> None:
     for line in pipe:
+        on_output()
         on_line(line.decode("utf-8", "replace").rstrip("\r\n"))
 
 

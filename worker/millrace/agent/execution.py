@@ -112,8 +112,10 @@ def _run_commands(attempt: Attempt, workshop: Workshop, log: TaskLog, work: Path
         attempt.check()
         started = time.monotonic()
         log.line(f"{command.name}: starting")
+        attempt.lives()
         produced = run_command(context, command.name, command.settings)
         log.line(f"{command.name}: done in {time.monotonic() - started:.1f} s")
+        attempt.rests()
         results.result.update(produced.result)
         results.outputs += produced.outputs
         results.outputs = [name for name in results.outputs if name not in produced.not_produced]
@@ -138,6 +140,7 @@ def _stopped(attempt: Attempt, log: TaskLog) -> Report:
     outcome, why = {
         StopReason.CANCELED: ("canceled", None),
         StopReason.OVERTIME: ("failed", f"ran longer than the {attempt.assignment.max_seconds} s it may take"),
+        StopReason.IDLE: ("failed", f"showed no sign of life for {attempt.assignment.idle_seconds} s"),
         StopReason.EXPIRED: ("interrupted", "the lease could not be renewed in time"),
     }.get(attempt.reason or StopReason.INTERRUPTED, ("interrupted", "the worker is stopping"))
     log.line(f"{outcome}" + (f": {why}" if why else ""))

@@ -97,6 +97,7 @@ class Assignment:
     inputs: tuple[InputBlob, ...] = ()
     outputs: tuple[str, ...] = ()
     max_seconds: float | None = None
+    idle_seconds: float | None = None
 
     @classmethod
     def from_wire(cls, source: JsonObject) -> Assignment:
@@ -116,6 +117,7 @@ class Assignment:
             inputs=tuple(InputBlob.from_wire(one) for one in _objects(source, "inputs", where)),
             outputs=tuple(outputs),
             max_seconds=None if source.get("max_seconds") is None else float(source["max_seconds"]),
+            idle_seconds=None if source.get("idle_seconds") is None else float(source["idle_seconds"]),
         )
 
 

@@ -80,7 +80,7 @@ class RenewLoop:
 
 
 class Watch:
-    """Ends attempts whose lease or whose allowed time runs out."""
+    """Ends attempts whose lease or whose allowed time runs out, and those that show no sign of life."""
 
     def __init__(self, held: Held, clock: Clock, tell_guard: Callable[[list[Attempt]], None]) -> None:
         self._held, self._clock, self._tell_guard = held, clock, tell_guard
@@ -105,5 +105,10 @@ class Watch:
         if now >= attempt.lease.abandon_at:
             return StopReason.EXPIRED
         limit = attempt.assignment.max_seconds
-        overtime = limit is not None and now >= attempt.taken_at + limit
-        return StopReason.OVERTIME if overtime and attempt.reason is None else None
+        if attempt.reason is not None:
+            return None
+        if limit is not None and now >= attempt.taken_at + limit:
+            return StopReason.OVERTIME
+        lived_at, idle = attempt.lived_at, attempt.assignment.idle_seconds
+        is_idle = lived_at is not None and idle is not None and now >= lived_at + idle
+        return StopReason.IDLE if is_idle else None

@@ -48,10 +48,11 @@ class TaskLog:
         with self._lock:
             self._append(text)
 
-    def follow(self, pipe: IO[bytes]) -> None:
+    def follow(self, pipe: IO[bytes], on_output: Callable[[], None] = lambda: None) -> None:
         """Copy a command's output until it ends; bytes that are not UTF-8 become U+FFFD."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         while block := os.read(pipe.fileno(), 65536):
+            on_output()
             self.text(decoder.decode(block))
         self.text(decoder.decode(b"", final=True))
 

@@ -11,7 +11,7 @@ import click
 
 from millrace.cli.options import FarmCommand, Invocation, pass_invocation
 from millrace.cli.rendering import size
-from millrace.cli.submitting import job_options, pair_of, submit_and_follow
+from millrace.cli.submitting import job_options, limit_options, pair_of, submit_and_follow
 from millrace.farm import Farm
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -65,6 +65,7 @@ def scene_options(function: F) -> F:
 @click.option("--preview", is_flag=True, help="Also make a video of the frames, at the end.")
 @click.option("--fps", type=float, help="Of the preview. [default: 24]")
 @scene_options
+@limit_options
 @job_options
 @pass_invocation
 def submit_blender_render(invocation: Invocation, /, file: str, frames: str, **options: Any) -> int:
@@ -83,6 +84,7 @@ def submit_blender_render(invocation: Invocation, /, file: str, frames: str, **o
 @click.option("--rows", type=int, default=2, show_default=True, help="Tiles one below the other.")
 @click.option("--format", help="PNG, JPEG, OPEN_EXR or TIFF. [default: PNG]")
 @scene_options
+@limit_options
 @job_options
 @pass_invocation
 def submit_blender_tiles(invocation: Invocation, /, file: str, frame: int, **options: Any) -> int:

@@ -10,7 +10,7 @@ import click
 
 from millrace.cli.options import FarmCommand, Invocation, pass_invocation
 from millrace.cli.rendering import size
-from millrace.cli.submitting import job_options, submit_and_follow
+from millrace.cli.submitting import job_options, limit_options, submit_and_follow
 from millrace.farm import Farm
 
 
@@ -27,6 +27,7 @@ from millrace.farm import Farm
 @click.option("--output", "outputs", multiple=True, metavar="PATTERN", help="Which files come back. [default: all]")
 @click.option("--folder", metavar="DIR", help="Run there, on storage that every worker sees; upload nothing unasked.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@limit_options
 @job_options
 @pass_invocation
 def submit_frames(
@@ -38,6 +39,8 @@ def submit_frames(
     outputs: tuple[str, ...],
     folder: str | None,
     command: tuple[str, ...],
+    max_seconds: int | None,
+    idle_seconds: int | None,
     **job: Any,
 ) -> int:
     """Run COMMAND for frames, on all workers at once.
@@ -56,6 +59,8 @@ def submit_frames(
     settings: dict[str, Any] = {"frames": frames, "chunk": chunk, "command": list(command), "inputs": inputs}
     settings |= {"outputs": list(outputs)} if outputs else {}
     settings |= {"folder": folder} if folder else {}
+    limits = {"max_seconds": max_seconds, "idle_seconds": idle_seconds}
+    settings |= {name: seconds for name, seconds in limits.items() if seconds is not None}
     job["name"] = job["name"] or f"{Path(command[0]).name} {frames}"[:200]
     return submit_and_follow(invocation, farm, "frames", settings, **job)
 

@@ -35,6 +35,19 @@ _JOB_OPTIONS = (
 )
 
 
+_LIMIT_OPTIONS = (
+    click.option("--max-seconds", type=click.IntRange(min=1), help="A task that takes longer has failed."),
+    click.option("--idle-seconds", type=click.IntRange(min=10), help="So has one that gives no sign of life so long."),
+)
+"""Settings of the job types that have a command line of their own."""
+
+
+def limit_options(function: F) -> F:
+    for option in reversed(_LIMIT_OPTIONS):
+        function = option(function)
+    return function
+
+
 def job_options(function: F) -> F:
     """The options that every type of job takes; `submit_and_follow` gets them by their names."""
     for option in reversed(_JOB_OPTIONS):
