@@ -37,7 +37,7 @@ from chalicelib.embedded.bell import LocalBell
 from chalicelib.embedded.server import EmbeddedServer
 from chalicelib.store.files import FileObjectStore
 from chalicelib.store.sqlite import SqliteTable
-from tests.dialects.pleiades.conftest import MovableClock
+from tests.dialects.conftest import MovableClock
 
 FREE = {
     ("GET", "/"): "whether a farm is here anybody may ask, as old workers do first",

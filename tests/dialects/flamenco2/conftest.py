@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,32 +12,15 @@ import requests
 from chalice import Chalice
 
 from chalicelib.api import routes as api
-from chalicelib.compilers import JOB_TYPES
-from chalicelib.config import Settings
 from chalicelib.core import jobs, leases
-from chalicelib.core.farm import Farm, Limits
+from chalicelib.core.farm import Farm
 from chalicelib.core.model import Job, Task
-from chalicelib.core.records.keys import INDEXES
 from chalicelib.dialects.flamenco2 import routes
 from chalicelib.dialects.pleiades import routes as pleiades
-from chalicelib.edge import current, hexids
-from chalicelib.edge.middleware import install
-from chalicelib.embedded.bell import LocalBell
-from chalicelib.embedded.server import EmbeddedServer
-from chalicelib.store.files import FileObjectStore
-from chalicelib.store.sqlite import SqliteTable
+from chalicelib.edge import hexids
+from tests.dialects.conftest import MovableClock, app_of, served
 
 SECRET = "hJ4rT0wq9LzXcV8bNm2KpQ7sYd5FgE3aUi6OoRt1WxZvCyBnM4kLjHgFdSaPqWeR"
-
-
-class MovableClock:
-    """Real time, moved forward when a test wants a lease to end."""
-
-    def __init__(self) -> None:
-        self.ahead_ms = 0
-
-    def now(self) -> int:
-        return time.time_ns() // 1_000_000 + self.ahead_ms
 
 
 def command(name: str, **settings: Any) -> dict[str, Any]:
@@ -168,39 +148,12 @@ class Flamenco:
 
 @cache
 def the_app() -> Chalice:
-    """This room, the farm's own API and our own workers' room, with what the real app installs for every room."""
-    app = Chalice(app_name="flamenco2-room")
-    install(app)
-    for blueprint in (api.blueprint, pleiades.blueprint, routes.blueprint):
-        app.register_blueprint(blueprint)
-    return app
+    return app_of("flamenco2-room", api.blueprint, pleiades.blueprint, routes.blueprint)
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path, auth="open", delivery="stream")
-
-
-@pytest.fixture
-def farm(tmp_path: Path, settings: Settings) -> Iterator[Farm]:
-    clock, bell = MovableClock(), LocalBell()
-    table = SqliteTable(tmp_path / "farm.db", INDEXES)
-    objects = FileObjectStore(tmp_path / "objects", b"a secret", clock=clock)
-    farm = Farm(table, objects, clock, bell, JOB_TYPES, Limits(), random.Random(1))
-    current.serve(farm, settings)
-    yield farm
-    current.forget()
-    bell.close()
-    table.close()
-
-
-@pytest.fixture
-def site(farm: Farm) -> Iterator[Site]:
-    assert isinstance(farm.objects, FileObjectStore) and isinstance(farm.bell, LocalBell)
-    assert isinstance(farm.clock, MovableClock)
-    server = EmbeddedServer(the_app(), farm.objects, clock=farm.clock, on_stop=[farm.bell.close])
-    server.start()
-    site = Site(farm, server.url, farm.clock)
-    yield site
-    site.session.close()
-    server.stop(1.0)
+def site(farm: Farm, clock: MovableClock) -> Iterator[Site]:
+    with served(the_app(), farm) as url:
+        site = Site(farm, url, clock)
+        yield site
+        site.session.close()

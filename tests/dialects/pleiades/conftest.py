@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from chalice import Chalice
 
-from chalicelib.compilers import JOB_TYPES
-from chalicelib.config import Settings
-from chalicelib.core.farm import Farm, Limits
-from chalicelib.core.records.keys import INDEXES
+from chalicelib.core.farm import Farm
 from chalicelib.dialects.pleiades import routes
-from chalicelib.edge import current
-from chalicelib.edge.middleware import install
-from chalicelib.embedded.bell import LocalBell
-from chalicelib.embedded.server import EmbeddedServer
 from chalicelib.store.files import FileObjectStore
-from chalicelib.store.sqlite import SqliteTable
-
-
-class MovableClock:
-    """Real time, moved forward when a test wants a lease to end."""
-
-    def __init__(self) -> None:
-        self.ahead_ms = 0
-
-    def now(self) -> int:
-        return time.time_ns() // 1_000_000 + self.ahead_ms
+from tests.dialects.conftest import MovableClock, app_of, served
 
 
 @dataclass
@@ -85,38 +65,12 @@ class Site:
 
 @cache
 def the_app() -> Chalice:
-    """This room alone, with what the real app installs for every room. Chalice takes a blueprint into one app only."""
-    app = Chalice(app_name="pleiades-room")
-    install(app)
-    app.register_blueprint(routes.blueprint)
-    return app
+    return app_of("pleiades-room", routes.blueprint)
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path, auth="open", delivery="stream")
-
-
-@pytest.fixture
-def farm(tmp_path: Path, settings: Settings) -> Iterator[Farm]:
-    clock, bell = MovableClock(), LocalBell()
-    table = SqliteTable(tmp_path / "farm.db", INDEXES)
-    objects = FileObjectStore(tmp_path / "objects", b"a secret", clock=clock)
-    farm = Farm(table, objects, clock, bell, JOB_TYPES, Limits(), random.Random(1))
-    current.serve(farm, settings)
-    yield farm
-    current.forget()
-    bell.close()
-    table.close()
-
-
-@pytest.fixture
-def site(farm: Farm) -> Iterator[Site]:
-    assert isinstance(farm.objects, FileObjectStore) and isinstance(farm.bell, LocalBell)
-    assert isinstance(farm.clock, MovableClock)
-    server = EmbeddedServer(the_app(), farm.objects, clock=farm.clock, on_stop=[farm.bell.close])
-    server.start()
-    site = Site(farm, server.url, farm.clock, farm.objects)
-    yield site
-    site.session.close()
-    server.stop(1.0)
+def site(farm: Farm, clock: MovableClock) -> Iterator[Site]:
+    with served(the_app(), farm) as url:
+        site = Site(farm, url, clock, farm.objects)
+        yield site
+        site.session.close()

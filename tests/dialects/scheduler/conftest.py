@@ -28,14 +28,13 @@ from chalicelib.dialects.pleiades.routes import blueprint as pleiades
 from chalicelib.dialects.scheduler.routes import blueprint as scheduler
 from chalicelib.dialects.scheduler.translate import submission
 from chalicelib.edge import current
-from chalicelib.edge.middleware import install
 from chalicelib.edge.uuids import id_of, uuid_of
 from chalicelib.embedded.bell import LocalBell
 from chalicelib.embedded.server import EmbeddedServer
 from chalicelib.store.files import FileObjectStore
 from chalicelib.store.sqlite import SqliteTable
 from millrace.agent.run import run_worker
-from tests.dialects.pleiades.conftest import MovableClock
+from tests.dialects.conftest import MovableClock, app_of
 from tests.worker.processes import until
 
 RUNNING = {"done": False, "error": False, "error_text": ""}
@@ -110,20 +109,11 @@ class HandWorker:
 
 @cache
 def the_app() -> Chalice:
-    app = Chalice(app_name="scheduler-room")
-    install(app)
-    for blueprint in (api, pleiades, scheduler):
-        app.register_blueprint(blueprint)
-    return app
+    return app_of("scheduler-room", api, pleiades, scheduler)
 
 
 QUICK = Limits(poll_holding_seconds=0.2, poll_busy_seconds=0.1)
 """How long it takes until a worker hears is what `test_session.py` is about."""
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path, auth="open", delivery="stream")
 
 
 @pytest.fixture

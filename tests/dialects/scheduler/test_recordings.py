@@ -6,25 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 import requests
-from moto import mock_aws
 
-from chalicelib.compilers import JOB_TYPES
-from chalicelib.config import Settings
 from chalicelib.core import workers
 from chalicelib.core.farm import Farm
 from chalicelib.core.lifecycle import ENDED_TASKS
 from chalicelib.core.model import Job, Worker
-from chalicelib.core.records.keys import INDEXES
-from chalicelib.edge import current
 from chalicelib.edge.uuids import uuid_of
-from chalicelib.embedded.bell import PollingBell
-from chalicelib.store.dynamo import DynamoTable, create_table
-from chalicelib.store.s3 import S3ObjectStore
 from tests.contract.replay import Answer, InProcess, OverHttp, Transport, replay
-from tests.dialects.pleiades.conftest import MovableClock
 from tests.dialects.scheduler.conftest import Site, the_app
 from tests.worker.processes import until
 
@@ -75,19 +65,11 @@ def test_the_embedded_server_answers_as_recorded(site: Site, agent: Worker) -> N
     transport.close()
 
 
-def test_the_engines_of_aws_serve_it_too(tmp_path: Path) -> None:
+def test_the_engines_of_aws_serve_it_too(aws_farm: Farm) -> None:
     """Nobody can ring there, and nobody works there in this test: a start is 201 after its second."""
-    with mock_aws():
-        dynamo, s3 = boto3.client("dynamodb"), boto3.client("s3")
-        create_table(dynamo, "farm", INDEXES)
-        s3.create_bucket(Bucket="farm", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        table, objects = DynamoTable(dynamo, "farm", INDEXES), S3ObjectStore(s3, "farm")
-        farm = Farm(table, objects, MovableClock(), PollingBell(), JOB_TYPES)
-        current.serve(farm, Settings(data=tmp_path, table="farm", bucket="farm", delivery="redirect"))
-        worker, _ = workers.register(farm, workers.Description("idle", task_types=("exec",)), with_secret=False)
-        for name in ("query_while_running", "unknown_job", "errors_of_the_decoder"):
-            replay(read(FOLDER / f"{name}.json", worker), InProcess(the_app()))
-        current.forget()
+    worker, _ = workers.register(aws_farm, workers.Description("idle", task_types=("exec",)), with_secret=False)
+    for name in ("query_while_running", "unknown_job", "errors_of_the_decoder"):
+        replay(read(FOLDER / f"{name}.json", worker), InProcess(the_app()))
 
 
 @pytest.mark.parametrize("path", ["/start", "/stop", "/query"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,38 +13,19 @@ import pytest
 import requests
 from chalice import Chalice
 
-from chalicelib.compilers import JOB_TYPES
 from chalicelib.config import Settings
 from chalicelib.core import events, jobs
-from chalicelib.core.farm import Farm, Limits
+from chalicelib.core.farm import Farm
 from chalicelib.core.model import Job, Task, Worker
-from chalicelib.core.records.keys import INDEXES
 from chalicelib.dialects.transcode import pushing, routes, translate
 from chalicelib.edge import current
-from chalicelib.edge.middleware import install
-from chalicelib.embedded.bell import LocalBell
-from chalicelib.embedded.server import EmbeddedServer
-from chalicelib.store.files import FileObjectStore
-from chalicelib.store.sqlite import SqliteTable
+from tests.dialects.conftest import MovableClock, app_of, served
 from tests.dialects.transcode.scripted_worker import ScriptedWorker
 
 OK = {"type": 1, "err_code": 0, "error_code": 0, "err_msg": "ok"}
 FAILURE = {"type": 1, "err_code": -1, "error_code": -1, "err_msg": "Failure"}
 INVALID_REQUEST = {"type": 1, "err_code": -2, "error_code": -2, "err_msg": "Invalid request"}
 INVALID_VALUE = {"type": 1, "err_code": -3, "error_code": -3, "err_msg": "Invalid value"}
-
-
-class MovableClock:
-    """Real time, moved forward when a test wants something to be over."""
-
-    def __init__(self) -> None:
-        self.ahead_ms = 0
-
-    def now(self) -> int:
-        return time.time_ns() // 1_000_000 + self.ahead_ms
-
-    def pass_seconds(self, seconds: float) -> None:
-        self.ahead_ms += int(seconds * 1000)
 
 
 @dataclass
@@ -115,11 +94,7 @@ class Site:
 
 @cache
 def the_app() -> Chalice:
-    """This room alone, with what the real app installs for every room."""
-    app = Chalice(app_name="transcode-room")
-    install(app)
-    app.register_blueprint(routes.blueprint)
-    return app
+    return app_of("transcode-room", routes.blueprint)
 
 
 @pytest.fixture
@@ -128,28 +103,11 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def farm(tmp_path: Path, settings: Settings) -> Iterator[Farm]:
-    clock, bell = MovableClock(), LocalBell()
-    table = SqliteTable(tmp_path / "farm.db", INDEXES)
-    objects = FileObjectStore(tmp_path / "objects", b"a secret", clock=clock)
-    farm = Farm(table, objects, clock, bell, JOB_TYPES, Limits(), random.Random(1))
-    current.serve(farm, settings)
-    yield farm
-    current.forget()
-    bell.close()
-    table.close()
-
-
-@pytest.fixture
-def site(farm: Farm) -> Iterator[Site]:
-    assert isinstance(farm.objects, FileObjectStore) and isinstance(farm.bell, LocalBell)
-    assert isinstance(farm.clock, MovableClock)
-    server = EmbeddedServer(the_app(), farm.objects, clock=farm.clock, on_stop=[farm.bell.close])
-    server.start()
-    site = Site(farm, server.url, farm.clock)
-    yield site
-    site.session.close()
-    server.stop(1.0)
+def site(farm: Farm, clock: MovableClock) -> Iterator[Site]:
+    with served(the_app(), farm) as url:
+        site = Site(farm, url, clock)
+        yield site
+        site.session.close()
 
 
 @pytest.fixture
