@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from . import blobs, compiling, counting
+from . import blobs, compiling, counting, deleting
 from .errors import BadInput, Conflict, NotFound
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, JOB, JobStatus, next_status
@@ -205,27 +205,13 @@ def _decide(farm: Farm, job_id: JobId, decide: Callable[[Job], Job | None]) -> J
 
 
 def delete(farm: Farm, job_id: JobId) -> None:
-    """Remove a job that has ended, its tasks and its logs. A living job is to be canceled first."""
+    """Remove a job that has ended, and its tasks: for everybody at once, though it may take a while. A living job is to
+    be canceled first."""
     job = get(farm, job_id)
     if job.status not in ENDED_JOBS:
         raise Conflict(f"the job is {job.status.value}; cancel it first")
     if not job.settled:
         raise Conflict("its last tasks are still ending; try again in a moment")
-    steps = farm.jobs.steps(job_id)
-    for step in steps:
-        _delete_tasks(farm, step)
-    if job.settings_key:
-        farm.objects.delete(job.settings_key)
-    farm.jobs.delete(job, steps)
-
-
-def _delete_tasks(farm: Farm, step: Step) -> None:
-    """Tasks and windows of a step, page by page; the cursors, which know what there is, at last."""
-    cursors = farm.cursors.of(step)
-    parts = [(cursor.first, cursor.given) for cursor in cursors] if step.shards else [(0, step.count)]
-    for first, end in parts:
-        if first < end:
-            farm.tasks.delete(step.base + first, step.base + end - 1)
-    farm.windows.delete(step.job, step.number)
-    if step.shards:
-        farm.cursors.delete(step)
+    if not farm.jobs.hide(job):
+        raise Conflict("the job keeps changing; try again")
+    deleting.begin(farm, job_id)

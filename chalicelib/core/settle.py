@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from . import aligning, dependents, ending, expanding, filling, restarting
+from . import aligning, deleting, dependents, ending, expanding, filling, restarting
 from .errors import FarmError
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, RUNNABLE_JOBS, JobStatus, StepStatus, TaskStatus
@@ -67,7 +67,10 @@ def settle(farm: Farm, job_id: JobId, *, thorough: bool = False) -> Job | None:
     turn = begin_turn(farm)
     for _ in range(ROUNDS):
         job = farm.jobs.get(job_id)
-        if job is None or job.settled:
+        if job is None:
+            deleting.go_on(farm, job_id, turn)
+            return None
+        if job.settled:
             return job
         if turn.is_over and farm.errands is not None:
             farm.errands.settle(job_id)

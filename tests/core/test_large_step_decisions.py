@@ -103,21 +103,6 @@ def test_a_retry_of_what_failed_looks_only_where_something_failed(bench: Bench) 
     assert bench.take(helper).task.id == step.base + 321
 
 
-def test_a_job_that_is_deleted_leaves_nothing(clock: SimulatedClock) -> None:
-    table = SimulatedTable(INDEXES, seed=1, lag_ms=(0, 0), clock=clock)
-    bench = Bench(make_farm(table, clock, limits=Limits(shard_tasks=100)), clock)
-    before = {(item["pk"], item["sk"]) for item in table.items()}
-    job = bench.submit({"count": 1_000})
-    for assignment in bench.claim(bench.worker(), slots=150):
-        bench.report(assignment)
-    step = bench.farm.jobs.steps(job.id)[0]
-    jobs.cancel(bench.farm, job.id)
-    jobs.delete(bench.farm, job.id)
-    left = {(item["pk"], item["sk"]) for item in table.items()} - before
-    assert {pk.partition("#")[0] for pk, _ in left} == {"IDS", "LANES", "WORKER"}
-    assert tasks.find(bench.farm, step.base) is None and tasks.find(bench.farm, step.base + 999) is None
-
-
 @pytest.mark.parametrize("decision", ["pause", "cancel", "priority"])
 def test_a_decision_costs_the_same_for_a_thousand_and_a_million(clock: SimulatedClock, decision: str) -> None:
     def requests_of_a_decision(count: int) -> Counter[str]:

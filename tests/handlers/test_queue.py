@@ -54,6 +54,20 @@ def test_a_large_retry_is_finished_by_errands(hurried: AwsBench, kept: KeptErran
     assert hurried.counts(job) == {"queued": MANY}
 
 
+def test_a_large_job_is_deleted_at_once_and_removed_by_errands(hurried: AwsBench, kept: KeptErrands) -> None:
+    job = hurried.submit({"count": MANY, "alike": False})
+    kept.run_all()
+    jobs.cancel(hurried.farm, job.id)
+    kept.run_all()
+    step, *_ = hurried.farm.jobs.steps(job.id)
+    jobs.delete(hurried.farm, job.id)
+    assert hurried.farm.jobs.get(job.id) is None and hurried.farm.jobs.page(None, 10, None)[0] == []
+    assert hurried.farm.tasks.get(step.base + MANY - 1) is not None
+    assert kept.run_all() > 1
+    left = {item["pk"].partition("#")[0] for item in hurried.table.items()}
+    assert not left & {"JOB", "TASKS", "WINDOWS"}
+
+
 def test_errands_come_twice_and_late(hurried: AwsBench, kept: KeptErrands) -> None:
     job = hurried.submit({"count": 700, "alike": False})
     again = list(kept.left)

@@ -128,7 +128,7 @@ class CursorRecords:
         when = (Equals("noted_at", cursor.noted_at), Equals("status", cursor.status.value))
         self._write(Update(_key(cursor), changes, when))
 
-    def delete(self, step: Step) -> None:
+    def remove(self, step: Step) -> None:
         gone = [keys.cursor(step.job, step.number, shard) for shard in range(step.shards)]
         self._table.write_many([[Delete(key)] for key in [keys.span(step.base), *gone]])
 

@@ -26,6 +26,9 @@ from ..ports import (
 from . import job_items, keys
 from .paging import pages
 
+HIDDEN = "deleted"
+"""The field that a job gets when it goes."""
+
 
 class JobRecords:
     def __init__(self, table: Table) -> None:
@@ -35,7 +38,12 @@ class JobRecords:
 
     def get(self, job_id: JobId) -> Job | None:
         item = self._table.get(keys.job(job_id))
-        return None if item is None else job_items.job_from(item)
+        return None if item is None or HIDDEN in item else job_items.job_from(item)
+
+    def hidden(self, job_id: JobId) -> Job | None:
+        """A job that is being deleted."""
+        item = self._table.get(keys.job(job_id))
+        return None if item is None or HIDDEN not in item else job_items.job_from(item)
 
     def create(self, job: Job, once: tuple[str, str, str] | None = None) -> None:
         """Write a new job; `once` = (scope, key, digest of the request) makes the call repeatable.
@@ -94,7 +102,7 @@ class JobRecords:
         index, pk = ("status", keys.status_pk(status)) if status else ("listing", keys.listing_pk("jobs"))
         page = self._table.query(pk, index=index, descending=True, limit=limit, cursor=cursor)
         found = self._table.get_many([Key(entry["pk"], entry["sk"]) for entry in page.items])
-        jobs = [job_items.job_from(item) for item in found if item is not None]
+        jobs = [job_items.job_from(item) for item in found if item is not None and HIDDEN not in item]
         return [job for job in jobs if status is None or job.status == status], page.cursor
 
     def unsettled(self) -> Iterable[JobId]:
@@ -102,7 +110,13 @@ class JobRecords:
         for entry in pages(self._table, keys.UNSETTLED, index="unsettled"):
             yield int(entry["pk"].removeprefix("JOB#"))
 
-    def delete(self, job: Job, steps: Sequence[Step]) -> None:
+    def hide(self, job: Job) -> bool:
+        """It is gone for everybody but the sweep, which sees to it that nothing is left. False when it has changed."""
+        gone = ("listing_pk", "listing_sk", "status_pk", "status_sk")
+        waits = Set("unsettled_pk", keys.UNSETTLED), Set("unsettled_sk", keys.digits(job.id))
+        return self.change(job, Set(HIDDEN, True), *waits, *(Remove(name) for name in gone)) is not None
+
+    def remove(self, job: Job, steps: Sequence[Step]) -> None:
         """The job last: who dies half way can be called again."""
         for step in steps:
             self._table.write(Delete(keys.step(job.id, step.number)))

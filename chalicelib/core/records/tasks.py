@@ -124,8 +124,6 @@ class TaskRecords:
             for item in pages(self._table, keys.due_pk(shard), index="due", last=keys.digits(now) + "|~"):
                 yield Due(item["id"], item["generation"], item["lease_due_at"])
 
-    def delete(self, first: TaskId, last: TaskId) -> None:
-        """A partition at a time: a step may have a million."""
-        for bucket in range(first // keys.BUCKET, last // keys.BUCKET + 1):
-            inside = max(first, bucket * keys.BUCKET), min(last, (bucket + 1) * keys.BUCKET - 1)
-            self._table.write_many([[Delete(keys.task(task.id))] for task in self.range(*inside)])
+    def remove(self, first: TaskId, last: TaskId) -> None:
+        """A window's worth, so that it fits into memory."""
+        self._table.write_many([[Delete(keys.task(task.id))] for task in self.range(first, last)])

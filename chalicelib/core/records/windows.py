@@ -55,6 +55,11 @@ class WindowRecords:
         sides = self.open(job_id, step, first), self.shut(job_id, step, first), self.done(job_id, step, first)
         return heapq.merge(*sides, key=lambda window: window.number)
 
+    def some(self, job_id: JobId, step: int, limit: int) -> list[Window]:
+        """The first few there are, of any kind."""
+        found = self._table.query(keys.windows(job_id, step), limit=limit)
+        return [job_items.window_from(item) for item in found.items]
+
     def last(self, job_id: JobId, step: int) -> int:
         """The greatest number there is; 0 if there is none."""
         greatest = 0
@@ -122,10 +127,8 @@ class WindowRecords:
             return False
         return True
 
-    def delete(self, job_id: JobId, step: int) -> None:
-        """All of a step, a page at a time."""
-        while items := self._table.query(keys.windows(job_id, step), limit=100).items:
-            self._table.write_many([[Delete(Key(item["pk"], item["sk"]))] for item in items])
+    def remove(self, windows: Iterable[Window]) -> None:
+        self._table.write_many([[Delete(job_items.window_key(window))] for window in windows])
 
 
 def _put(window: Window) -> Put:
