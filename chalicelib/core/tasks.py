@@ -60,6 +60,14 @@ def _virtual(farm: Farm, job: Job, step: int, indices: list[int]) -> Iterator[Ta
         yield from (replace(task, created_at=job.created_at) for task in made)
 
 
+def num_ahead(farm: Farm, task: Task, most: int) -> int:
+    """How many will be given away before this queued task, by the order of its lane; counted up to `most`."""
+    ahead = farm.tasks.num_ahead(task, most)
+    step = farm.jobs.steps(task.job)[task.step]
+    own = [c.given for c in farm.cursors.of(step) if c.first <= c.given <= task.index < c.end]
+    return min(most, ahead + sum(task.index - given for given in own))
+
+
 def may_be(farm: Farm, job: Job, step: Step, status: TaskStatus | None, first: int = 0) -> Iterator[range]:
     """Ranges of indices from `first` on, in order, outside of which no task of the step has this status.
 

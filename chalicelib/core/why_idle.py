@@ -57,7 +57,8 @@ def _of_lanes(farm: Farm, worker: Worker, registry: Registry) -> Iterator[Reason
         waiting = [item for item in farm.tasks.head(lane.requirement, PAGE) if item["job"] not in registry.halted]
         if not waiting:
             continue
-        number = f"{len(waiting)} or more" if len(waiting) == PAGE else str(len(waiting))
+        count = farm.tasks.weigh(waiting)
+        number = f"{count:,} or more" if len(waiting) == PAGE else f"{count:,}"
         what = f"{number} queued of type {lane.requirement.task_type!r}"
         refusal = refused(lane.requirement, worker)
         yield _of_refusal(refusal, what) if refusal is not None else _of_open_lane(worker, waiting, what)

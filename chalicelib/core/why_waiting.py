@@ -94,7 +94,7 @@ def _of_queued(farm: Farm, task: Task) -> list[Reason]:
         return [Reason(Code.GONE, "no worker is registered with this farm")]
     if all(code is Code.OTHER_TYPE for code in groups):
         return [Reason(Code.OTHER_TYPE, f"no worker runs tasks of type {task.requirement.task_type!r}")]
-    ahead = farm.tasks.num_ahead(task, MOST_AHEAD)
+    ahead = tasks.num_ahead(farm, task, MOST_AHEAD)
     if ahead and found[0].code in (Code.NEXT_CALL, Code.BUSY):
         number = f"at least {ahead}" if ahead == MOST_AHEAD else str(ahead)
         found.insert(0, Reason(Code.OTHERS_FIRST, f"{number} tasks of higher priority, or older ones, go first"))

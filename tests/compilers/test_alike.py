@@ -11,8 +11,8 @@ from chalicelib.core.compiling import checked
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "frames": {"frames": "1-1000000", "command": ["povray", "+K{frame}"]},
-    "blender-render": {"file": "/shared/shot.blend", "frames": "1-1000000", "output_path": "/shared/out"},
-    "blender-render-tiles": {"file": "/shared/shot.blend", "frame": 1, "columns": 20, "rows": 20},
+    "blender-render": {"blend": "/shared/shot.blend", "frames": "1-1000000", "output_path": "/shared/out"},
+    "blender-render-tiles": {"blend": "/shared/shot.blend", "frame": 1, "columns": 16, "rows": 16},
     "transcode": {"input": "/shared/film.mov", "format": "mp4", "segments": "0-36000", "segment_seconds": 10},
 }
 

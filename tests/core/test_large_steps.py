@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.bootstrap import rings
-from chalicelib.core import claiming, events, jobs, sweeping, tasks, why_waiting, workers
+from chalicelib.core import claiming, events, jobs, sweeping, tasks, why_idle, why_waiting, workers
 from chalicelib.core.errors import NotFound
 from chalicelib.core.farm import Limits
 from chalicelib.core.lifecycle import TaskStatus
@@ -210,13 +210,18 @@ def test_the_feed_sees_a_large_step_begin(bench: Bench) -> None:
     assert bench.job(job).counts["active"] == 1 and bench.job(job).counts["queued"] == 149
 
 
-def test_why_a_task_waits_can_be_asked_of_one_that_nobody_has_begun(bench: Bench) -> None:
-    job = bench.submit({"count": 150})
-    [reason] = why_waiting.of_job(bench.farm, job)
-    assert reason.code == "gone"
-    bench.worker()
-    reasons = why_waiting.of_task(bench.farm, tasks.get(bench.farm, step_of(bench, job).base + 149))
-    assert [reason.code for reason in reasons] == ["others-first", "next-call"]
+def test_why_a_task_waits_and_a_worker_idles_can_be_asked_of_what_nobody_has_begun(bench: Bench) -> None:
+    job = bench.submit({"count": 1_500})
+    assert [reason.code for reason in why_waiting.of_job(bench.farm, job)] == ["gone"]
+    worker = bench.worker()
+    assert [reason.text for reason in why_idle.of_worker(bench.farm, worker)] == [
+        "1,500 queued of type 'sleep': it gets one with its next call"
+    ]
+    base = step_of(bench, job).base
+    for index, ahead in ((0, []), (9, ["9"]), (1_499, ["at least 100"])):
+        reasons = why_waiting.of_task(bench.farm, tasks.get(bench.farm, base + index))
+        said = [f"{number} tasks of higher priority, or older ones, go first" for number in ahead]
+        assert [reason.text for reason in reasons] == [*said, "free, and take it with their next call: w"]
 
 
 def test_everybody_who_waits_hears_of_a_large_step(tmp_path: Path, clock: SimulatedClock) -> None:

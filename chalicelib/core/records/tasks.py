@@ -106,13 +106,16 @@ class TaskRecords:
         return self._table.query(keys.ready_pk(lane), index="ready", limit=limit).items
 
     def num_ahead(self, task: Task, most: int) -> int:
-        """How many stand before this queued task in its lane; counted up to `most`."""
+        """How many stand before this queued task in its lane, the unbegun ones of its own step apart; up to `most`."""
         last = keys.ready_sk(task.priority, task.own_priority, task.id)
         found = self._table.query(keys.ready_pk(task.requirement), index="ready", last=last, limit=most + 1).items
-        others = [entry for entry in found if not cursor_items.is_cursor(entry) and entry["id"] != task.id]
-        keys_of_cursors = [Key(entry["pk"], entry["sk"]) for entry in found if cursor_items.is_cursor(entry)]
-        cursors = [cursor_items.cursor_from(item) for item in self._table.get_many(keys_of_cursors) if item is not None]
-        return min(most, len(others) + sum(cursor.end - cursor.given for cursor in cursors))
+        return min(most, self.weigh([entry for entry in found if entry["id"] != task.id]))
+
+    def weigh(self, entries: Sequence[Item]) -> int:
+        """How many tasks these entries of a lane stand for."""
+        cursors = [Key(entry["pk"], entry["sk"]) for entry in entries if cursor_items.is_cursor(entry)]
+        found = [cursor_items.cursor_from(item) for item in self._table.get_many(cursors) if item is not None]
+        return len(entries) - len(cursors) + sum(cursor.end - cursor.given for cursor in found)
 
     def held_by(self, worker_id: WorkerId) -> list[Held]:
         found = pages(self._table, keys.held_pk(worker_id), index="held")
