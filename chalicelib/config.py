@@ -5,6 +5,7 @@
 | MILLRACE_TABLE, _BUCKET     | none                              | names on AWS; without them the farm is embedded |
 | MILLRACE_QUEUE              | none                              | URL of the queue for slow work on AWS; without  |
 |                             |                                   | it every call does its own                      |
+| MILLRACE_STAGE              | none                              | the farm's name among the metrics of an account |
 | MILLRACE_DATA               | the user's data folder            | where an embedded farm keeps everything         |
 | MILLRACE_AUTH               | open (embedded), token (AWS)      | who may call: everybody, or holders of a token  |
 | MILLRACE_DELIVERY           | inline (embedded), redirect (AWS) | how large downloads leave, see Settings         |
@@ -53,6 +54,7 @@ class Settings:
     table: str | None = None
     bucket: str | None = None
     queue: str | None = None
+    stage: str = ""
     auth: str = "open"
     delivery: str = "inline"
     limits: Limits = field(default_factory=Limits)
@@ -85,6 +87,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         table=table,
         bucket=bucket,
         queue=environment.get("MILLRACE_QUEUE") or None,
+        stage=environment.get("MILLRACE_STAGE", ""),
         auth=environment.get("MILLRACE_AUTH") or ("token" if on_aws else "open"),
         delivery=environment.get("MILLRACE_DELIVERY") or ("redirect" if on_aws else "inline"),
         limits=_limits(environment),

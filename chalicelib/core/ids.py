@@ -10,8 +10,8 @@ from __future__ import annotations
 import threading
 
 from .errors import NotFound
-from .ports import Add, Clock, Table, Update
-from .records.keys import id_counter
+from .ports import Add, Clock, Set, Table, Update
+from .records.keys import COUNTER_SECONDS, id_counter
 
 EPOCH_SECONDS = 1_577_836_800
 """2020-01-01T00:00:00Z."""
@@ -19,6 +19,11 @@ SEQUENCE_BITS = 22
 PER_SECOND = 1 << SEQUENCE_BITS
 LARGEST = (1 << 53) - 1
 SMALL_BLOCK = 32
+
+
+def made_at(number: int) -> int:
+    """When an id was made, in milliseconds since 1970, to the second."""
+    return (EPOCH_SECONDS + (number >> SEQUENCE_BITS)) * 1000
 
 
 def parse_id(text: object, noun: str = "id") -> int:
@@ -59,7 +64,9 @@ class IdSource:
 
     def _fetch(self, second: int, count: int) -> int:
         while True:
-            counter = self._table.update(Update(id_counter(second), (Add("next", count),)))
+            expires_at = EPOCH_SECONDS + second + COUNTER_SECONDS
+            changes = (Add("next", count), Set("expires_at", expires_at))
+            counter = self._table.update(Update(id_counter(second), changes))
             end = int(counter["next"])
             if end <= PER_SECOND:
                 return (second << SEQUENCE_BITS) + end - count

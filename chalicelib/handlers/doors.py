@@ -48,4 +48,4 @@ def errand_left(event: Any) -> Failed:
 
 @blueprint.schedule(Rate(1, unit=Rate.MINUTES))
 def minute_passed(event: Any) -> None:
-    schedule.minute_passed(current.farm(), event.to_dict()["time"])
+    schedule.minute_passed(current.farm(), current.settings().stage, event.to_dict()["time"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from typing import Any
 
@@ -37,6 +38,25 @@ def test_each_half_hour_looks_into_every_task(bench: AwsBench) -> None:
     assert bench.job(job).status == "queued"
     deliver("minute_passed", minute("30"))
     assert bench.job(job).status == "completed"
+
+
+def test_each_minute_tells_how_long_work_has_waited(bench: AwsBench, capsys: pytest.CaptureFixture[str]) -> None:
+    def told() -> int:
+        deliver("minute_passed", minute("07"))
+        metric = json.loads(capsys.readouterr().out)
+        assert metric["_aws"]["CloudWatchMetrics"][0]["Metrics"] == [{"Name": "OldestQueuedSeconds", "Unit": "Seconds"}]
+        return int(metric["OldestQueuedSeconds"])
+
+    bench.submit({"count": 2})
+    bench.clock.advance(100_000)
+    bench.submit({"count": 1, "task_type": "other"})
+    bench.clock.advance(20_000)
+    assert told() == 120
+    worker = bench.worker()
+    bench.claim(worker, slots=2)
+    assert told() == 20
+    bench.work_off(bench.worker("other", "other"))
+    assert told() == 0
 
 
 def stored(key: str, size: int = len(DATA)) -> Any:

@@ -55,6 +55,7 @@ class JobRecords:
             scope, name, digest = once
             key = keys.once(scope, name)
             record = {"pk": key.pk, "sk": key.sk, "job": job.id, "digest": digest, "created_at": job.created_at}
+            record["expires_at"] = job.created_at // 1000 + keys.ONCE_SECONDS
             operations.append(Put(record, (Absent(),)))
         operations.append(Put(job_items.job_item(job), (Absent(),)))
         self._table.write(*operations)

@@ -27,6 +27,9 @@
 | jobs by status             | lists                     | `status`    | STATUS#status            | id                           |
 | jobs that need settling    | sweep                     | `unsettled` | UNSETTLED                | job id                       |
 
+Items that nobody asks for after a while (id counters, idempotency keys) say when in `expires_at`, seconds since 1970:
+DynamoDB removes them then; on one machine they stay.
+
 All indexes are sparse: an item is in one only while it has its two fields. Index reads may lag (DynamoDB).
 """
 
@@ -56,6 +59,11 @@ BUCKET = 100
 """Consecutive task ids per partition: few enough for DynamoDB's limit per partition, enough to list by the page."""
 DUE_SHARDS = 8
 """Renewals move index entries: 10,000 workers must not meet in one partition."""
+
+COUNTER_SECONDS = 7 * 24 * 3600
+"""No clock is so wrong that it asks for ids of a second so long past."""
+ONCE_SECONDS = 30 * 24 * 3600
+"""How long a submission may be repeated with its idempotency key, at least."""
 
 ALONE = "-"
 
