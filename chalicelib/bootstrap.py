@@ -21,6 +21,8 @@ from .edge.clock import SystemClock
 from .handlers import stream
 
 if TYPE_CHECKING:
+    import boto3
+
     from .embedded.feed import ChangeFeed
     from .store.change_log import ChangeRecord, Listener
 
@@ -41,7 +43,7 @@ def embedded_farm(settings: Settings) -> Farm:
     return Farm(table, objects, clock, bell, JOB_TYPES, settings.limits)
 
 
-def aws_farm(settings: Settings) -> Farm:
+def aws_farm(settings: Settings, session: boto3.session.Session | None = None) -> Farm:
     """A farm on DynamoDB and S3, with a queue for slow work if the settings name one."""
     import boto3
 
@@ -51,7 +53,7 @@ def aws_farm(settings: Settings) -> Farm:
     from .store.s3 import S3ObjectStore, client_config
 
     assert settings.table is not None and settings.bucket is not None
-    session = boto3.session.Session()
+    session = session or boto3.session.Session()
     table = DynamoTable(session.client("dynamodb"), settings.table, INDEXES)
     objects = S3ObjectStore(session.client("s3", config=client_config()), settings.bucket)
     errands = QueuedErrands(lambda: session.client("sqs"), settings.queue) if settings.queue else None

@@ -1,8 +1,7 @@
-"""A clean copy of what is under version control, or about to be, and what `chalice` makes of it."""
+"""What `./millrace deploy` uploads, built once; and a clean copy of the project for plain `chalice`."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -12,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from deploy.build import ROOT, Build, build
+from deploy.errors import DeployFailed
+
 PACKAGE_SECONDS = 100
+ARCHITECTURE = "x86_64"
 
 
 def chalice(*arguments: str) -> list[str]:
@@ -33,8 +35,7 @@ def clean_copy(folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Package:
-    template: Path
-    archive: Path
+    build: Build
     unpacked: Path
 
 
@@ -46,26 +47,22 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def package(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Package:
-    """`chalice package --stage dev`. Skipped, loudly, where PyPI is out of reach."""
-    out = tmp_path_factory.mktemp("package")
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        chalice("package", "--stage", "dev", str(out)),
-        cwd=project,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=PACKAGE_SECONDS,
-    )
-    said = done.stdout + done.stderr
-    if done.returncode != 0 and not pypi_is_there(out):
-        pytest.skip("missing system program: PyPI, or its mirror,")
-    assert done.returncode == 0, said
-    archive = out / "deployment.zip"
-    with zipfile.ZipFile(archive) as zipped:
-        zipped.extractall(out / "unpacked")
-    return Package(out / "sam.json", archive, out / "unpacked")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    folder = tmp_path_factory.mktemp("package")
+    built = built_or_skip(folder, ARCHITECTURE)
+    with zipfile.ZipFile(built.archive) as zipped:
+        zipped.extractall(folder / "unpacked")
+    return Package(built, folder / "unpacked")
+
+
+def built_or_skip(folder: Path, architecture: str) -> Build:
+    """Skipped, loudly, where PyPI is out of reach."""
+    try:
+        return build(folder, architecture)
+    except DeployFailed:
+        if not pypi_is_there(folder):
+            pytest.skip("missing system program: PyPI, or its mirror,")
+        raise
 
 
 def pypi_is_there(folder: Path) -> bool:

@@ -1,12 +1,18 @@
-"""What `chalice package` makes: small, complete, and nothing in it that AWS Lambda has no use for."""
+"""What is deployed: small, complete, the same each time, and nothing in it that AWS Lambda has no use for."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
-from tests.packaging.conftest import Package
+import pytest
+
+from deploy import build as building
+from deploy.chalice_config import FUNCTIONS, stage_config
+from tests.packaging.conftest import ARCHITECTURE, PACKAGE_SECONDS, Package, built_or_skip, chalice
 
 MOST_BYTES = 15_000_000
 LOOK = """
@@ -15,43 +21,92 @@ sys.path.insert(0, sys.argv[1])
 import app
 print(len(app.app.routes), *sorted({name.partition(".")[0] for name in sys.modules}))
 """
+LOOK_AT_THE_DOORS = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from chalicelib.handlers import doors
+print(*sorted(name for name in sys.modules if name.startswith("chalicelib.")))
+"""
+
+
+def looked(package: Package, look: str) -> list[str]:
+    """`-I -S`: neither the checkout nor this environment's packages are in reach."""
+    command = [sys.executable, "-I", "-S", "-c", look, str(package.unpacked)]
+    done = subprocess.run(command, cwd=package.unpacked, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
 
 
 def test_the_archive_is_small(package: Package) -> None:
-    assert package.archive.stat().st_size < MOST_BYTES
+    assert package.build.archive.stat().st_size < MOST_BYTES
 
 
 def test_the_archive_holds_the_manager_and_nothing_else_of_ours(package: Package) -> None:
     names = {path.name for path in package.unpacked.iterdir()}
     assert {"app.py", "chalicelib", "chalice", "pydantic"} <= names
-    assert not names & {"worker", "millrace", "tests", "docs", "boto3", "botocore", "orjson"}
-    assert not list((package.unpacked / "chalicelib").rglob("*.pyc"))
+    assert not names & {"worker", "millrace", "deploy", "infra", "tests", "docs", "boto3", "botocore", "orjson"}
+    assert not list(package.unpacked.rglob("*.pyc"))
 
 
 def test_the_archive_runs_with_nothing_but_the_standard_library_beside_it(package: Package) -> None:
-    """`-I -S`: neither the checkout nor this environment's packages are in reach."""
-    look = [sys.executable, "-I", "-S", "-c", LOOK, str(package.unpacked)]
-    done = subprocess.run(look, cwd=package.unpacked, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    routes, *modules = done.stdout.split()
+    routes, *modules = looked(package, LOOK)
     assert int(routes) > 20
     assert not set(modules) & {"boto3", "orjson", "requests", "click", "sqlite3"}
 
 
-def test_the_template_names_the_function_its_role_and_its_farm(package: Package) -> None:
-    resources = json.loads(package.template.read_text())["Resources"]
-    function = resources["APIHandler"]["Properties"]
-    assert function["Handler"] == "app.app"
-    assert 0 < function["Timeout"] <= 29
-    assert function["Environment"]["Variables"].keys() >= {"MILLRACE_TABLE", "MILLRACE_BUCKET"}
-    assert resources["RestAPI"]["Properties"]["StageName"] == "api"
+def test_functions_that_are_not_http_start_without_the_rooms(package: Package) -> None:
+    modules = looked(package, LOOK_AT_THE_DOORS)
+    assert "chalicelib.handlers.stream" in modules
+    assert not [name for name in modules if name.startswith(("chalicelib.dialects", "chalicelib.api"))]
 
 
-def test_the_role_reaches_nothing_but_the_farms_own_things(package: Package) -> None:
-    resources = json.loads(package.template.read_text())["Resources"]
-    [policy] = resources["ApiHandlerRole"]["Properties"]["Policies"]
-    for statement in policy["PolicyDocument"]["Statement"]:
-        reached = statement["Resource"]
-        for name in [reached] if isinstance(reached, str) else reached:
-            assert "millrace-" in name, statement
-        assert not any("*" in action for action in statement["Action"]), statement
+@pytest.mark.full
+def test_the_same_checkout_gives_the_same_archive(package: Package, tmp_path: Path) -> None:
+    again = built_or_skip(tmp_path / "again", ARCHITECTURE)
+    assert again.sha256 == package.build.sha256
+    assert again.template == package.build.template
+
+
+@pytest.mark.full
+def test_wheels_are_for_the_processor_that_was_asked_for(tmp_path: Path) -> None:
+    built = built_or_skip(tmp_path / "arm", "arm64")
+    libraries = [name for name in zipfile.ZipFile(built.archive).namelist() if name.endswith(".so")]
+    assert libraries and all("aarch64" in name for name in libraries)
+    functions = [one for one in built.template["Resources"].values() if one["Type"] == "AWS::Serverless::Function"]
+    assert {one["Properties"]["Architectures"][0] for one in functions} == {"arm64"}
+
+
+def test_every_version_is_that_of_the_constraints(package: Package) -> None:
+    lines = (building.ROOT / "constraints.txt").read_text() + (building.ROOT / "requirements.txt").read_text()
+    pinned = {line.partition(" ")[0].lower() for line in lines.splitlines()}
+    for info in package.unpacked.glob("*.dist-info"):
+        name, _, version = info.name.removesuffix(".dist-info").rpartition("-")
+        assert {f"{name}=={version}".lower(), f"{name.replace('_', '-')}=={version}".lower()} & pinned, info.name
+
+
+def test_signed_uploads_of_one_machine_are_no_routes_on_aws(package: Package) -> None:
+    paths = package.build.template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
+    assert "/api/v1/farm" in paths
+    assert not [path for path in paths if path.startswith("/objects")]
+
+
+def test_plain_chalice_packages_a_stage_whose_infrastructure_is_there(project: Path, tmp_path: Path) -> None:
+    """`./millrace deploy --only-infra` writes the stage; here its outputs are made up."""
+    outputs = {
+        name: f"the-{name}" for name in ("Stage", "TableName", "BucketName", "QueueUrl", "QueueArn", "StreamArn")
+    }
+    roles = {f"{name}RoleArn": f"arn:aws:iam::123456789012:role/{name}" for name, _ in FUNCTIONS.values()}
+    config = json.loads((project / ".chalice" / "config.json").read_text())
+    config["stages"]["made"] = stage_config({**outputs, **roles})
+    (project / ".chalice" / "config.json").write_text(json.dumps(config))
+    command = chalice("package", "--stage", "made", str(tmp_path / "out"))
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=PACKAGE_SECONDS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    resources = json.loads((tmp_path / "out" / "sam.json").read_text())["Resources"]
+    functions = {name: one["Properties"] for name, one in resources.items() if one["Type"].endswith("::Function")}
+    assert {name: one["Role"] for name, one in functions.items()} == {
+        name: f"arn:aws:iam::123456789012:role/{name}" for name, _ in FUNCTIONS.values()
+    }
+    assert functions["APIHandler"]["Environment"]["Variables"]["MILLRACE_QUEUE"] == "the-QueueUrl"
+    source = functions["TableChanged"]["Events"]["TableChangedDynamodbEventSource"]["Properties"]
+    assert source["Stream"] == "the-StreamArn"

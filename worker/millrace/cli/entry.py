@@ -25,7 +25,10 @@ from millrace.sdk.errors import BadRequest, FarmError, NotAllowed, NotEnded, Unr
 DONE, FAILED, USAGE, UNREACHABLE, NOT_ENDED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
-IN_A_CHECKOUT = "In a checkout of Millrace, `./millrace test` runs the test suite, `./millrace chaos` rounds of faults."
+IN_A_CHECKOUT = (
+    "In a checkout of Millrace, `./millrace test` runs the test suite, `./millrace chaos` rounds of faults; "
+    "`./millrace deploy`, `destroy` and `status` bring the farm to AWS, take it away, and tell how it is."
+)
 
 
 @click.group(

@@ -1,0 +1,101 @@
+"""The command line of a checkout: `./millrace deploy`, `destroy`, `status`.
+
+Exit codes: 0 done; 1 failed; 2 the call itself is wrong; 130 interrupted (CloudFormation goes on by itself).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+
+from . import deploying, destroying, telling
+from .account import connect
+from .build import ARCHITECTURES
+from .errors import DeployFailed, WrongUse
+from .stage import Stage
+
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def where(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say which farm is meant."""
+    region = click.option("--region", help="[default: AWS_DEFAULT_REGION, or the profile's]")
+    return click.option("--stage", required=True, help="The farm's name in the account, such as prod.")(region(command))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def millrace() -> None:
+    """A farm in an AWS account."""
+
+
+@millrace.command("deploy")
+@where
+@click.option("--domain", help="A domain name of your own; with --certificate.")
+@click.option("--certificate", metavar="ARN", help="Its certificate (ACM, in the same region).")
+@click.option("--cloudfront/--no-cloudfront", default=None, help="Serve the farm through CloudFront. [default: yes]")
+@click.option("--web-acl", metavar="ARN", help="A WAF web ACL.")
+@click.option("--alarms/--no-alarms", default=None, help="CloudWatch alarms. [default: yes]")
+@click.option("--alarm-email", metavar="ADDRESS", help="Where alarms are sent.")
+@click.option("--wait-seconds", type=click.IntRange(0, 20), help="The longest long poll. [default: 0, none]")
+@click.option("--architecture", type=click.Choice(ARCHITECTURES), default="arm64", show_default=True)
+@click.option("--url", help="A front door of your own that leads to the farm, for the smoke test.")
+@click.option("--only-infra", is_flag=True, help="All but the functions, for `chalice deploy`.")
+def deploy(stage: str, region: str | None, only_infra: bool, **wanted: Any) -> None:
+    """Bring this checkout to AWS, as one CloudFormation stack. What is not given stays as it is."""
+    run = deploying.deploy_infrastructure if only_infra else deploying.deploy
+    named, asked = Stage(stage), deploying.Wanted(**wanted)  # before AWS is asked anything
+    run(connect(region), named, asked, tell)
+
+
+@millrace.command("destroy")
+@where
+@click.option("--delete-data", is_flag=True, help="The table and the bucket too: all jobs, blobs and logs.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def destroy(stage: str, region: str | None, delete_data: bool, yes: bool) -> None:
+    """Remove a farm from AWS. Its data stays, unless --delete-data is given."""
+    named, account = Stage(stage), connect(region)
+    if not yes:
+        what = "the stack AND ALL DATA" if delete_data else "the stack; the data stays"
+        typed = click.prompt(f"Remove {named.stack} in {account.region} ({what})? Type the stage's name", default="")
+        if typed != named.name:
+            raise DeployFailed("nothing was removed")
+    destroying.destroy(account, named, data_too=delete_data, tell=tell)
+
+
+@millrace.command("status")
+@where
+@click.option("--url", help="A front door of your own that leads to the farm.")
+def status(stage: str, region: str | None, url: str | None) -> None:
+    """Tell what there is of a farm on AWS, and whether it works."""
+    telling.status(connect(region), Stage(stage), url, tell)
+
+
+def tell(line: str) -> None:
+    click.echo(line)
+    sys.stdout.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (that of the process by default); the exit code."""
+    try:
+        millrace.main(args=arguments, prog_name="millrace", standalone_mode=False)
+        return DONE
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except DeployFailed as error:
+        click.echo(f"millrace: {error}", err=True)
+        return USAGE if isinstance(error, WrongUse) else FAILED
+    except (ClientError, BotoCoreError) as error:
+        click.echo(f"millrace: AWS says: {error}", err=True)
+        return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

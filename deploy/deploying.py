@@ -1,0 +1,147 @@
+"""`./millrace deploy`, step by step. Each step may be repeated: a deployment that broke off is simply run again."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+
+from . import chalice_config, deployed, template
+from .account import Account
+from .build import build
+from .errors import DeployFailed, WrongUse
+from .stack import Change, Described, Stack, Tell
+from .stage import Stage
+from .uploading import CodeBucket
+
+DATA = ("Table", "Bucket")
+"""The resources that hold what nobody could make again."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """None: as it was, or the default."""
+
+    architecture: str = "arm64"
+    domain: str | None = None
+    certificate: str | None = None
+    cloudfront: bool | None = None
+    web_acl: str | None = None
+    alarms: bool | None = None
+    alarm_email: str | None = None
+    wait_seconds: int | None = None
+    url: str | None = None
+    """A front door of one's own: where the smoke test goes, and what is told."""
+
+    def __post_init__(self) -> None:
+        if bool(self.domain) != bool(self.certificate):
+            raise WrongUse("--domain and --certificate go together: API Gateway serves a domain with its certificate")
+
+    def parameters(self) -> dict[str, str]:
+        """Those of infra/stack.yaml that were given."""
+        flags = {"CloudFront": self.cloudfront, "Alarms": self.alarms}
+        texts = {
+            "Domain": self.domain,
+            "Certificate": self.certificate,
+            "WebAcl": self.web_acl,
+            "AlarmEmail": self.alarm_email,
+            "WaitSeconds": self.wait_seconds,
+        }
+        given = {name: str(text) for name, text in texts.items() if text is not None}
+        return given | {name: "yes" if flag else "no" for name, flag in flags.items() if flag is not None}
+
+
+def deploy(account: Account, stage: Stage, wanted: Wanted, tell: Tell) -> None:
+    """The checkout runs as this stage afterwards, or the stack is as it was and DeployFailed says why."""
+    code = CodeBucket(account)
+    tell(f"Building for {wanted.architecture} ...")
+    with tempfile.TemporaryDirectory(prefix="millrace-") as folder:
+        built = build(Path(folder), wanted.architecture)
+        place = code.put_archive(built.archive, built.sha256)
+    names = stage.names(account.id, account.region)
+    url = code.put_template(template.as_text(template.whole(built.template, place, names)))
+    there = _brought_to(account, stage, url, wanted.parameters(), tell)
+    _introduce(account, there, wanted, tell)
+
+
+def deploy_infrastructure(account: Account, stage: Stage, wanted: Wanted, tell: Tell) -> None:
+    """Everything but the functions, and what `chalice deploy` needs to know of it."""
+    names = stage.names(account.id, account.region)
+    url = CodeBucket(account).put_template(template.as_text(template.infrastructure(names)))
+    there = _brought_to(account, stage, url, wanted.parameters(), tell)
+    path = chalice_config.write(stage, there.outputs)
+    token = deployed.first_token(deployed.farm_of(account, there))
+    tell(f"Wrote the stage {stage.name} into {path}. Next: .venv/bin/chalice deploy --stage {stage.name}")
+    _tell_token(token, tell)
+
+
+def _brought_to(account: Account, stage: Stage, url: str, parameters: dict[str, str], tell: Tell) -> Described:
+    stack = Stack(account.client("cloudformation"), stage.stack, tell)
+    there = stack.made_ready()
+    if there is None or "EdgeSecret" not in there.parameters:
+        parameters = {**parameters, "Stage": stage.name, "EdgeSecret": secrets.token_urlsafe(32)}
+    imports = there is None and _left_behind(account, stage)
+    if imports:
+        tell(f"The data of an earlier {stage.stack} is taken up again.")
+    change_set = stack.prepare(there, url, parameters, imports=imports)
+    if change_set is None:
+        tell(f"The stack {stage.stack} is up to date.")
+    else:
+        _carry_out(stack, change_set, tell)
+    stack.protect(DATA)
+    there = stack.describe()
+    assert there is not None
+    return there
+
+
+def _carry_out(stack: Stack, change_set: str, tell: Tell) -> None:
+    changes = stack.changes(change_set)
+    lost = [one.name for one in changes if one.name in DATA and (one.replaces or one.action == "Remove")]
+    if lost:
+        stack.discard(change_set)
+        raise DeployFailed(f"this would replace what holds the farm's data ({', '.join(lost)}); nothing was changed")
+    tell(f"Changing {stack.name}: {_summary(changes)}")
+    stack.execute(change_set)
+
+
+def _summary(changes: Sequence[Change]) -> str:
+    actions = [one.action.lower() for one in changes]
+    return ", ".join(f"{actions.count(action)} to {action}" for action in dict.fromkeys(actions))
+
+
+def _left_behind(account: Account, stage: Stage) -> bool:
+    """Whether a stack of this name was destroyed and has left its data, or part of it."""
+    table = (account.client("dynamodb").describe_table, {"TableName": stage.table})
+    bucket = (account.client("s3").head_bucket, {"Bucket": stage.bucket(account.id, account.region)})
+    return any(_is_there(call, names) for call, names in (table, bucket))
+
+
+def _is_there(call: Callable[..., object], names: dict[str, str]) -> bool:
+    try:
+        call(**names)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("ResourceNotFoundException", "404", "NoSuchBucket"):
+            return False
+        raise
+    return True
+
+
+def _introduce(account: Account, there: Described, wanted: Wanted, tell: Tell) -> None:
+    """Token first: it is told only once, and must not get lost when the smoke test fails."""
+    farm = deployed.farm_of(account, there)
+    url = wanted.url or there.outputs["Url"]
+    tell(f"Farm: {url}")
+    _tell_token(deployed.first_token(farm), tell)
+    if target := there.outputs.get("DomainTarget"):
+        tell(f"Point {there.parameters['Domain']} to {target} (a CNAME or alias record).")
+        url = there.outputs["StageUrl"]
+    deployed.smoke_test(farm, url, tell)
+
+
+def _tell_token(token: str | None, tell: Tell) -> None:
+    if token is not None:
+        tell(f"Admin token (told only once): {token}")

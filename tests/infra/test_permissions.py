@@ -1,0 +1,240 @@
+"""Every call is allowed, and everything that is allowed is used: the roles against what the functions do.
+
+Each function is put through its life on a farm of AWS's engines (moto), and botocore says what was called.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore import xform_name
+from moto import mock_aws
+
+from chalicelib.bootstrap import aws_farm
+from chalicelib.config import Settings
+from chalicelib.core import access, blobs, claiming, jobs, leases, logs, workers
+from chalicelib.core.farm import Farm, Limits
+from chalicelib.core.lifecycle import Outcome
+from chalicelib.core.model import Assignment, Attempt, Job, Task, Worker
+from chalicelib.core.ports import ObjectMismatch
+from chalicelib.core.records import task_writes
+from chalicelib.core.records.keys import INDEXES
+from chalicelib.core.settle import end_early, settle
+from chalicelib.edge import current
+from chalicelib.store.dynamo import create_table
+from deploy import template
+from tests.handlers.conftest import changes, deliver, errands, recorded
+from tests.infra.calls import Need, Permission, Recorder, calls_in_the_code, permissions
+from tests.infra.conftest import NAMES
+
+USED_BY_LAMBDA = {
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "dynamodb:DescribeStream",
+    "dynamodb:GetRecords",
+    "dynamodb:GetShardIterator",
+    "dynamodb:ListStreams",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ReceiveMessage",
+}
+"""What the service does in a function's name: its log, and the sources of its events."""
+MANY = 120
+REGION = "eu-west-1"
+
+
+@dataclass
+class Bench:
+    farm: Farm
+    session: Any
+    recorder: Recorder
+    claims: int = 0
+
+    def submit(self, count: int) -> Job:
+        return jobs.submit(self.farm, submission(count))
+
+    def dies_after_the_end_of(self, one: Assignment, event: str, outcome: Outcome) -> Task:
+        """The manager wrote how the attempt ended, and crashed before anything else."""
+        lease, now = one.lease, self.farm.clock.now()
+        attempt = Attempt(1, lease.generation, lease.worker, outcome, 1, "no", lease.granted_at, now)
+        return self.farm.tasks.update(task_writes.ended(one.task, event, attempt))
+
+    def half_done(self) -> list[Job]:
+        """Jobs that somebody has decided about, and nothing else is done: two new ones and a canceled one."""
+        blob = str(blobs.store_bytes(self.farm, b"bytes").id)
+        function = jobs.Submission("f", "function", {"code": blob, "input": blob, "runtime": "python3"})
+        new = [jobs._new_job(self.farm, wanted) for wanted in (submission(MANY), function)]
+        for job in new:
+            self.farm.jobs.create(job)
+        canceled = self.submit(2)
+        end_early(self.farm, canceled, "cancel", None)
+        return [*new, canceled]
+
+    def runs_out_of_time(self, job: Job) -> None:
+        """What `settle` does then, whoever called it."""
+        hurried = replace(current.settings(), limits=Limits(settle_seconds=0.0001))
+        settle(aws_farm(hurried, self.session), job.id)
+
+    def worker(self) -> Worker:
+        return workers.register(self.farm, workers.Description("w", task_types=("sleep",)), with_secret=True)[0]
+
+    def take(self, worker: Worker) -> Assignment:
+        self.claims += 1
+        [assignment] = claiming.claim(self.farm, worker, f"r{self.claims}").assignments
+        return assignment
+
+    def end(self, one: Assignment, outcome: Outcome = Outcome.COMPLETED) -> None:
+        leases.report(self.farm, one.lease.worker, one.task.id, one.lease.generation, leases.Report(outcome, 0, "no"))
+
+    def in_another_process(self) -> None:
+        """Nothing is remembered from here on: what is read is read by the function that needs it."""
+        self.session = session = boto3.session.Session(region_name=REGION)
+        self.recorder.needs.clear()
+        self.recorder.listen_to(session)
+        settings = current.settings()
+        self.farm = aws_farm(settings, session)
+        current.serve(self.farm, settings)
+
+
+SHORT = {"name": "echo", "settings": {"message": "x"}}
+
+
+def submission(count: int) -> jobs.Submission:
+    """With settings that do not fit into an item, and tasks that wait for the first one."""
+    echo = {"name": "echo", "settings": {"message": "x" * 150_000}}
+    first = {"name": "t0", "task_type": "sleep", "commands": [echo]}
+    more = [{**first, "name": f"t{n}", "commands": [SHORT], "parents": ["t0"]} for n in range(1, count)]
+    return jobs.Submission("a job", "commands", {"tasks": [first, *more]}, max_retries=0)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with mock_aws():
+        session = boto3.session.Session(region_name=REGION)
+        create_table(session.client("dynamodb"), "farm", INDEXES)
+        place = {"LocationConstraint": REGION}
+        session.client("s3").create_bucket(Bucket="farm", CreateBucketConfiguration=place)
+        queue = session.client("sqs").create_queue(QueueName="errands")["QueueUrl"]
+        settings = Settings(tmp_path, "farm", "farm", queue, "test")
+        made = Bench(aws_farm(settings, session), session, Recorder())
+        current.serve(made.farm, settings)
+        yield made
+        current.forget()
+
+
+# ---- what each function does in its life ---------------------------------------------------------------------------
+
+
+def manager_works(bench: Bench) -> None:
+    bench.in_another_process()
+    farm = bench.farm
+    _, text = access.make_token(farm, "t", ["submit"])
+    access.principal(farm, text)
+    access.revoke(farm, access.tokens(farm)[0].id)
+    job = bench.submit(2)
+    worker = bench.worker()
+    first = bench.take(worker)
+    logs.append(farm, first.task, worker.id, first.lease.generation, 0, b"line")
+    logs.read(farm, first.task, None, 0)
+    bench.end(first, Outcome.FAILED)
+    assert farm.errands is not None
+    farm.errands.settle(job.id)
+    blob, _ = blobs.announce(farm, 3, "0" * 64)
+    farm.objects.head(blob.object_key)
+    large = bytes(17 * 1024 * 1024)
+    farm.objects.put_stream("blobs/large", io.BytesIO(large), size=len(large))
+    with pytest.raises(ObjectMismatch):
+        farm.objects.put_stream("blobs/broken", io.BytesIO(large), size=len(large), sha256="0" * 64)
+    farm.objects.sign_download("blobs/large", seconds=60, content_type="text/plain")
+    jobs.delete(farm, job.id)
+
+
+def stream_tells(bench: Bench) -> None:
+    """One task has failed and takes what waits for it along, another one has completed."""
+    bench.submit(2)
+    going_on = bench.submit(2)
+    worker = bench.worker()
+    ended = [
+        bench.dies_after_the_end_of(bench.take(worker), event, outcome)
+        for event, outcome in (("fail", Outcome.FAILED), ("complete", Outcome.COMPLETED))
+    ]
+    bench.in_another_process()
+    deliver("table_changed", changes(*ended))
+    bench.runs_out_of_time(going_on)
+
+
+def queue_runs(bench: Bench) -> None:
+    left = bench.half_done()
+    bench.in_another_process()
+    deliver("errand_left", errands(*(json.dumps({"settle": str(job.id)}) for job in left)))
+    bench.runs_out_of_time(left[0])
+
+
+def schedule_comes(bench: Bench) -> None:
+    left = bench.half_done()
+    bench.in_another_process()
+    deliver("minute_passed", recorded("schedule"))
+    bench.runs_out_of_time(left[0])
+
+
+def object_comes(bench: Bench) -> None:
+    bench.in_another_process()
+    event = recorded("object_created")
+    event["detail"]["object"]["key"] = "blobs/" + "0" * 64
+    deliver("object_stored", event)
+
+
+LIVES: dict[str, Callable[[Bench], None]] = {
+    "APIHandlerRole": manager_works,
+    "TableChangedRole": stream_tells,
+    "ErrandLeftRole": queue_runs,
+    "MinutePassedRole": schedule_comes,
+    "ObjectStoredRole": object_comes,
+}
+
+
+# ---- the comparison ------------------------------------------------------------------------------------------------
+
+
+def roles() -> dict[str, Any]:
+    resources = template.infrastructure(NAMES)["Resources"]
+    return {name: one for name, one in resources.items() if one["Type"] == "AWS::IAM::Role"}
+
+
+def test_every_function_has_a_life_here() -> None:
+    assert set(roles()) == set(LIVES)
+
+
+@pytest.mark.parametrize("name", LIVES)
+def test_a_function_may_do_what_it_does_and_nothing_else(bench: Bench, name: str) -> None:
+    LIVES[name](bench)
+    allowed = set(permissions(roles()[name]))
+    refused = {need for need in bench.recorder.needs if not any(one.allows(need) for one in allowed)}
+    assert not refused, f"{name} lacks permissions"
+    idle = {one for one in allowed if not is_used(one, bench.recorder.needs)}
+    assert not idle, f"{name} has permissions that it does not use"
+
+
+def is_used(permission: Permission, needs: set[Need]) -> bool:
+    if permission.action in USED_BY_LAMBDA or permission.pattern == "DeadEvents":
+        return True
+    if permission == ("dynamodb:Query", "Table/index/*"):
+        return any(need.resource.startswith("Table/index/") for need in needs)
+    if permission.pattern == "Table/index/*":
+        return True  # the other actions know no indexes; one statement names both
+    return any(permission.allows(need) for need in needs)
+
+
+def test_every_call_in_the_code_is_made_here(bench: Bench) -> None:
+    """So that a new one meets the comparison above."""
+    for live in LIVES.values():
+        live(bench)
+    made = {xform_name(operation) for operation in bench.recorder.operations}
+    assert calls_in_the_code() <= made
