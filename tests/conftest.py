@@ -4,6 +4,7 @@
 - `require_program("ffmpeg")`: the same, from inside a test or fixture; gives the program's path.
 - `@pytest.mark.full`: only with `--full`.
 - `free_port()`: a TCP port of 127.0.0.1 that nobody listened on a moment ago.
+- `ministack`: a stand-in for AWS, started once; for tests marked `full`.
 - Environment: no MILLRACE_* variable, no AWS account, no proxy for loopback, whatever the shell has.
 - Hypothesis: no deadline per example (two busy cores); few examples, many with `--full`.
 """
@@ -18,6 +19,8 @@ from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.engines.ministack import ministack  # noqa: F401  a fixture of all tests
 
 MISSING = "missing system program: "
 

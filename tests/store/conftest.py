@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib.core.ports import Table
 from chalicelib.store.sqlite import SqliteTable
+from tests.engines.ministack import Ministack
 from tests.engines.simulated import SimulatedTable
 from tests.store.engines import INDEXES, dynamo_table, moto_client
 
@@ -20,7 +21,12 @@ def dynamo_client() -> Iterator[Any]:
         yield client
 
 
-@pytest.fixture(params=["sqlite", "dynamo", "simulated"])
+@pytest.fixture(scope="session")
+def ministack_client(ministack: Ministack) -> Any:
+    return ministack.client("dynamodb")
+
+
+@pytest.fixture(params=["sqlite", "dynamo", "simulated", pytest.param("ministack", marks=pytest.mark.full)])
 def table(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Table]:
     """An empty table of each engine in turn."""
     match request.param:
@@ -30,6 +36,8 @@ def table(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Table]:
             sqlite.close()
         case "dynamo":
             yield dynamo_table(request.getfixturevalue("dynamo_client"))
+        case "ministack":
+            yield dynamo_table(request.getfixturevalue("ministack_client"))
         case _:
             yield SimulatedTable(INDEXES, seed=1, lag_ms=(0, 0))
 

@@ -14,6 +14,8 @@ from moto import mock_aws
 from chalicelib.core.ports import ObjectStore
 from chalicelib.store.files import FileObjectStore
 from chalicelib.store.s3 import S3ObjectStore, client_config
+from tests.engines.ministack import REGION as MINISTACK_REGION
+from tests.engines.ministack import Ministack
 
 REGION = "eu-central-1"
 _numbers = itertools.count(1)
@@ -55,7 +57,20 @@ def bucket(s3_client: Any) -> S3ObjectStore:
     return S3ObjectStore(s3_client, name)
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(scope="session")
+def ministack_s3(ministack: Ministack) -> Any:
+    return ministack.client("s3")
+
+
+@pytest.fixture
+def real_bucket(ministack_s3: Any) -> S3ObjectStore:
+    """On a stand-in that checks signatures, sizes and digests."""
+    name = f"farm-{next(_numbers)}"
+    ministack_s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": MINISTACK_REGION})
+    return S3ObjectStore(ministack_s3, name)
+
+
+@pytest.fixture(params=["folder", "bucket", pytest.param("real_bucket", marks=pytest.mark.full)])
 def objects(request: pytest.FixtureRequest) -> ObjectStore:
     store: ObjectStore = request.getfixturevalue(request.param)
     return store
