@@ -117,7 +117,7 @@ class Task(Answer):
     attempts: Annotated[list[Attempt], Field(description="The running one included, oldest first.")]
 
 
-class Worker(Answer):
+class ListedWorker(Answer):
     """A machine known to the farm. `uuid` is its id in the form that protocols with UUIDs use."""
 
     id: Id
@@ -128,8 +128,13 @@ class Worker(Answer):
     task_types: list[str]
     tags: list[str]
     slots: int
-    tasks: Annotated[list[Id], Field(description="What it holds now.")]
     last_contact_at: Time
+
+
+class Worker(ListedWorker):
+    """A machine known to the farm, and what it does."""
+
+    tasks: Annotated[list[Id], Field(description="What it holds now.")]
 
 
 class Reason(Answer):

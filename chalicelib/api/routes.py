@@ -11,7 +11,7 @@ from ..edge import auth
 from ..edge.http import Reply, Request, Room, View, mount
 from ..edge.json_text import compact_json
 from ..edge.refusals import API
-from . import blobs, blocklists, farm, jobs, outputs, sleep_schedules, tasks, tokens, variables, why, workers
+from . import blobs, blocklists, changes, farm, jobs, outputs, sleep_schedules, tasks, tokens, variables, why, workers
 from .openapi import document
 from .operations import Operation
 from .problems import on_error, refuse
@@ -31,6 +31,7 @@ def _document(job_types: tuple[tuple[str, type[BaseModel]], ...]) -> bytes:
 
 OPERATIONS = (
     *farm.OPERATIONS,
+    *changes.OPERATIONS,
     *jobs.OPERATIONS,
     *tasks.OPERATIONS,
     *outputs.OPERATIONS,

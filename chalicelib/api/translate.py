@@ -137,20 +137,27 @@ def _running(task: core.Task) -> Iterable[models.Attempt]:
     )
 
 
-def worker(worker: core.Worker, status: WorkerStatus, held: Iterable[core.TaskId]) -> models.Worker:
+def listed_worker(worker: core.Worker, status: WorkerStatus) -> models.ListedWorker:
     """`status`: as a person should see it (`workers.liveness`)."""
-    return models.Worker(
-        id=str(worker.id),
-        uuid=uuid_of(worker.id),
-        name=worker.name,
-        status=status,
-        status_requested=worker.status_requested,
-        task_types=sorted(worker.task_types),
-        tags=sorted(worker.tags),
-        slots=worker.slots,
-        tasks=[str(number) for number in sorted(held)],
-        last_contact_at=time_text(worker.last_contact_at),
-    )
+    return models.ListedWorker(**_worker(worker, status))
+
+
+def worker(worker: core.Worker, status: WorkerStatus, held: Iterable[core.TaskId]) -> models.Worker:
+    return models.Worker(**_worker(worker, status), tasks=[str(number) for number in sorted(held)])
+
+
+def _worker(worker: core.Worker, status: WorkerStatus) -> dict[str, Any]:
+    return {
+        "id": str(worker.id),
+        "uuid": uuid_of(worker.id),
+        "name": worker.name,
+        "status": status,
+        "status_requested": worker.status_requested,
+        "task_types": sorted(worker.task_types),
+        "tags": sorted(worker.tags),
+        "slots": worker.slots,
+        "last_contact_at": time_text(worker.last_contact_at),
+    }
 
 
 def upload(signed: SignedRequest | None, url: str) -> models.Upload | None:

@@ -12,6 +12,7 @@ from .plans import JobType
 from .ports import Bell, Clock, Errands, ObjectStore, Table
 from .records.aliases import AliasRecords
 from .records.blobs import BlobRecords, FunctionRecords
+from .records.changes import ChangeRecords
 from .records.cursors import CursorRecords
 from .records.jobs import JobRecords
 from .records.lanes import LaneRecords
@@ -81,6 +82,7 @@ class Farm:
     cursors: CursorRecords = field(init=False)
     tasks: TaskRecords = field(init=False)
     workers: WorkerRecords = field(init=False)
+    changes: ChangeRecords = field(init=False)
     blobs: BlobRecords = field(init=False)
     functions: FunctionRecords = field(init=False)
     aliases: AliasRecords = field(init=False)
@@ -93,11 +95,12 @@ class Farm:
         lanes = LaneRecords(self.table)
         made = {
             "ids": IdSource(self.table, self.clock),
-            "jobs": JobRecords(self.table),
+            "jobs": JobRecords(self.table, self.clock),
             "windows": WindowRecords(self.table),
             "cursors": CursorRecords(self.table),
             "tasks": TaskRecords(self.table),
-            "workers": WorkerRecords(self.table),
+            "workers": WorkerRecords(self.table, self.clock),
+            "changes": ChangeRecords(self.table),
             "blobs": BlobRecords(self.table),
             "functions": FunctionRecords(self.table),
             "aliases": AliasRecords(self.table),

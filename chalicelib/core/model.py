@@ -72,6 +72,9 @@ class Worker:
     address: str = ""
     """Where its last noted call came from; empty where nobody asked."""
     sleep_schedule: SleepSchedule | None = None
+    lost_at: int | None = None
+    """When the sweep found it silent for too long; its next contact takes that back. `workers.liveness` decides what is
+    shown, this only makes it news."""
 
     @property
     def abilities(self) -> frozenset[str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
+from . import changes, workers
 from .errors import FarmError
 from .farm import Farm
 from .leases import expire
@@ -36,6 +37,9 @@ def sweep(farm: Farm, *, thorough: bool = False, ends_leases: bool = True) -> Sw
     for job_id in farm.jobs.unsettled():
         done = _settle(farm, job_id, thorough)
         settled, failed = settled + done, failed + (not done)
+    if ends_leases:
+        workers.note_lost(farm)
+    changes.forget(farm)
     farm.registry.prune()
     _lift_halts(farm)
     return Swept(expired, settled, failed)

@@ -194,9 +194,16 @@ def checked_description(name: str, task_types: Sequence[str], runtimes: Sequence
         raise BadInput("name must be 1 to 200 printable characters", field="name")
 
 
+def note_lost(farm: Farm) -> int:
+    """Make it news that workers have fallen silent: how many have since the last look. Reads every worker once."""
+    silent = (worker for worker in farm.workers.all() if worker.lost_at is None)
+    return sum(farm.workers.note_lost(worker) for worker in silent if liveness(farm, worker) is WorkerStatus.LOST)
+
+
 def _changed(farm: Farm, worker: Worker, changes: Sequence[Change]) -> Worker:
-    """The worker as it is then, with the blocklist that was read with it: it may go on to claim."""
-    return replace(_change(farm, worker.id, changes), blocked=worker.blocked)
+    """After a call of the worker's. As it is then, with the blocklist that was read with it: it may go on to claim."""
+    heard = [Remove("lost_at")] if worker.lost_at is not None else []
+    return replace(_change(farm, worker.id, [*changes, *heard]), blocked=worker.blocked)
 
 
 def _change(farm: Farm, worker_id: WorkerId, changes: Sequence[Change]) -> Worker:

@@ -136,7 +136,7 @@ def kept() -> KeptErrands:
 @pytest.fixture
 def hurried(tmp_path: Path, kept: KeptErrands) -> Iterator[AwsBench]:
     """A farm with a queue, whose calls run out of time after a few windows."""
-    bench = _bench(tmp_path, TickingClock(), settle_seconds=5)
+    bench = _bench(tmp_path, TickingClock(), settle_seconds=6)
     object.__setattr__(bench.farm, "errands", kept)
     yield bench
     current.forget()

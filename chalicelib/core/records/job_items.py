@@ -12,6 +12,9 @@ from ..windows import Window
 from . import keys
 from .fields import from_json, item, outputs_from, to_json
 
+HIDDEN = "deleted"
+"""The field that a job gets when it goes."""
+
 
 def job_status_fields(job_id: int, status: JobStatus) -> dict[str, Any]:
     """The status and the index that follows it: always written together."""

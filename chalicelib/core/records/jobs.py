@@ -10,6 +10,8 @@ from ..ports import (
     Absent,
     Change,
     Check,
+    Clock,
+    Condition,
     ConditionFailed,
     Delete,
     Equals,
@@ -23,16 +25,16 @@ from ..ports import (
     Table,
     Update,
 )
+from . import changes as changed
 from . import job_items, keys
+from .job_items import HIDDEN
 from .paging import pages
-
-HIDDEN = "deleted"
-"""The field that a job gets when it goes."""
 
 
 class JobRecords:
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, clock: Clock) -> None:
         self._table = table
+        self._clock = clock
 
     # ---- jobs
 
@@ -57,7 +59,8 @@ class JobRecords:
             record = {"pk": key.pk, "sk": key.sk, "job": job.id, "digest": digest, "created_at": job.created_at}
             record["expires_at"] = job.created_at // 1000 + keys.ONCE_SECONDS
             operations.append(Put(record, (Absent(),)))
-        operations.append(Put(job_items.job_item(job), (Absent(),)))
+        item = job_items.job_item(job) | changed.place(job.id, self._clock.now())
+        operations.append(Put(item, (Absent(),)))
         self._table.write(*operations)
 
     def transition(self, job: Job, event: str, *changes: Change) -> Job | None:
@@ -68,10 +71,10 @@ class JobRecords:
 
     def change(self, job: Job, *changes: Change) -> Job | None:
         """Change fields while the job is as `job` says; None when it is not."""
-        settled = Missing("unsettled_pk") if job.settled else Equals("unsettled_pk", keys.UNSETTLED)
-        when = (Equals("status", job.status.value), Equals("epoch", job.epoch), settled)
+        when = _as_read(job)
+        moves = changed.moves(job.id, changes, changed.JOB_SHOWS, self._clock)
         try:
-            return job_items.job_from(self._table.update(Update(keys.job(job.id), changes, when)))
+            return job_items.job_from(self._table.update(Update(keys.job(job.id), (*changes, *moves), when)))
         except ConditionFailed:
             return None
 
@@ -113,9 +116,14 @@ class JobRecords:
 
     def hide(self, job: Job) -> bool:
         """It is gone for everybody but the sweep, which sees to it that nothing is left. False when it has changed."""
-        gone = ("listing_pk", "listing_sk", "status_pk", "status_sk")
+        gone = ("listing_pk", "listing_sk", "status_pk", "status_sk", "changed_pk", "changed_sk")
         waits = Set("unsettled_pk", keys.UNSETTLED), Set("unsettled_sk", keys.digits(job.id))
-        return self.change(job, Set(HIDDEN, True), *waits, *(Remove(name) for name in gone)) is not None
+        changes: tuple[Change, ...] = (Set(HIDDEN, True), *waits, *map(Remove, gone))
+        try:
+            self._table.write(Update(keys.job(job.id), changes, _as_read(job)), changed.gone(job.id, self._clock.now()))
+        except ConditionFailed:
+            return False
+        return True
 
     def remove(self, job: Job, steps: Sequence[Step]) -> None:
         """The job last: who dies half way can be called again."""
@@ -143,3 +151,9 @@ class JobRecords:
             return job_items.step_from(self._table.update(update))
         except ConditionFailed:
             return None
+
+
+def _as_read(job: Job) -> tuple[Condition, ...]:
+    """Nobody has moved the job since it was read."""
+    settled = Missing("unsettled_pk") if job.settled else Equals("unsettled_pk", keys.UNSETTLED)
+    return Equals("status", job.status.value), Equals("epoch", job.epoch), settled

@@ -19,6 +19,7 @@
 | its variables              | dialects, api             | base        | FARM                     | VARIABLES                    |
 | latest image               | dialects                  | base        | FARM                     | LATEST_IMAGE                 |
 | ids that others chose      | dialects                  | base        | ALIAS#dialect#noun       | their id                     |
+| what was deleted lately    | changes, sweep            | base        | GONE                     | time|id                      |
 | notes of a room            | dialects                  | base        | NOTE#room#name           | -                            |
 | first runnable tasks       | claim, why                | `ready`     | READY#class hash#shard   | priority|id: best first      |
 | leases that ran out        | sweep                     | `due`       | DUE#shard                | time: oldest first           |
@@ -26,6 +27,7 @@
 | jobs, workers, blobs       | lists                     | `listing`   | LIST#noun                | id                           |
 | jobs by status             | lists                     | `status`    | STATUS#status            | id                           |
 | jobs that need settling    | sweep                     | `unsettled` | UNSETTLED                | job id                       |
+| what changed lately        | changes                   | `changed`   | CHANGED#shard            | time: oldest first           |
 
 Items that nobody asks for after a while (id counters, idempotency keys) say when in `expires_at`, seconds since 1970:
 DynamoDB removes them then; on one machine they stay.
@@ -38,6 +40,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping
 
 from ..model import JobId, Requirement, TaskId, WorkerId
@@ -50,6 +53,7 @@ INDEXES: Mapping[str, tuple[str, ...]] = {
     "listing": (),
     "status": (),
     "unsettled": (),
+    "changed": (),
 }
 """Index name -> the fields its entries carry besides the keys. Small, so that a page of 40 costs one read unit."""
 
@@ -59,6 +63,8 @@ BUCKET = 100
 """Consecutive task ids per partition: few enough for DynamoDB's limit per partition, enough to list by the page."""
 DUE_SHARDS = 8
 """Renewals move index entries: 10,000 workers must not meet in one partition."""
+CHANGED_SHARDS = 4
+"""Each takes 500 changes a second (two write units of the index each); a look reads all of them."""
 
 COUNTER_SECONDS = 7 * 24 * 3600
 """No clock is so wrong that it asks for ids of a second so long past."""
@@ -185,6 +191,13 @@ def alias(dialect: str, noun: str, external: str) -> Key:
     return Key(aliases(dialect, noun), external)
 
 
+GONE = "GONE"
+
+
+def gone(at: int, entity_id: int) -> Key:
+    return Key(GONE, f"{digits(at)}|{entity_id}")
+
+
 def note(room: str, name: str) -> Key:
     return Key(f"NOTE#{room}#{name}", ALONE)
 
@@ -234,3 +247,17 @@ def status_pk(status: str) -> str:
 
 
 UNSETTLED = "UNSETTLED"
+
+
+def changed_pk(shard: int) -> str:
+    return f"CHANGED#{shard}"
+
+
+def changed_shard(entity_id: int) -> int:
+    """Ids of one second differ in few bits, those of different seconds may agree in the last ones."""
+    return zlib.crc32(digits(entity_id).encode()) % CHANGED_SHARDS
+
+
+def changed_sk(at: int, chance: str) -> str:
+    """`chance`: two changes within a millisecond must not look like one."""
+    return f"{digits(at)}-{chance}"

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 
 from ..model import Block, JobId, Task, TaskId, Worker, WorkerId
-from ..ports import Absent, Change, ConditionFailed, Delete, Exists, Include, Key, Put, Table, Update
+from ..ports import (
+    Absent,
+    Change,
+    Clock,
+    ConditionFailed,
+    Delete,
+    Equals,
+    Exists,
+    Include,
+    Key,
+    Operation,
+    Put,
+    Set,
+    Table,
+    Update,
+)
+from . import changes as changed
 from . import keys, worker_items
 from .paging import pages
 
 
 class WorkerRecords:
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, clock: Clock) -> None:
         self._table = table
+        self._clock = clock
 
     def get(self, worker_id: WorkerId) -> Worker | None:
         """With its blocklist; one read."""
@@ -41,12 +59,15 @@ class WorkerRecords:
     def remove(self, worker_id: WorkerId) -> None:
         """The worker, its blocklist and what is noted of its failures."""
         found = list(pages(self._table, keys.worker(worker_id).pk))
-        self._table.write_many([[Delete(Key(item["pk"], item["sk"]))] for item in found])
+        itself, left = keys.worker(worker_id), changed.gone(worker_id, self._clock.now())
+        transactions: list[list[Operation]] = [[Delete(Key(item["pk"], item["sk"]))] for item in found]
+        self._table.write_many([[*each, left] if each[0].key == itself else each for each in transactions])
 
     def block(self, worker_id: WorkerId, job_id: JobId, task_type: str, at: int) -> None:
         key = keys.block(worker_id, job_id, task_type)
         fields = {"worker": worker_id, "job": job_id, "task_type": task_type, "created_at": at}
         self._table.write(Put({"pk": key.pk, "sk": key.sk} | fields))
+        self._news(worker_id)
 
     def blocklist(self, worker_id: WorkerId) -> list[Block]:
         """Sorted by job and task type."""
@@ -59,16 +80,41 @@ class WorkerRecords:
         """A clean slate: the failures that led to it are forgotten too."""
         self._table.write(Delete(keys.failures(worker_id, job_id, task_type)))
         self._table.write(Delete(keys.block(worker_id, job_id, task_type)))
+        self._news(worker_id)
+
+    def _news(self, worker_id: WorkerId) -> None:
+        """The blocklist is the worker's, but not in its item."""
+        moved = (Set(name, value) for name, value in changed.place(worker_id, self._clock.now()).items())
+        with contextlib.suppress(ConditionFailed):  # it was removed meanwhile
+            self._table.write(Update(keys.worker(worker_id), tuple(moved), (Exists(),)))
 
     def add(self, worker: Worker) -> None:
-        self._table.write(Put(worker_items.worker_item(worker), (Absent(),)))
+        item = worker_items.worker_item(worker) | changed.place(worker.id, self._clock.now())
+        self._table.write(Put(item, (Absent(),)))
 
     def change(self, worker_id: WorkerId, *changes: Change) -> Worker | None:
         """The worker as it is then, without its blocklist, or None if there is none."""
+        moves = changed.moves(worker_id, changes, changed.WORKER_SHOWS, self._clock)
+        update = Update(keys.worker(worker_id), (*changes, *moves), (Exists(),))
         try:
-            return worker_items.worker_from(self._table.update(Update(keys.worker(worker_id), changes, (Exists(),))))
+            return worker_items.worker_from(self._table.update(update))
         except ConditionFailed:
             return None
+
+    def note_lost(self, worker: Worker) -> bool:
+        """The worker has been silent for too long, and still is."""
+        now = self._clock.now()
+        fields = {"lost_at": now} | changed.place(worker.id, now)
+        update = Update(
+            keys.worker(worker.id),
+            tuple(Set(name, value) for name, value in fields.items()),
+            (Equals("last_contact_at", worker.last_contact_at),),
+        )
+        try:
+            self._table.write(update)
+        except ConditionFailed:
+            return False
+        return True
 
     def page(self, limit: int, cursor: str | None) -> tuple[list[Worker], str | None]:
         """Newest first. A bad cursor raises ValueError."""
