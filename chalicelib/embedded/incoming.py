@@ -17,6 +17,9 @@ IDLE_SECONDS = 120.0
 """Longer than the longest poll interval (60 s), so that workers find their connection open."""
 HEAD_SECONDS = 30.0
 BODY_SECONDS = 60.0
+SLOWEST_BYTES_PER_SECOND = 512
+"""A body may come no slower on the whole, after its first BODY_SECONDS: else who sends a byte a minute on each of some
+thousand connections keeps everybody else out."""
 RECEIVE_BYTES = 64 * 1024
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(;.*)?")
 
@@ -60,10 +63,11 @@ class Incoming:
 
     def line(self, limit: int = 4096) -> bytes:
         """Up to CR LF, without it."""
+        deadline = time.monotonic() + BODY_SECONDS
         while (end := self._buffer.find(b"\r\n")) < 0:
             if len(self._buffer) > limit:
                 raise Refused(400, "a line between the chunks of the body is too long", close=True)
-            self._buffer += self._more(BODY_SECONDS)
+            self._buffer += self._more(deadline - time.monotonic())
         line, self._buffer = self._buffer[:end], self._buffer[end + 2 :]
         return line
 
@@ -107,6 +111,8 @@ class Body:
         self._left = head.content_length or 0
         self._say_continue = say_continue if head.expects_continue else None
         self.finished = not head.chunked and self._left == 0
+        self._received = 0
+        self._waited_seconds = 0.0
 
     @property
     def left(self) -> int | None:
@@ -117,6 +123,15 @@ class Body:
         if self.finished or size == 0:
             return b""
         self.invite()
+        began = time.monotonic()
+        data = self._next_bytes(size)
+        self._waited_seconds += time.monotonic() - began
+        self._received += len(data)
+        if self._waited_seconds > BODY_SECONDS + self._received / SLOWEST_BYTES_PER_SECOND:
+            raise CutOff
+        return data
+
+    def _next_bytes(self, size: int) -> bytes:
         if self._chunked and self._left == 0 and not self._next_chunk():
             return b""
         data = self._incoming.read(min(size, self._left))

@@ -111,6 +111,21 @@ def test_a_client_that_drips_a_head_is_let_go_all_the_same(wire: Wire, monkeypat
     assert time.monotonic() - started < 5
 
 
+@pytest.mark.parametrize("framing", [b"Content-Length: 100000", b"Transfer-Encoding: chunked"])
+def test_a_client_that_drips_a_body_is_let_go_all_the_same(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, framing: bytes
+) -> None:
+    monkeypatch.setattr(incoming, "BODY_SECONDS", 0.3)
+    wire.send(b"POST /echo HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n\r\n")
+    drop = b"1\r\nx\r\n" if b"chunked" in framing else b"x"
+    started = time.monotonic()
+    with pytest.raises(OSError):
+        while time.monotonic() - started < 10:
+            wire.send(drop)
+            threading.Event().wait(0.02)
+    assert time.monotonic() - started < 8
+
+
 def test_a_port_that_is_taken_is_an_error_at_the_start(app: Any, objects: Any, server: EmbeddedServer) -> None:
     with pytest.raises(OSError, match="in use"):
         EmbeddedServer(app, objects, port=server.port).start()

@@ -135,6 +135,13 @@ def test_a_pattern_never_leads_out_of_the_work_folder(tmp_path: Path, wanted: st
         gathered([wanted], tmp_path)
 
 
+@pytest.mark.parametrize("wanted", ["**/" * 300 + "x", "/".join(["**", "*a*a*a*a*a*a*"] * 20 + ["x"])])
+def test_a_pattern_that_could_fit_in_very_many_ways_is_answered_at_once(tmp_path: Path, wanted: str) -> None:
+    files(tmp_path, "/".join(["a" * 8] * 60) + "/y.png")
+    with pytest.raises(CommandFailed, match="no output fits"):
+        gathered([wanted], tmp_path)
+
+
 def test_a_worker_reports_what_fits_its_patterns(manager: Manager, start_agent: object) -> None:
     start_agent()  # type: ignore[operator]
     manager.queue("11", ("run_frames", {"argv": NOTE, "first": 1, "last": 2}), outputs=["output/./**"])

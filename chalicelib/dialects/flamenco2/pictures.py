@@ -13,9 +13,10 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ...core.errors import NotFound
@@ -26,6 +27,8 @@ LARGEST_UNCONVERTED_BYTES = 16 << 20
 MOST_PIXELS = 1 << 28
 """A small file may say that it is huge."""
 CONVERSION_SECONDS = 20.0
+CONVERSION_BYTES = 4 << 30
+"""Of address space: the picture itself, decoded in the largest numbers, and ffmpeg."""
 BEGINNINGS: Mapping[bytes, str] = {
     b"\xff\xd8\xff": "jpeg",
     b"\x89PNG\r\n\x1a\n": "png",
@@ -131,9 +134,39 @@ def _by_ffmpeg(program: str, kind: str, file: io.FileIO, path: str) -> bytes:
     result = ["-frames:v", "1", "-vf", SCALED, "-pix_fmt", "yuvj420p", "-q:v", AS_QUALITY_85, "-f", "mjpeg", "pipe:1"]
     command = [program, "-v", "error", "-threads", "1", *source, *result]
     try:
-        ended = subprocess.run(command, stdin=file, capture_output=True, timeout=CONVERSION_SECONDS, check=False)
+        jpeg = _run_confined(command, file)
     except (OSError, subprocess.TimeoutExpired):
         raise NotFound(f"{path} could not be converted") from None
-    if ended.returncode != 0 or not ended.stdout:
+    if not jpeg:
         raise NotFound(f"{path} could not be converted; perhaps it is still being written")
-    return ended.stdout
+    return jpeg
+
+
+def _run_confined(command: Sequence[str], file: io.FileIO) -> bytes:
+    """What the program writes, or nothing when it fails. It reads a file from anywhere, so it has no secret of the
+    manager's in its environment, and limits that only it can run into."""
+    environment = {"PATH": os.environ.get("PATH", os.defpath)}
+    with subprocess.Popen(
+        command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+    ) as process:
+        _limit(process.pid)
+        try:
+            written, _ = process.communicate(timeout=CONVERSION_SECONDS)
+        finally:
+            process.kill()
+    return written if process.returncode == 0 else b""
+
+
+def _limit(pid: int) -> None:
+    """Set from outside: in a process of many threads nothing of ours may run between fork and exec. Only Linux can;
+    elsewhere the time limit and MOST_PIXELS stand alone."""
+    if sys.platform.startswith("linux"):
+        import resource
+
+        for kind, most in (
+            (resource.RLIMIT_AS, CONVERSION_BYTES),
+            (resource.RLIMIT_CPU, int(CONVERSION_SECONDS)),
+            (resource.RLIMIT_CORE, 0),
+        ):
+            with suppress(ProcessLookupError):
+                resource.prlimit(pid, kind, (most, most))

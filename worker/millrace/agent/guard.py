@@ -26,6 +26,7 @@ from millrace.agent.errors import StartError
 from millrace.agent.lease import boot_seconds
 from millrace.agent.observe import WARNING, say
 from millrace.agent.processes import end_leftovers, end_work
+from millrace.agent.shield import environment_without_secrets
 from millrace.agent.state import try_lock
 
 _LOOK_SECONDS = 0.25
@@ -56,6 +57,7 @@ class Guard:
             package = Path(__file__).parents[2]
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _START, str(package), str(self._work_root)],
+                env=environment_without_secrets(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[lock.fileno()],

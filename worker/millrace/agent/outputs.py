@@ -64,8 +64,23 @@ def _files_below(root: Path) -> Iterator[str]:
 
 
 def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    if not pattern:
-        return not parts
-    if pattern[0] == "**":
-        return any(_fits(parts[skipped:], pattern[1:]) for skipped in range(len(parts) + 1))
-    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
+    """Whether the parts of a name fit. All ways through the pattern are followed at once: tried one after the other,
+    thirty `**` would take longer than any lease."""
+    reached = _past_any(pattern, {0})
+    for part in parts:
+        passed = {
+            at if pattern[at] == "**" else at + 1
+            for at in reached
+            if at < len(pattern) and (pattern[at] == "**" or fnmatchcase(part, pattern[at]))
+        }
+        reached = _past_any(pattern, passed)
+    return len(pattern) in reached
+
+
+def _past_any(pattern: Sequence[str], reached: set[int]) -> set[int]:
+    """These places in the pattern, and those behind them that `**` lets in without taking a part."""
+    found = set(reached)
+    for at, one in enumerate(pattern):
+        if at in found and one == "**":
+            found.add(at + 1)
+    return found

@@ -16,6 +16,7 @@ from millrace.agent.client import FarmClient
 from millrace.agent.errors import StartError
 from millrace.agent.membership import Description
 from millrace.agent.observe import ERROR, log_to_stderr, say
+from millrace.agent.shield import shield_memory
 from millrace.agent.state import StateFolder, default_state_root
 from millrace.runtimes.function import DEFAULT_INTERPRETERS
 
@@ -45,6 +46,7 @@ def run_worker(
     folder; by default it lies in the user's state folder, per farm and name. `interpreters` maps a runtime name to a
     command line; names without one are refused.
     """
+    shield_memory()
     log_to_stderr()
     name = name or socket.gethostname()
     try:

@@ -12,6 +12,7 @@ from millrace import __version__
 from millrace.cli.access import revoke, token, tokens
 from millrace.cli.fleet import worker, workers
 from millrace.cli.options import FarmGroup
+from millrace.cli.plain_text import plain_lines
 from millrace.cli.reading import download, logs
 from millrace.cli.serving import serve
 from millrace.cli.steering import cancel, delete, pause, resume, retry
@@ -71,7 +72,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def complain(error: FarmError) -> int:
-    click.echo(f"millrace: {error.message}", err=True)
+    click.echo(f"millrace: {plain_lines(error.message)}", err=True)
     if isinstance(error, NotAllowed) and error.status == 401:
         click.echo("  Set MILLRACE_TOKEN to a token of this farm.", err=True)
     return exit_code(error)

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from millrace.cli.plain_text import plain_json
 from millrace.farm import Farm
 from millrace.sdk.calls import is_farm_url
 from millrace.sdk.values import Value, as_json
@@ -44,7 +45,7 @@ class Invocation:
 
 
 def json_text(data: Any) -> str:
-    return json.dumps(data, indent=2, ensure_ascii=False)
+    return plain_json(json.dumps(data, indent=2, ensure_ascii=False))
 
 
 class FarmCommand(click.Command):

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from millrace.cli.options import Invocation, command, json_text, pass_invocation
+from millrace.cli.plain_text import plain, plain_log
 from millrace.cli.watching import WAIT_PATIENCE_SECONDS, job_or_task
 from millrace.farm import Farm
 from millrace.sdk.values import Job, Task
@@ -35,10 +36,15 @@ def logs(invocation: Invocation, id: str, follow: bool, attempt: int | None) -> 
         print_job(farm, thing, follow)
     elif follow:
         for text in farm.follow_log(thing, attempt):
-            click.echo(text, nl=False)
+            click.echo(shown(text), nl=False)
     else:
         for text in log_so_far(farm, thing, attempt):
-            click.echo(text, nl=False)
+            click.echo(shown(text), nl=False)
+
+
+def shown(text: str) -> str:
+    """A program's words as they are, but on a terminal nothing that it would obey."""
+    return plain_log(text) if sys.stdout.isatty() else text
 
 
 def log_so_far(farm: Farm, task: Task, attempt: int | None) -> Iterator[str]:
@@ -87,7 +93,7 @@ class TaskLog:
         while not self.is_complete:
             piece = farm.log(task, self.attempt, self.offset)
             for line in piece.text.splitlines():
-                click.echo(f"[{task.name}] {line}")
+                click.echo(f"[{plain(task.name)}] {shown(line)}")
             if piece.text:
                 self.offset = piece.next_offset
             elif self.attempt < len(task.attempts):
@@ -116,7 +122,7 @@ def download(invocation: Invocation, job: str, folder: Path, archive: Path | Non
     if invocation.as_json and archive != STDOUT:
         click.echo(json_text(made))
     elif archive is None:
-        click.echo("".join(f"{path}\n" for path in made), nl=False)
+        click.echo("".join(f"{plain(path)}\n" for path in made), nl=False)
     if not made:
         click.echo(f"millrace: job {job} has no outputs (it is {farm.job(job).status})", err=True)
     return 0 if made else 1

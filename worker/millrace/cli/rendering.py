@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from millrace.cli.plain_text import plain, plain_lines
 from millrace.sdk.values import Job, Task
 
 COLOURS = {
@@ -30,7 +32,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Columns on stdout, the words of statuses in colour."""
     grid = Table(*headers, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        grid.add_row(*(Text(cell, style=COLOURS.get(cell, "")) for cell in row))
+        grid.add_row(*(Text(plain(cell), style=COLOURS.get(cell, "")) for cell in row))
     console = Console(width=None if sys.stdout.isatty() else 10_000)
     with console.capture() as capture:
         console.print(grid)
@@ -52,19 +54,19 @@ def when(moment: datetime | None) -> str:
 def job_lines(job: Job) -> str:
     counts = ", ".join(f"{number} {status}" for status, number in job.counts.items() if number) or "none yet"
     lines = [
-        f"job {job.id}: {job.name}",
+        f"job {job.id}: {plain(job.name)}",
         f"  {job.type}, {job.status}, {job.progress:.0f} %, priority {job.priority}",
         f"  tasks: {counts}",
         f"  created {when(job.created_at)}, started {when(job.started_at)}, finished {when(job.finished_at)}",
     ]
-    lines += [f"  error: {job.error}"] if job.error else []
-    lines += [f"  output: {output.name} ({size(output.size)}, blob {output.blob})" for output in job.outputs]
-    return "\n".join(lines)
+    lines += [f"  error: {plain(job.error)}"] if job.error else []
+    lines += [f"  output: {plain(output.name)} ({size(output.size)}, blob {output.blob})" for output in job.outputs]
+    return plain_lines("\n".join(lines))
 
 
 def task_lines(task: Task) -> str:
     lines = [
-        f"task {task.id}: {task.name}",
+        f"task {task.id}: {plain(task.name)}",
         f"  of job {task.job}, {task.task_type}, {task.status}, {task.progress:.0f} %",
     ]
     for attempt in task.attempts:
@@ -73,7 +75,7 @@ def task_lines(task: Task) -> str:
             f"  attempt {attempt.number} on worker {attempt.worker}: {attempt.outcome or 'running'}{exit_code}"
         )
         lines += [f"    {line}" for line in (attempt.error or "").splitlines()]
-    return "\n".join(lines)
+    return plain_lines("\n".join(lines))
 
 
 def size(amount: float) -> str:
@@ -112,13 +114,18 @@ class JobProgress:
     def update(self, job: Job) -> None:
         if self.bar.disable:
             return self._line(job)
-        self.row = self.bar.add_task(job.name, total=100) if self.row is None else self.row
-        self.bar.update(self.row, completed=job.progress, description=f"{job.name}: {job.status}")
+        self.row = self.bar.add_task(_named(job), total=100) if self.row is None else self.row
+        self.bar.update(self.row, completed=job.progress, description=f"{_named(job)}: {job.status}")
 
     def _line(self, job: Job) -> None:
         line = (job.status, int(job.progress // 10))
         if line != self.last_line:
             self.last_line = line
             self.console.print(
-                f"{job.name} ({job.id}): {job.status}, {job.progress:.0f} %", soft_wrap=True, highlight=False
+                f"{_named(job)} ({job.id}): {job.status}, {job.progress:.0f} %", soft_wrap=True, highlight=False
             )
+
+
+def _named(job: Job) -> str:
+    """For rich, which takes square brackets for its own marks."""
+    return escape(plain(job.name))

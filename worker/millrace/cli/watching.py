@@ -7,6 +7,7 @@ from itertools import islice
 import click
 
 from millrace.cli.options import Invocation, command, pass_invocation
+from millrace.cli.plain_text import plain, plain_lines
 from millrace.cli.rendering import JobProgress, job_lines, table, task_lines, when
 from millrace.farm import Farm
 from millrace.sdk.errors import NotFound
@@ -72,7 +73,7 @@ def why(invocation: Invocation, id: str) -> None:
     if invocation.as_json:
         return invocation.answer_list(reasons)
     for reason in reasons:
-        click.echo(reason.text)
+        click.echo(plain(reason.text))
 
 
 @command("wait")
@@ -92,7 +93,7 @@ def wait_and_show(invocation: Invocation, job: str, timeout: float | None = None
     if invocation.as_json:
         invocation.answer(ended, "")
     elif ended.status != "completed":
-        click.echo(f"millrace: job {ended.id} {ended.status}{': ' + ended.error if ended.error else ''}", err=True)
+        click.echo(f"millrace: job {ended.id} {ended.status}{': ' + plain_lines(ended.error) if ended.error else ''}", err=True)
     return ended
 
 
