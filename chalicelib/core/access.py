@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from .errors import BadInput, Forbidden, NotFound
 from .farm import Farm
+from .model import WorkerId
 from .ports import Absent, Delete, Item, Key, Put
 from .records import keys
 from .records.paging import pages
@@ -44,6 +45,8 @@ class Principal:
 
     name: str
     scopes: frozenset[Scope]
+    worker: WorkerId | None = None
+    """Set for a worker that shows its own secret: it may touch only what its leases give it."""
 
     def require(self, *scopes: Scope) -> None:
         """One of these is enough."""

@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import BinaryIO
 
-from .errors import BadInput, NotFound, ObjectMissing
+from .errors import BadInput, NotFound, ObjectMissing, Unavailable
 from .farm import Farm
-from .model import Blob, BlobId, Output
+from .model import Blob, BlobId, Output, TaskId, WorkerId
 from .ports import SignedRequest
 
 LARGEST_BYTES = 5 * 1024**4
@@ -84,6 +84,23 @@ def require_stored(farm: Farm, wanted: Mapping[str, BlobId]) -> None:
             require_content(farm, blob)
         except ObjectMissing as missing:
             raise BadInput(f"{field}: {missing.message}", field=field) from None
+
+
+def require_given(farm: Farm, worker: WorkerId, blob_id: BlobId, task: TaskId | None) -> None:
+    """Raises NotFound unless the worker holds a task that reads this blob. `task`: the one that it names.
+
+    Without one, those that the index of leases shows. Where that may lag behind a claim, nothing found is Unavailable:
+    ask again.
+    """
+    held = [entry.task for entry in farm.tasks.held_by(worker)] if task is None else [task]
+    for one in held:
+        found = farm.tasks.get(one)
+        if found is not None and found.lease is not None and found.lease.worker == worker:
+            if any(given.blob == blob_id for given in found.work.inputs):
+                return
+    if task is None and not farm.table.exact:
+        raise Unavailable(f"no lease of worker {worker} on a task that reads blob {blob_id} has shown yet")
+    raise NotFound(f"no such blob: {blob_id}")
 
 
 def is_what_it_says(farm: Farm, key: str, size: int) -> bool:

@@ -50,16 +50,30 @@ def authenticate(farm: Farm, request: Request) -> Principal:
     """Who asks. Raises Unauthenticated on a farm with tokens when there is none, or a wrong one."""
     if current.settings().auth == "open":
         return EVERYBODY
-    principal = _by_token(farm, request) or _by_secret(farm, request)
-    if principal is None:
-        raise Unauthenticated("a token of this farm is needed (Authorization: Bearer <token>)")
-    return principal
+    return _known(_by_token(farm, request))
 
 
 def require(farm: Farm, request: Request, *scopes: Scope) -> Principal:
     """Who asks, if one of these scopes allows it. Raises Unauthenticated, or Forbidden that names them."""
     principal = authenticate(farm, request)
     principal.require(*scopes)
+    return principal
+
+
+def require_or_worker(farm: Farm, request: Request, *scopes: Scope) -> Principal:
+    """The same where a worker may also show its own secret, which stands for scope `worker`. Only where the view then
+    looks at what this worker holds: elsewhere a secret would open what only the token of the whole worker room should.
+    """
+    if current.settings().auth == "open":
+        return EVERYBODY
+    principal = _known(_by_token(farm, request) or _by_secret(farm, request))
+    principal.require(*scopes)
+    return principal
+
+
+def _known(principal: Principal | None) -> Principal:
+    if principal is None:
+        raise Unauthenticated("a token of this farm is needed (Authorization: Bearer <token>)")
     return principal
 
 
@@ -96,7 +110,6 @@ def _token(request: Request) -> str | None:
 
 
 def _by_secret(farm: Farm, request: Request) -> Principal | None:
-    """A worker may fetch and store blobs by its own secret; that is what scope `worker` allows."""
     user, secret = request.basic() or ("", "")
     try:
         worker = farm.workers.get(parse_id(user, "worker"))
@@ -104,4 +117,4 @@ def _by_secret(farm: Farm, request: Request) -> Principal | None:
         return None
     if not workers.secret_fits(worker or _STRANGER, secret) or worker is None:
         return None
-    return Principal(f"worker {worker.id}", frozenset({Scope.WORKER}))
+    return Principal(f"worker {worker.id}", frozenset({Scope.WORKER}), worker.id)

@@ -84,10 +84,13 @@ def test_a_token_with_too_small_a_scope_is_forbidden_by_name(bench: Bench) -> No
 def test_a_worker_may_fetch_blobs_by_its_secret_and_nothing_more(bench: Bench) -> None:
     bench.serve(auth="token")
     worker, secret = bench.worker(secret=True)
-    principal = auth.authenticate(bench.farm, basic(str(worker.id), secret or ""))
-    assert principal.scopes == {Scope.WORKER}
+    own = basic(str(worker.id), secret or "")
+    principal = auth.require_or_worker(bench.farm, own, Scope.WORKER)
+    assert (principal.scopes, principal.worker) == ({Scope.WORKER}, worker.id)
     with pytest.raises(Unauthenticated):
-        auth.authenticate(bench.farm, basic(str(worker.id), "wrong"))
+        auth.require_or_worker(bench.farm, basic(str(worker.id), "wrong"), Scope.WORKER)
+    with pytest.raises(Unauthenticated):
+        auth.require(bench.farm, own, Scope.WORKER)
 
 
 # ---- workers

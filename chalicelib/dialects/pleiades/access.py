@@ -27,7 +27,7 @@ def native_worker(farm: Farm, request: Request, worker_id: str) -> Worker:
 
 def any_worker(farm: Farm, request: Request, worker_id: str) -> Worker:
     """The worker of the path: with its secret if it has one, else as anybody who may work here."""
-    auth.require(farm, request, Scope.WORKER)
+    auth.require_or_worker(farm, request, Scope.WORKER)
     worker = workers.get(farm, parse_id(worker_id, "worker"))
     return worker if worker.secret_hash is None else auth.worker_of(farm, request, worker_id)
 

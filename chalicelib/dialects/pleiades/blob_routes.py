@@ -6,12 +6,14 @@ kept once per SHA-256, but every upload gets a new id.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...core import blobs
-from ...core.access import Scope
+from ...core.access import Principal, Scope
 from ...core.errors import NotFound, ObjectMissing
 from ...core.farm import Farm
 from ...core.ids import parse_id
-from ...core.model import Blob
+from ...core.model import Blob, BlobId
 from ...edge import auth, current
 from ...edge.http import Reply, Request, stored_object
 from . import form_file, native_routes
@@ -32,7 +34,7 @@ USE_PRESIGNED = (
 
 def upload(farm: Farm, request: Request) -> Reply:
     """A multipart form is the protocol's own way; a JSON object announces content that goes past the farm."""
-    auth.require(farm, request, Scope.SUBMIT, Scope.WORKER)
+    auth.require_or_worker(farm, request, Scope.SUBMIT, Scope.WORKER)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         return native_routes.announce(farm, request)
@@ -48,18 +50,22 @@ def upload(farm: Farm, request: Request) -> Reply:
 def info(farm: Farm, request: Request, blob_id: str) -> Reply:
     """`size` only for a worker that shows its secret, as ours does: an old client may break on the key, and on a farm
     with tokens it sends one too."""
-    auth.require(farm, request, Scope.SUBMIT, Scope.WORKER)
-    blob = _stored(farm, blob_id)
+    who = auth.require_or_worker(farm, request, Scope.SUBMIT, Scope.WORKER)
+    blob = _stored(farm, blob_id, _given(farm, request, who))
     extra = {"size": blob.size} if speaker(farm, request) is not None else {}
     return ok(message="BLOB data object found", id=str(blob.id), checksum=blob.sha256, **extra)
 
 
 def download(farm: Farm, request: Request, blob_id: str) -> Reply:
-    """The bytes, or where they are. Raises NotFound for what was never stored."""
-    auth.require(farm, request, Scope.SUBMIT, Scope.WORKER)
+    """The bytes, or where they are. Raises NotFound for what was never stored, and for a worker that shows its secret
+    for all that no task of its reads: whether there is such a blob it does not learn.
+
+    Our worker names the task (`?task=`), which costs one read; for others the index of leases is asked.
+    """
+    who = auth.require_or_worker(farm, request, Scope.SUBMIT, Scope.WORKER)
     if blob_id == NO_BLOB:
         return Reply(200, b"", BINARY)
-    blob = _stored(farm, blob_id)
+    blob = _stored(farm, blob_id, _given(farm, request, who))
     delivery = current.settings().delivery
     if delivery == "stream":
         return stored_object(blob.object_key, BINARY)
@@ -72,9 +78,22 @@ def download(farm: Farm, request: Request, blob_id: str) -> Reply:
     return Reply(200, content, BINARY)
 
 
-def _stored(farm: Farm, blob_id: str) -> Blob:
+def _given(farm: Farm, request: Request, who: Principal) -> Callable[[BlobId], None]:
+    """Raises NotFound for a blob that this caller may not read."""
+
+    def check(blob: BlobId) -> None:
+        if who.worker is not None:
+            task = request.query.get("task")
+            blobs.require_given(farm, who.worker, blob, None if task is None else parse_id(task, "task"))
+
+    return check
+
+
+def _stored(farm: Farm, blob_id: str, check: Callable[[BlobId], None]) -> Blob:
     try:
-        return blobs.require_content(farm, blobs.get(farm, parse_id(blob_id, "blob")))
+        number = parse_id(blob_id, "blob")
+        check(number)
+        return blobs.require_content(farm, blobs.get(farm, number))
     except ObjectMissing:
         raise
     except NotFound:

@@ -127,7 +127,7 @@ def _wait(farm: Farm, job_id: str, patience: int, is_over: Callable[[_Seen], boo
 
 
 def update_job(farm: Farm, request: Request, job_id: str) -> Reply:
-    auth.require(farm, request, Scope.WORKER, Scope.OPERATE)
+    auth.require_or_worker(farm, request, Scope.WORKER, Scope.OPERATE)
     seen = _look(farm, job_id)
     updating.update(farm, seen.job, seen.task, parsed(UpdateJob, json_object(request)), speaker(farm, request))
     return ok(message="Job found")

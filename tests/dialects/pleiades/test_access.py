@@ -96,8 +96,34 @@ def test_a_worker_that_shows_its_secret_ends_only_its_own_attempt(closed: Site) 
 
 
 def test_a_worker_moves_blobs_by_its_own_secret(closed: Site) -> None:
+    worker = closed.post("/worker", {"runtime": ["lua54"], "worker": SELF}, headers=bearer(closed, "worker")).json()
+    own = (worker["id"], worker["secret"])
+    closed.session.headers.update(bearer(closed, "admin"))
+    blob, others = closed.upload(b"hello"), closed.upload(b"somebody else's")
+    job = closed.job(runtime="lua54", input_id=blob)
+    del closed.session.headers["Authorization"]
+
+    def reads(blob: str, query: str = "", **who: Any) -> int:
+        return closed.get(f"/data/{blob}/blob{query}", auth=own, **who).status_code
+
+    assert reads(blob) == 404, "before it holds the task"
+    assert closed.post(f"/worker/{worker['id']}/contract", {"timeout": 0}, auth=own).json()["job"] == job
+    [held] = closed.farm.tasks.held_by(int(worker["id"]))
+    assert closed.get(f"/data/{blob}/blob", auth=own).content == b"hello"
+    assert reads(blob, f"?task={held.task}") == 200
+    assert reads(others) == reads(others, f"?task={held.task}") == reads("7", f"?task={held.task}") == 404
+    assert closed.get(f"/data/{others}", auth=own).status_code == 404
+    assert closed.get(f"/data/{blob}/blob", auth=(worker["id"], "wrong")).status_code == 401
+    stored = closed.post("/data", files={"file": ("x", b"result")}, auth=own)
+    assert stored.status_code == 200 and reads(stored.json()["id"]) == 404
+    assert closed.post(f"/job/{job}", {"status": "finished"}, auth=own).status_code == 200
+    assert reads(blob) == reads(blob, f"?task={held.task}") == 404, "after it let go of it"
+
+
+def test_a_workers_secret_makes_no_other_worker_and_opens_no_other_room(closed: Site) -> None:
     worker = closed.post("/worker", {"worker": SELF}, headers=bearer(closed, "worker")).json()
     own = (worker["id"], worker["secret"])
-    blob = closed.post("/data", files={"file": ("x", b"hello")}, auth=own).json()["id"]
-    assert closed.get(f"/data/{blob}/blob", auth=own).content == b"hello"
-    assert closed.get(f"/data/{blob}/blob", auth=(worker["id"], "wrong")).status_code == 401
+    for body in ({"runtime": ["lua54"]}, {"worker": SELF}):
+        assert closed.post("/worker", body, auth=own).status_code == 401
+    for path in ("/lambda/7", "/job/7", "/job/7/trace", "/sys/runt/stat", "/worker/7"):
+        assert closed.get(path, auth=own).status_code == 401, path

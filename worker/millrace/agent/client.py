@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import requests
 
@@ -59,13 +59,14 @@ class FarmClient:
         """`POST /data`: a place to send the bytes to, or `upload: null` when the farm has them already."""
         return self._answer("POST", "/data", {"size": size, "sha256": sha256}, auth=self._basic)
 
-    def open_blob(self, blob: str, offset: int) -> requests.Response:
+    def open_blob(self, blob: str, offset: int, task: str) -> requests.Response:
         """The bytes of a blob from `offset` on, as a stream: 200 from the start, 206 from `offset`, 416 past the end.
+        `task`: ours, which reads it; a worker may read nothing else.
 
         A redirect is followed by hand and without credentials: they are the farm's business, not the object store's.
         """
         headers = {"Range": f"bytes={offset}-"} if offset else {}
-        url = f"{self.farm_url}/data/{blob}/blob"
+        url = f"{self.farm_url}/data/{blob}/blob?task={quote(task)}"
         response = self._send("GET", url, auth=self._basic, headers=headers, stream=True)
         if response.status_code in (301, 302, 303, 307, 308):
             target = urljoin(url, response.headers.get("Location", ""))

@@ -42,12 +42,12 @@ class Transfer:
         self._cache = cache
         self._turns = threading.Semaphore(PARALLEL)
 
-    def fetch(self, inputs: Iterable[InputBlob], work: Path, wait: Wait) -> None:
-        """Lay every input into `work`."""
+    def fetch(self, task: str, inputs: Iterable[InputBlob], work: Path, wait: Wait) -> None:
+        """Lay every input of this task into `work`."""
         inputs = list(inputs)
         if len({one.name for one in inputs}) < len(inputs):
             raise CommandFailed("two inputs of the task have the same name")
-        _all_at_once(lambda one: self._fetch_one(one, work, wait), inputs)
+        _all_at_once(lambda one: self._fetch_one(task, one, work, wait), inputs)
 
     def publish(self, files: Mapping[str, Path], wait: Wait) -> tuple[Output, ...]:
         """Store these files on the farm, each under its name."""
@@ -57,17 +57,17 @@ class Transfer:
         """Store outputs again, from the cache; `CommandFailed` if the bytes are not here any more."""
         return tuple(self._republish_one(output, wait) for output in outputs)
 
-    def _fetch_one(self, wanted: InputBlob, work: Path, wait: Wait) -> None:
+    def _fetch_one(self, task: str, wanted: InputBlob, work: Path, wait: Wait) -> None:
         target = inside(work, wanted.name, "input")
         target.parent.mkdir(parents=True, exist_ok=True)
         with self._turns, self._cache.only_one(wanted.sha256):
             cached = self._cache.find(wanted.sha256, wanted.size)
-            lay(cached or self._download(wanted, wait), target)
+            lay(cached or self._download(task, wanted, wait), target)
 
-    def _download(self, wanted: InputBlob, wait: Wait) -> Path:
+    def _download(self, task: str, wanted: InputBlob, wait: Wait) -> Path:
         part = self._cache.part(wanted.sha256)
         for last_try in (False, True):
-            until_answered(lambda: self._append_rest(wanted, part, wait), wait)
+            until_answered(lambda: self._append_rest(task, wanted, part, wait), wait)
             found = _sha256_of(part)
             if found == wanted.sha256 and part.stat().st_size == wanted.size:
                 return self._cache.adopt(part, wanted.sha256)
@@ -81,12 +81,12 @@ class Transfer:
             f"expected {wanted.size} bytes with {wanted.sha256}"
         )
 
-    def _append_rest(self, wanted: InputBlob, part: Path, wait: Wait) -> None:
+    def _append_rest(self, task: str, wanted: InputBlob, part: Path, wait: Wait) -> None:
         have = part.stat().st_size if part.exists() else 0
         if have == wanted.size and part.exists():
             return
         try:
-            with self._client.open_blob(wanted.blob, have if have < wanted.size else 0) as response:
+            with self._client.open_blob(wanted.blob, have if have < wanted.size else 0, task) as response:
                 if response.status_code == 416:
                     part.unlink()
                     raise Unreachable("the farm has fewer bytes than were begun with: starting over")
