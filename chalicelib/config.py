@@ -21,6 +21,8 @@
 |                             |                                   | transcode protocol lie                          |
 | MILLRACE_FLAMENCO_          | none                              | what signs the tokens of new Flamenco 2 workers |
 | REGISTRATION_SECRET         |                                   | (one name)                                      |
+| MILLRACE_LOG                | text                              | json: one object a line, for programs, with a   |
+|                             |                                   | line for each request and attempt               |
 | MILLRACE_IMAGE_FOLDERS      | none                              | folders on shared storage from which pictures   |
 |                             |                                   | that workers name may be shown, `:` between     |
 """
@@ -38,6 +40,7 @@ from .core.farm import Limits
 VERSION = "0.1.0"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 AUTHS = ("open", "token")
+LOGS = ("text", "json")
 DELIVERIES = ("inline", "stream", "redirect")
 
 
@@ -63,12 +66,15 @@ class Settings:
     recordings: str = ""
     """A folder on shared storage, as workers see it."""
     flamenco_registration_secret: str | None = field(default=None, repr=False)
+    log: str = "text"
     image_folders: tuple[Path, ...] = ()
     """Absolute; what workers name below them may be shown to everybody who may read."""
 
     def __post_init__(self) -> None:
         if self.auth not in AUTHS:
             raise BadSettings(f"MILLRACE_AUTH must be one of {', '.join(AUTHS)}, not {self.auth!r}")
+        if self.log not in LOGS:
+            raise BadSettings(f"MILLRACE_LOG must be one of {', '.join(LOGS)}, not {self.log!r}")
         if self.delivery not in DELIVERIES:
             raise BadSettings(f"MILLRACE_DELIVERY must be one of {', '.join(DELIVERIES)}, not {self.delivery!r}")
         if (self.table is None) != (self.bucket is None):
@@ -94,6 +100,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         push_networks=_networks(environment.get("MILLRACE_PUSH_NETWORKS", "")),
         recordings=environment.get("MILLRACE_RECORDINGS", ""),
         flamenco_registration_secret=environment.get("MILLRACE_FLAMENCO_REGISTRATION_SECRET", "").strip() or None,
+        log=environment.get("MILLRACE_LOG") or "text",
         image_folders=_folders(environment.get("MILLRACE_IMAGE_FOLDERS", "")),
     )
 

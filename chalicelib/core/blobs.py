@@ -95,9 +95,9 @@ def require_given(farm: Farm, worker: WorkerId, blob_id: BlobId, task: TaskId | 
     held = [entry.task for entry in farm.tasks.held_by(worker)] if task is None else [task]
     for one in held:
         found = farm.tasks.get(one)
-        if found is not None and found.lease is not None and found.lease.worker == worker:
-            if any(given.blob == blob_id for given in found.work.inputs):
-                return
+        holds = found is not None and found.lease is not None and found.lease.worker == worker
+        if found is not None and holds and any(given.blob == blob_id for given in found.work.inputs):
+            return
     if task is None and not farm.table.exact:
         raise Unavailable(f"no lease of worker {worker} on a task that reads blob {blob_id} has shown yet")
     raise NotFound(f"no such blob: {blob_id}")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from . import advancing, leases
+from . import advancing, leases, trace
 from .cursors import Cursor
 from .farm import Farm
 from .lifecycle import Outcome, WorkerStatus
@@ -62,6 +62,8 @@ def claim(
         if not taken:
             break
         given += [_assignment(farm, task) for task in taken]
+        for task in taken:
+            trace.attempt("claimed", task.job, task.id, task.generation, worker.id, claim=request_id)
     return Claimed(tuple(given), contended)
 
 

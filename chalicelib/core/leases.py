@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from . import settle
+from . import settle, trace
 from .errors import LeaseLost
 from .farm import Farm
 from .lifecycle import ENDED_TASKS, RUNNABLE_JOBS, JobStatus, Outcome, TaskStatus
@@ -153,6 +153,12 @@ def _held(farm: Farm, task_id: TaskId, worker_id: WorkerId | None, generation: i
 
 def _end(farm: Farm, task: Task, said: Report, lease: Lease | None = None) -> Task:
     attempt = _attempt(farm, task, said)
+    done = _ended(farm, task, said, attempt, lease)
+    trace.attempt("ended", task.job, task.id, attempt.generation, attempt.worker, outcome=said.outcome.value)
+    return done
+
+
+def _ended(farm: Farm, task: Task, said: Report, attempt: Attempt, lease: Lease | None) -> Task:
     if said.outcome is Outcome.FAILED:
         _note_failure(farm, task, attempt)
     event = _event(task, said)

@@ -21,7 +21,7 @@ from ..config import AUTHS, BadSettings, Settings, settings_from
 from ..core import access, sweeping
 from ..core.farm import Farm
 from ..core.ports import TableUnavailable
-from ..edge import current
+from ..edge import current, log_lines
 from ..edge.guard import make_guard
 from ..edge.networks import LOOPBACK
 from ..handlers import pushing
@@ -43,14 +43,15 @@ THOROUGH_EVERY = 30
 """Every so many sweeps look into every task of every open window."""
 USAGE, FAILED = 2, 1
 
-log = logging.getLogger("millrace")
+log = logging.getLogger("chalicelib.embedded")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_lines.set_up("text")
     options = _options(arguments)
     try:
         settings = _settings(options)
+        log_lines.set_up(settings.log)
         farm = embedded_farm(settings)
     except BadSettings as error:
         print(f"millrace serve: {error}", file=sys.stderr)

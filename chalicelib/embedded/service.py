@@ -6,6 +6,7 @@ Everything that can be refused is refused before the body is read.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from typing import Any
 from chalice.app import Chalice
 
 from chalicelib.core.ports import Clock
+from chalicelib.edge import request_ids
 from chalicelib.edge.http import Room, rooms_of
+from chalicelib.edge.log_lines import REQUESTS
 from chalicelib.edge.refusals import NO_INTERFACE, PROBLEM_TYPE, allow_header, is_api
 from chalicelib.embedded.answers import JSON, Answer, json_answer, refusal
 from chalicelib.embedded.gateway import Gateway
@@ -26,6 +29,7 @@ from chalicelib.store.files import FileObjectStore
 from chalicelib.store.signing import PREFIX
 
 logger = logging.getLogger(__name__)
+requests_log = logging.getLogger(REQUESTS)
 
 Guard = Callable[[str, str, Mapping[str, str], str], tuple[int, Mapping[str, Any]] | None]
 """(method, path, headers in lower case, peer address) -> None, or the status and JSON body of a refusal."""
@@ -47,6 +51,18 @@ class Service:
 
     def answer(self, head: Head, body: Body, peer: str) -> Answer:
         """Always an answer; raises only CutOff, when there is nobody left to answer."""
+        if not requests_log.isEnabledFor(logging.INFO):
+            return self._safely(head, body, peer)
+        began = time.monotonic()
+        with request_ids.serving(head.headers.get(request_ids.HEADER)):
+            answer = self._safely(head, body, peer)
+            spent_ms = round((time.monotonic() - began) * 1000, 1)
+            # Never the query: old clients carry tokens in it.
+            fields = {"method": head.method, "path": head.path, "status": answer.status, "ms": spent_ms, "peer": peer}
+            requests_log.info("request", extra={"action": "request", **fields})
+        return answer
+
+    def _safely(self, head: Head, body: Body, peer: str) -> Answer:
         try:
             return self._answer(head, body, peer)
         except Refused as refused:

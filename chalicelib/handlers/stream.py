@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..core import events
+from ..core import events, trace
 from ..core.farm import Farm
 from .failures import Failed, failed
 
@@ -44,6 +44,7 @@ def changed(farm: Farm, keys: Iterable[tuple[str, str]]) -> None:
     """Items with these keys (pk, sk) have changed in status."""
     task_ids = [int(sk) for pk, sk in keys if pk.startswith("TASKS#")]
     if task_ids:
+        trace.tasks_changed(task_ids)
         events.tasks_changed(farm, task_ids)
 
 

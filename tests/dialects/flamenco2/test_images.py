@@ -199,6 +199,33 @@ def test_a_picture_that_is_cut_off_or_lies_about_itself_is_not_shown(
         assert "could not be converted" in refusal(site)
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/limits"), reason="only Linux sets limits from outside")
+def test_what_converts_has_limits_and_none_of_the_managers_secrets(
+    site: Site, worker: Flamenco, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, seen = tmp_path / "bin" / "ffmpeg", tmp_path / "seen"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nsleep 0.5\n(ulimit -a; env) > {seen}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
+    (shared / "any.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    produced(worker, shared / "any.png")
+    assert "could not be converted" in refusal(site)
+    said = seen.read_text()
+    assert str(pictures.CONVERSION_BYTES // 1024) in said and "hush" not in said and "MILLRACE" not in said
+
+
+@needs_ffmpeg
+def test_a_picture_that_needs_more_than_the_limit_is_not_shown(
+    site: Site, worker: Flamenco, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw(shared / "large.png", "9000x9000")
+    monkeypatch.setattr(pictures, "CONVERSION_BYTES", 200 << 20)
+    produced(worker, shared / "large.png")
+    assert "could not be converted" in refusal(site)
+
+
 def test_the_page_names_the_path_and_shows_the_picture(site: Site, worker: Flamenco) -> None:
     assert site.get("/latest-image").status_code == 404
     worker.post("/output-produced", {"paths": ["/r/0001.exr", "/r/<b>0002.exr"]})

@@ -51,9 +51,10 @@ class FarmClient:
 
     def worker_call(self, action: str, body: JsonObject, answer_seconds: float = ANSWER_SECONDS) -> JsonObject:
         """`POST /worker/{id}/{action}`: contract, renew, log, status, sign-on, sign-off."""
-        return self._answer(
-            "POST", f"/worker/{self._me.worker_id}/{action}", body, auth=self._basic, answer_seconds=answer_seconds
-        )
+        # The farm's log shows a claim under the id that it also keeps on the task.
+        headers = {"X-Request-Id": str(body["request_id"])} if "request_id" in body else None
+        path = f"/worker/{self._me.worker_id}/{action}"
+        return self._answer("POST", path, body, auth=self._basic, headers=headers, answer_seconds=answer_seconds)
 
     def announce_blob(self, size: int, sha256: str) -> JsonObject:
         """`POST /data`: a place to send the bytes to, or `upload: null` when the farm has them already."""

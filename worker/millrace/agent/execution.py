@@ -51,7 +51,7 @@ class _Results:
 def execute(attempt: Attempt, workshop: Workshop) -> None:
     """Run the attempt and put its report into the outbox; a lost attempt leaves nothing behind."""
     log = workshop.logs.open(attempt.id)
-    say("start", f"Task {attempt.assignment.name!r} starts.", lease=attempt.id)
+    say("start", f"Task {attempt.assignment.name!r} starts.", lease=attempt.id, job=attempt.assignment.job)
     try:
         report = _report(attempt, workshop, log)
     finally:
@@ -63,7 +63,13 @@ def execute(attempt: Attempt, workshop: Workshop) -> None:
     else:
         workshop.outbox.put(report)
         workshop.logs.ended(attempt.id)
-        say("end", f"Task {attempt.assignment.name!r} {report.outcome}.", error=report.error, lease=attempt.id)
+        say(
+            "end",
+            f"Task {attempt.assignment.name!r} {report.outcome}.",
+            error=report.error,
+            lease=attempt.id,
+            job=attempt.assignment.job,
+        )
 
 
 def _report(attempt: Attempt, workshop: Workshop, log: TaskLog) -> Report:

@@ -93,7 +93,9 @@ def wait_and_show(invocation: Invocation, job: str, timeout: float | None = None
     if invocation.as_json:
         invocation.answer(ended, "")
     elif ended.status != "completed":
-        click.echo(f"millrace: job {ended.id} {ended.status}{': ' + plain_lines(ended.error) if ended.error else ''}", err=True)
+        click.echo(
+            f"millrace: job {ended.id} {ended.status}{': ' + plain_lines(ended.error) if ended.error else ''}", err=True
+        )
     return ended
 
 
