@@ -1,7 +1,8 @@
 """Rounds of calls to workers that are pushed to: each room that has such workers adds its round to `PUSH_ROUNDS`.
 
 A round looks at what is true now and calls whom it must; it may be repeated, and one that fails is logged and comes
-again. The embedded farm runs the rounds in its elected process, each second and as soon as somebody rings `TOPIC`.
+again. The embedded farm runs the rounds in its elected process, each second and as soon as somebody rings `TOPIC`. On
+AWS, where the operator has allowed networks, the minute's schedule runs them each second of most of the minute.
 """
 
 from __future__ import annotations
@@ -42,3 +43,10 @@ def push_when_told(farm: Farm, pusher: Pusher) -> None:
                 waiter.used()
         except Unavailable:
             return  # the farm is stopping
+
+
+def push_for(farm: Farm, pusher: Pusher, seconds: float) -> None:
+    """Rounds for so long: for a process that nobody keeps running, but that is woken now and then (Lambda)."""
+    ends_at = farm.clock.now() + int(seconds * 1000)
+    while farm.clock.now() < ends_at:
+        push_when_told(farm, pusher)

@@ -1,5 +1,6 @@
-"""Each minute: the sweep, and how long work has been waiting. May run twice at once, late or not at all for a while;
-the next run does what is left.
+"""Each minute: the sweep, how long work has been waiting, and calls to workers where the operator allowed networks.
+
+May run twice at once, late or not at all for a while; the next run does what is left.
 """
 
 from __future__ import annotations
@@ -9,10 +10,14 @@ from datetime import datetime
 
 from ..core import queueing, sweeping
 from ..core.farm import Farm
-from . import metrics
+from ..edge import current
+from . import metrics, pushing
 
 THOROUGH_EVERY_MINUTES = 30
 """Such a run looks into every task of every open window."""
+
+PUSH_SECONDS = 50.0
+"""Of each minute: workers that are called are called each second, also where nobody keeps a process running."""
 
 log = logging.getLogger(__name__)
 
@@ -24,4 +29,8 @@ def minute_passed(farm: Farm, stage: str, scheduled_for: str) -> sweeping.Swept:
     print(metrics.line(farm.clock, stage, OldestQueuedSeconds=queueing.oldest_seconds(farm)), flush=True)
     if any(done):
         log.info("swept: %s", done, extra={"action": "swept", **done._asdict()})
+    if current.settings().push_networks:
+        import app  # noqa: F401  # the rooms, which bring their rounds along; other minutes start without them
+
+        pushing.push_for(farm, current.pusher(), PUSH_SECONDS)
     return done

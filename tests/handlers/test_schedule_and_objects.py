@@ -5,10 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from dataclasses import replace
+from ipaddress import IPv4Network, ip_network
 from typing import Any
 
 import pytest
 
+from chalicelib.core.farm import Farm
+from chalicelib.edge import current
+from chalicelib.edge.push import Pusher
+from chalicelib.handlers import pushing
 from tests.handlers.conftest import AwsBench, deliver, recorded
 
 DATA = b"bytes"
@@ -57,6 +63,25 @@ def test_each_minute_tells_how_long_work_has_waited(bench: AwsBench, capsys: pyt
     assert told() == 20
     bench.work_off(bench.worker("other", "other"))
     assert told() == 0
+
+
+@pytest.mark.parametrize(("networks", "is_called"), [((ip_network("10.1.0.0/16"),), True), ((), False)])
+def test_workers_are_called_through_most_of_the_minute_where_networks_are_allowed(
+    bench: AwsBench, monkeypatch: pytest.MonkeyPatch, networks: tuple[IPv4Network, ...], is_called: bool
+) -> None:
+    called_at: list[int] = []
+
+    def push_round(farm: Farm, pusher: Pusher) -> None:
+        called_at.append(farm.clock.now())
+        bench.clock.advance(1000)
+        farm.bell.ring(pushing.TOPIC)  # or this test would wait as long as a round does
+
+    monkeypatch.setattr(pushing, "PUSH_ROUNDS", [push_round])
+    current.serve(bench.farm, replace(current.settings(), push_networks=networks))
+    deliver("minute_passed", minute("07"))
+    assert bool(called_at) is is_called
+    if is_called:
+        assert 45_000 < called_at[-1] - called_at[0] < 55_000
 
 
 def stored(key: str, size: int = len(DATA)) -> Any:
