@@ -13,6 +13,7 @@ from pathlib import Path
 
 from millrace import Farm
 from millrace.sdk.errors import FarmError
+from millrace.sdk.values import Job
 from tests.chaos import history
 from tests.chaos.checker import violations
 from tests.chaos.faults import one_of_them
@@ -23,6 +24,7 @@ from tests.together.submissions import shell
 
 SECONDS = {"MILLRACE_LEASE_SECONDS": "3", "MILLRACE_GRACE_SECONDS": "1", "MILLRACE_LOST_AFTER_SECONDS": "3"}
 TASKS_PER_JOB = 6
+LARGE_STEP = "1-120"
 END_SECONDS = 120.0
 
 
@@ -82,14 +84,14 @@ def _weather(choice: random.Random) -> Weather:
     return Weather(*rates)
 
 
-def _task(name: str, folder: Path, choice: random.Random) -> dict[str, object]:
+def _script(folder: Path, choice: random.Random, longest_seconds: float) -> str:
     """Runs alone, or says that it did not: its lock lives as long as its processes do."""
     lock, overlaps = shlex.quote(f"{folder}/lock-") + "$MILLRACE_TASK", shlex.quote(f"{folder}/overlaps")
-    work = f"sleep {choice.uniform(0.0, 1.5):.2f}"
+    work = f"sleep {choice.uniform(0.0, longest_seconds):.2f}"
     if choice.random() < 0.1:
         work += '; [ "$MILLRACE_ATTEMPT" -gt 1 ]'  # fails once
     held = f"flock --nonblock --conflict-exit-code 99 {lock} sh -c {shlex.quote(work)}"
-    return shell(name, f'{held}; code=$?; [ $code -ne 99 ] || echo "$MILLRACE_TASK" >> {overlaps}; exit $code')
+    return f'{held}; code=$?; [ $code -ne 99 ] || echo "$MILLRACE_TASK" >> {overlaps}; exit $code'
 
 
 def _run(folder: Path) -> Run:
@@ -119,13 +121,22 @@ class _People(threading.Thread):
             self.trouble.append(f"a client failed: {error!r}")
 
     def _submit(self, number: int) -> None:
+        large = number == 0 and self._choice.random() < 0.4
+        job = self._submit_frames() if large else self._submit_commands(number)
+        self.acknowledged.append(job.id)
+
+    def _submit_commands(self, number: int) -> Job:
         tasks = []
         for n in range(TASKS_PER_JOB):
-            one = _task(f"task {n}", self._folder, self._choice)
+            one = shell(f"task {n}", _script(self._folder, self._choice, 1.5))
             one["parents"] = [f"task {parent}" for parent in range(n) if self._choice.random() < 0.15]
             tasks.append(one)
-        job = self._farm.submit("commands", {"tasks": tasks}, name=f"job {number}", max_retries=30)
-        self.acknowledged.append(job.id)
+        return self._farm.submit("commands", {"tasks": tasks}, name=f"job {number}", max_retries=30)
+
+    def _submit_frames(self) -> Job:
+        """A step that is given away by a cursor: its tasks are in no table before somebody claims them."""
+        command = ["sh", "-c", _script(self._folder, self._choice, 0.05), "frame", "{frame}"]
+        return self._farm.submit("frames", {"frames": LARGE_STEP, "command": command}, name="large", max_retries=30)
 
     def _change_a_mind(self, job_id: str) -> None:
         """Any of these may come too late, or be repeated by a cut connection; the farm then says so."""
