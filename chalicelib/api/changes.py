@@ -55,6 +55,6 @@ def show(farm: Farm, request: Request) -> Reply:
     return answer(told, headers=CACHED)
 
 
-_SINCE = Parameter("since", "`next` of the answer before.", {"type": "string", "maxLength": 3000})
+_SINCE = Parameter("since", "`next` of the answer before.", {"type": "string"})
 
 OPERATIONS = (Operation("GET", "/changes", show, Scope.SUBMIT, answer=Changes, parameters=(_SINCE,)),)

@@ -12,12 +12,13 @@ from ..core.ids import parse_id
 from ..core.jobs import Submission
 from ..core.lifecycle import JobStatus
 from ..core.model import Job, JobId, Json
+from ..edge import auth
 from ..edge.http import Reply, Request
 from ..edge.refusals import API
 from . import models, translate
 from .answering import answer
 from .operations import CURSOR, LIMIT, Operation, Parameter, status_parameter
-from .reading import bad_cursor, idempotency_key, page_wanted, read_body, status_wanted
+from .reading import LONGEST_TEXT, bad_cursor, idempotency_key, page_wanted, read_body, status_wanted, text_wanted
 from .wanted import JobChange, JobWanted, Nothing
 
 
@@ -37,15 +38,19 @@ def submit(farm: Farm, request: Request) -> Reply:
         max_retries=wanted.max_retries,
         on_failure=wanted.on_failure,
     )
-    job = jobs.submit(farm, submission, once=idempotency_key(request))
+    owner = auth.authenticate(farm, request).owner
+    job = jobs.submit(farm, submission, owner=owner, once=idempotency_key(request))
     return _details(farm, job, 201, {"Location": f"{API}/jobs/{job.id}"})
 
 
 def listing(farm: Farm, request: Request) -> Reply:
-    """Jobs, newest first."""
-    wanted, status = page_wanted(request), status_wanted(request, JobStatus)
+    """Jobs, newest first.
+
+    With `owner` and `status` a page may hold fewer than there are, and even none, before the last: follow `next`.
+    """
+    wanted, status, owner = page_wanted(request), status_wanted(request, JobStatus), text_wanted(request, "owner")
     try:
-        found, cursor = farm.jobs.page(status.value if status else None, wanted.limit, wanted.cursor)
+        found, cursor = farm.jobs.page(status.value if status else None, wanted.limit, wanted.cursor, owner=owner)
     except ValueError:
         raise bad_cursor() from None
     return answer(models.JobPage(items=[translate.listed_job(job) for job in found], next=cursor))
@@ -125,6 +130,12 @@ _KEY = Parameter(
     where="header",
 )
 
+_OWNER = Parameter(
+    "owner",
+    "Only jobs submitted with a token of this name.",
+    {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT},
+)
+
 OPERATIONS = (
     Operation(
         "POST",
@@ -144,7 +155,7 @@ OPERATIONS = (
         listing,
         Scope.SUBMIT,
         answer=models.JobPage,
-        parameters=(status_parameter(JobStatus), LIMIT, CURSOR),
+        parameters=(status_parameter(JobStatus), _OWNER, LIMIT, CURSOR),
     ),
     Operation("GET", "/jobs/{id}", show, Scope.SUBMIT, answer=models.JobDetails),
     Operation(

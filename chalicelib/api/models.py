@@ -55,6 +55,7 @@ class Job(Answer):
     id: Id
     name: str
     type: str
+    owner: Annotated[str | None, Field(description="Name of the token it was submitted with; null on an open farm.")]
     status: JobStatus
     priority: int
     tags: list[str]

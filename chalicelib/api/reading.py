@@ -16,6 +16,7 @@ from .problems import TooLarge, refused_fields
 LARGEST_BODY_BYTES = 8_000_000
 MOST_ITEMS = 1000
 DEFAULT_ITEMS = 100
+LONGEST_TEXT = 200
 LARGEST_NUMBER = (1 << 53) - 1
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -73,6 +74,13 @@ def status_wanted(request: Request, words: type[Word]) -> Word | None:
     except ValueError:
         known = ", ".join(word.value for word in words)
         raise BadInput(f"status must be one of {known}, not {text[:40]!r}", field="status") from None
+
+
+def text_wanted(request: Request, name: str) -> str | None:
+    text = request.query.get(name)
+    if text is not None and not (0 < len(text) <= LONGEST_TEXT and text.isprintable()):
+        raise BadInput(f"{name} must be 1 to {LONGEST_TEXT} printable characters", field=name)
+    return text
 
 
 def refuse_unknown(request: Request, names: Iterable[str]) -> None:

@@ -61,6 +61,7 @@ def _job(job: core.Job, settings: Json, counts: Mapping[str, int], percent: int)
         "id": str(job.id),
         "name": job.name,
         "type": job.type,
+        "owner": job.owner,
         "status": job.status,
         "priority": job.priority,
         "tags": list(job.tags),

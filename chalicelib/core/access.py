@@ -48,6 +48,11 @@ class Principal:
     worker: WorkerId | None = None
     """Set for a worker that shows its own secret: it may touch only what its leases give it."""
 
+    @property
+    def owner(self) -> str | None:
+        """Whose a job is that they submit; on an open farm nobody's."""
+        return None if self == EVERYBODY else self.name
+
     def require(self, *scopes: Scope) -> None:
         """One of these is enough."""
         if not self.scopes.intersection(scopes):

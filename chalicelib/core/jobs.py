@@ -38,7 +38,9 @@ class Submission:
     annotations: Mapping[str, Json] = field(default_factory=dict)
 
 
-def submit(farm: Farm, wanted: Submission, *, once: str | None = None, check_blobs: bool = True) -> Job:
+def submit(
+    farm: Farm, wanted: Submission, *, owner: str | None = None, once: str | None = None, check_blobs: bool = True
+) -> Job:
     """Accept a job and start it. With `once` (an idempotency key) a repetition gives the first call's job.
 
     Raises BadInput (names the field), ObjectMissing (names the blobs), Conflict (the key was used for something else).
@@ -48,7 +50,7 @@ def submit(farm: Farm, wanted: Submission, *, once: str | None = None, check_blo
     settings, _ = compiling.checked(kind, wanted.settings)
     if check_blobs:
         blobs.require_stored(farm, kind.blobs(settings))
-    job = _new_job(farm, wanted)
+    job = _new_job(farm, wanted, owner)
     try:
         farm.jobs.create(job, ("submit", once, _digest(wanted)) if once else None)
     except ConditionFailed as taken:
@@ -56,7 +58,7 @@ def submit(farm: Farm, wanted: Submission, *, once: str | None = None, check_blo
     return settle(farm, job.id) or job
 
 
-def _new_job(farm: Farm, wanted: Submission) -> Job:
+def _new_job(farm: Farm, wanted: Submission, owner: str | None) -> Job:
     job_id = farm.ids.block(2)  # the second is for the only task of a one-task first step
     text = json.dumps(wanted.settings, ensure_ascii=False).encode()
     large = len(text) > farm.limits.inline_bytes
@@ -83,6 +85,7 @@ def _new_job(farm: Farm, wanted: Submission) -> Job:
         started_at=None,
         finished_at=None,
         annotations=wanted.annotations,
+        owner=owner,
     )
 
 

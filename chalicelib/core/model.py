@@ -135,6 +135,8 @@ class Job:
     """Ended, and so has its last task: nothing is left to do for it."""
     annotations: Mapping[str, Json] = field(default_factory=dict)
     """What a dialect wants remembered; the core never looks."""
+    owner: str | None = None
+    """Name of the token it was submitted with; None on an open farm."""
 
     @property
     def first_task(self) -> TaskId:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.core import access
 from chalicelib.core.lifecycle import Outcome
 from tests.api.bench import Bench
 
@@ -22,6 +23,7 @@ def test_a_submitted_job_is_answered_whole(bench: Bench) -> None:
         "id": job["id"],
         "name": "climb",
         "type": "ladder",
+        "owner": None,
         "status": "queued",
         "priority": 50,
         "tags": [],
@@ -36,6 +38,26 @@ def test_a_submitted_job_is_answered_whole(bench: Bench) -> None:
         "steps": [{"name": "rung 0", "status": "open", "count": 2, "completed": 0, "failed": 0, "canceled": 0}],
     }
     assert bench.get(f"/jobs/{job['id']}") == job
+
+
+def test_a_job_belongs_to_whose_token_it_was_submitted_with(bench: Bench) -> None:
+    bench.serve(auth="token")
+    tokens = {name: access.make_token(bench.farm, name, ["operate"])[1] for name in ("ann", "ben")}
+    made = [
+        bench.post("/jobs", {**LADDER, "name": f"{name} {n}"}, Authorization=f"Bearer {tokens[name]}")
+        for n in range(3)
+        for name in ("ann", "ben")
+    ]
+    assert [job["owner"] for job in made] == ["ann", "ben"] * 3
+    asks = {"Authorization": f"Bearer {tokens['ben']}"}
+    first = bench.get("/jobs?owner=ann&limit=2", **asks)
+    rest = bench.get(f"/jobs?owner=ann&cursor={first['next']}", **asks)
+    assert [job["name"] for job in first["items"] + rest["items"]] == ["ann 2", "ann 1", "ann 0"]
+    bench.call("POST", f"/jobs/{made[0]['id']}/cancel", **asks)
+    assert [job["name"] for job in bench.get("/jobs?owner=ann&status=canceled", **asks)["items"]] == ["ann 0"]
+    assert bench.call("DELETE", f"/jobs/{made[0]['id']}", **asks).status == 204
+    assert [job["name"] for job in bench.get("/jobs?owner=ann", **asks)["items"]] == ["ann 2", "ann 1"]
+    assert bench.get("/jobs?owner=nobody", **asks)["items"] == []
 
 
 def test_all_that_may_be_wished_of_a_job_reaches_it(bench: Bench) -> None:
@@ -181,6 +203,7 @@ def test_settings_kept_as_an_object_are_shown_and_their_loss_hides_no_job(bench:
         ("status=done", "status", "compiling, queued, active, paused, completed, failed, canceled"),
         ("cursor=nonsense", "cursor", "cursor"),
         ("stauts=failed", "stauts", "status"),
+        ("owner=", "owner", "1 to 200"),
     ],
 )
 def test_a_wrong_parameter_is_named(bench: Bench, query: str, field: str, told: str) -> None:

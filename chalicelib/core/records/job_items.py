@@ -35,12 +35,15 @@ def job_item(job: Job) -> dict[str, Any]:
         "epoch": job.epoch,
         "aligned_epoch": job.aligned_epoch,
         "created_at": job.created_at,
+        "owner": job.owner,
         "annotations": to_json(dict(job.annotations)) if job.annotations else None,
         "listing_pk": keys.listing_pk("jobs"),
         "listing_sk": keys.digits(job.id),
         "unsettled_pk": keys.UNSETTLED,
         "unsettled_sk": keys.digits(job.id),
     }
+    if job.owner is not None:
+        fields |= {"owned_pk": keys.owner_pk(job.owner), "owned_sk": keys.digits(job.id)}
     return item(keys.job(job.id), fields | job_status_fields(job.id, job.status))
 
 
@@ -66,6 +69,7 @@ def job_from(item: Item) -> Job:
         started_at=item.get("started_at"),
         finished_at=item.get("finished_at"),
         settled="unsettled_pk" not in item,
+        owner=item.get("owner"),
         annotations=from_json(item.get("annotations")) or {},
     )
 

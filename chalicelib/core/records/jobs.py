@@ -101,9 +101,16 @@ class JobRecords:
             Remove("outputs"),
         )
 
-    def page(self, status: str | None, limit: int, cursor: str | None) -> tuple[list[Job], str | None]:
-        """Newest first. A bad cursor raises ValueError."""
-        index, pk = ("status", keys.status_pk(status)) if status else ("listing", keys.listing_pk("jobs"))
+    def page(
+        self, status: str | None, limit: int, cursor: str | None, *, owner: str | None = None
+    ) -> tuple[list[Job], str | None]:
+        """Newest first. With an owner and a status it may hold fewer than there are. A bad cursor raises ValueError."""
+        if owner is not None:
+            index, pk = "owned", keys.owner_pk(owner)
+        elif status is not None:
+            index, pk = "status", keys.status_pk(status)
+        else:
+            index, pk = "listing", keys.listing_pk("jobs")
         page = self._table.query(pk, index=index, descending=True, limit=limit, cursor=cursor)
         found = self._table.get_many([Key(entry["pk"], entry["sk"]) for entry in page.items])
         jobs = [job_items.job_from(item) for item in found if item is not None and HIDDEN not in item]
@@ -116,7 +123,16 @@ class JobRecords:
 
     def hide(self, job: Job) -> bool:
         """It is gone for everybody but the sweep, which sees to it that nothing is left. False when it has changed."""
-        gone = ("listing_pk", "listing_sk", "status_pk", "status_sk", "changed_pk", "changed_sk")
+        gone = (
+            "listing_pk",
+            "listing_sk",
+            "status_pk",
+            "status_sk",
+            "owned_pk",
+            "owned_sk",
+            "changed_pk",
+            "changed_sk",
+        )
         waits = Set("unsettled_pk", keys.UNSETTLED), Set("unsettled_sk", keys.digits(job.id))
         changes: tuple[Change, ...] = (Set(HIDDEN, True), *waits, *map(Remove, gone))
         try:

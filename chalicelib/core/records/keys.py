@@ -26,6 +26,7 @@
 | tasks a worker holds       | sign-on, renew, api       | `held`      | HELD#worker              | task id                      |
 | jobs, workers, blobs       | lists                     | `listing`   | LIST#noun                | id                           |
 | jobs by status             | lists                     | `status`    | STATUS#status            | id                           |
+| jobs of an owner           | lists                     | `owned`     | OWNER#name               | id                           |
 | jobs that need settling    | sweep                     | `unsettled` | UNSETTLED                | job id                       |
 | what changed lately        | changes                   | `changed`   | CHANGED#shard            | time: oldest first           |
 
@@ -52,6 +53,7 @@ INDEXES: Mapping[str, tuple[str, ...]] = {
     "held": ("id", "generation", "request_id", "lease_granted_at"),
     "listing": (),
     "status": (),
+    "owned": (),
     "unsettled": (),
     "changed": (),
 }
@@ -244,6 +246,10 @@ def listing_pk(noun: str) -> str:
 
 def status_pk(status: str) -> str:
     return f"STATUS#{status}"
+
+
+def owner_pk(owner: str) -> str:
+    return f"OWNER#{owner}"
 
 
 UNSETTLED = "UNSETTLED"

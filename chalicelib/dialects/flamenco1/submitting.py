@@ -44,7 +44,7 @@ class Known:
         return self.task is not None and self.task.status in ENDED_TASKS
 
 
-def submit(farm: Farm, wanted: NewTask, jobfile: Upload | None) -> Known:
+def submit(farm: Farm, wanted: NewTask, jobfile: Upload | None, owner: str | None) -> Known:
     """Queue it; again under the same id: replace it if it has not begun, and begin anew if it has ended.
 
     Raises BadInput (settings), UnknownType.
@@ -55,14 +55,14 @@ def submit(farm: Farm, wanted: NewTask, jobfile: Upload | None) -> Known:
     known = find(farm, wanted.task_id)
     if known is not None and not known.has_ended and (_same(known.job, submission) or not _withdraw(farm, known)):
         return known
-    return _begin(farm, wanted.task_id, submission)
+    return _begin(farm, wanted.task_id, submission, owner)
 
 
-def _begin(farm: Farm, number: int, submission: Submission) -> Known:
+def _begin(farm: Farm, number: int, submission: Submission, owner: str | None) -> Known:
     before = notes(farm).get(_name(number)) or {"run": 0}
     run = before["run"] + 1
     digest = hashlib.sha256(json.dumps(submission.annotations, sort_keys=True).encode()).hexdigest()[:32]
-    job = jobs.submit(farm, submission, once=f"{ROOM}/{number}/{run}/{digest}")
+    job = jobs.submit(farm, submission, owner=owner, once=f"{ROOM}/{number}/{run}/{digest}")
 
     def point(note: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return {"run": run, "job": job.id} if note.get("run", 0) < run else None

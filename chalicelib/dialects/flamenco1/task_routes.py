@@ -23,9 +23,9 @@ MOST_DELETED = 100
 
 def create(farm: Farm, request: Request) -> Reply:
     """Queue a task, and push it at once if a worker that is pushed to is free."""
-    require(farm, request, Scope.SUBMIT)
+    owner = require(farm, request, Scope.SUBMIT).owner
     with forms.read(request) as form:
-        known = submitting.submit(farm, parsed(NewTask, form.fields), form.files.get(JOBFILE))
+        known = submitting.submit(farm, parsed(NewTask, form.fields), form.files.get(JOBFILE), owner)
     if pushing.offer(farm):
         known = submitting.find(farm, known.number) or known
     return json_reply(documents.task_document(known), 202)

@@ -52,11 +52,11 @@ def _function(farm: Farm, text: str) -> Function:
 
 
 def create_job(farm: Farm, request: Request) -> Reply:
-    auth.require(farm, request, Scope.SUBMIT)
+    owner = auth.require(farm, request, Scope.SUBMIT).owner
     body = json_object(request)
     wanted = parsed(NewJob, body)
     function = _function(farm, wanted.lambda_id)
-    job = jobs.submit(farm, _submission(function, wanted), check_blobs=False)
+    job = jobs.submit(farm, _submission(function, wanted), owner=owner, check_blobs=False)
     old_names = {"jid": str(job.id)} if NewJob.uses_old_names(body) else {}
     return ok(id=str(job.id), **old_names)
 

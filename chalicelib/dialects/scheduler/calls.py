@@ -35,7 +35,7 @@ class Failed(FarmError):
 
 def start(farm: Farm, request: Request) -> Reply:
     """201 as soon as the worker says that the program runs, or when it has said nothing for a second."""
-    auth.require(farm, request, Scope.SUBMIT)
+    owner = auth.require(farm, request, Scope.SUBMIT).owner
     wanted = wire.Start.of(request)
     worker = _worker(farm, wanted.worker_id)
     if worker is None or not _runs_programs(worker):
@@ -44,7 +44,7 @@ def start(farm: Farm, request: Request) -> Reply:
     status = liveness(farm, worker)
     if status in GONE:
         raise Failed(translate.unreachable(wanted.worker_id, status.value))
-    job = jobs.submit(farm, translate.submission(worker.id, wanted.command, wanted.path))
+    job = jobs.submit(farm, translate.submission(worker.id, wanted.command, wanted.path), owner=owner)
     task = _wait_for_start(farm, job)
     if task is not None and (why := translate.start_failure(task)) is not None:
         raise Failed(translate.rpc_error(why))

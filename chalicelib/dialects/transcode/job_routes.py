@@ -35,11 +35,11 @@ TRIES = 5
 
 
 def add_job(farm: Farm, request: Request) -> Reply:
-    auth.require(farm, request, Scope.SUBMIT)
+    owner = auth.require(farm, request, Scope.SUBMIT).owner
     body = said(request)
     wanted = parsed(NewJob, _job_of(body))
     submission = translate.submission(wanted, current.settings().recordings, _num_workers(farm), secrets.token_hex(6))
-    job = jobs.submit(farm, submission)
+    job = jobs.submit(farm, submission, owner=owner)
     farm.bell.ring(TOPIC)
     text = translate.job_text(job.id)
     return reply(job_id=text, task_id=text)
