@@ -33,7 +33,7 @@ def align(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn) -> None:
             missing = filling.holes(cursors, window, tasks) if cursors and job.status not in RUNNABLE_JOBS else []
             updates = [update for task in tasks if (update := _alignment(farm, job, task))]
             moved += len(missing) + len(updates)
-            if missing and not filling.fill(farm, job, steps, step, missing):
+            if missing and not filling.fill(farm, job, step, missing):
                 return
             if updates and not _move(farm, job, tasks, updates):
                 return

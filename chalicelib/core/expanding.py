@@ -46,9 +46,9 @@ def plan_steps(job: Job, plans: Sequence[StepPlan]) -> list[Step]:
     ]
 
 
-def open_step(farm: Farm, job: Job, steps: Sequence[Step], step: Step) -> None:
+def open_step(farm: Farm, job: Job, step: Step) -> None:
     """Fix how many tasks there are and which ids they have; a large step gets its cursors."""
-    of = making.opened(farm, job, steps, step)
+    of = making.opened(farm, job, step)
     count = of.expansion.count
     if count > PER_SECOND:
         raise BadInput(f"step {step.name!r} has {count} tasks; at most {PER_SECOND} are possible")
@@ -103,14 +103,14 @@ def _new_cursors(farm: Farm, of: Opened, base: TaskId) -> list[Cursor]:
     ]
 
 
-def write_tasks(farm: Farm, job: Job, steps: Sequence[Step], step: Step, turn: Turn) -> None:
+def write_tasks(farm: Farm, job: Job, step: Step, turn: Turn) -> None:
     """Write what is missing of an open step. Stops early when somebody decides about the job, or the turn is over;
     settle comes back.
 
     Windows are written in order, each before its tasks and only after all tasks of the one before. So whoever comes
     back begins with the last window there is.
     """
-    of = making.opened(farm, job, steps, step)
+    of = making.opened(farm, job, step)
     children = making.children_of(of.expansion) if step.count > 1 else {}
     first = farm.windows.last(job.id, step.number) if window_of(step.count - 1) > 0 else 0
     for number, size in window_sizes(step.count):

@@ -10,13 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from . import making
-from .compiling import Opened
 from .cursors import Cursor
-from .errors import FarmError
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, RUNNABLE_JOBS, CursorStatus, JobStatus
 from .model import Job, Step, Task
-from .plans import Expansion, TaskPlan
 from .windows import Window, window, window_of
 
 LOOK_EVERY_MS = 60_000
@@ -79,27 +76,17 @@ def holes(cursors: Iterable[Cursor], window: Window, tasks: Iterable[Task]) -> l
     return [index for index in window.indices if index < cursor.given and index not in there]
 
 
-def fill(farm: Farm, job: Job, steps: Sequence[Step], step: Step, indices: Sequence[int]) -> bool:
+def fill(farm: Farm, job: Job, step: Step, indices: Sequence[int]) -> bool:
     """Put the tasks of these indices, as the job wants them; False when somebody decided about the job meanwhile."""
-    tasks = making.tasks(farm, _opened(farm, job, steps, step), indices)
+    plan = making.opened_or_blank if job.status in ENDED_JOBS else making.opened
+    of = plan(farm, job, step)
+    tasks = making.tasks(farm, of, indices)
     for requirement in {task.requirement for task in tasks}:
         farm.registry.will_queue(requirement, job.priority)
     return farm.tasks.add(tasks, farm.jobs.still(job))
 
 
-def _opened(farm: Farm, job: Job, steps: Sequence[Step], step: Step) -> Opened:
-    """A job that ended because its plan is no longer accepted ends with tasks of which only the index is known."""
-    try:
-        return making.opened(farm, job, steps, step)
-    except FarmError:
-        if job.status not in ENDED_JOBS:
-            raise
-    requirement = farm.cursors.of(step)[0].requirement
-    blank = Expansion(step.count, lambda index: TaskPlan(f"{step.name} {index}", requirement, ()), alike=True)
-    return Opened(job, step, blank)
-
-
-def _look(farm: Farm, job: Job, steps: Sequence[Step], step: Step, cursor: Cursor) -> None:
+def _look(farm: Farm, job: Job, step: Step, cursor: Cursor) -> None:
     """Fill the holes below what `next` was a minute ago, and note what it is now."""
     now = farm.clock.now()
     if cursor.solid < cursor.noted:
@@ -108,7 +95,7 @@ def _look(farm: Farm, job: Job, steps: Sequence[Step], step: Step, cursor: Curso
         suspects = [index for index in unmarked if cursor.solid <= index < cursor.noted]
         found = farm.tasks.get_many([step.base + index for index in suspects])
         missing = [index for index, task in zip(suspects, found, strict=True) if task is None]
-        if missing and not fill(farm, job, steps, step, missing):
+        if missing and not fill(farm, job, step, missing):
             return
     farm.cursors.note(cursor, now)
 
@@ -116,12 +103,12 @@ def _look(farm: Farm, job: Job, steps: Sequence[Step], step: Step, cursor: Curso
 # ---- the end -------------------------------------------------------------------------------------------------------
 
 
-def mend(farm: Farm, job: Job, steps: Sequence[Step], step: Step, cursors: Iterable[Cursor]) -> bool:
+def mend(farm: Farm, job: Job, step: Step, cursors: Iterable[Cursor]) -> bool:
     """What claims that died left half done, and the sum of what will never be given away. True if there was any."""
-    return any([_mend(farm, job, steps, step, cursor) for cursor in cursors])
+    return any([_mend(farm, job, step, cursor) for cursor in cursors])
 
 
-def _mend(farm: Farm, job: Job, steps: Sequence[Step], step: Step, cursor: Cursor) -> bool:
+def _mend(farm: Farm, job: Job, step: Step, cursor: Cursor) -> bool:
     if cursor.status is CursorStatus.CLOSED:
         if not cursor.over:
             farm.cursors.count_rest(cursor)
@@ -133,5 +120,5 @@ def _mend(farm: Farm, job: Job, steps: Sequence[Step], step: Step, cursor: Curso
         return True
     if cursor.solid == cursor.end or farm.clock.now() - cursor.noted_at < LOOK_EVERY_MS:
         return False
-    _look(farm, job, steps, step, cursor)
+    _look(farm, job, step, cursor)
     return True

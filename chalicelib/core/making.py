@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from .compiling import Opened
+from .errors import FarmError
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, TASK, JobStatus, TaskStatus, next_status
 from .model import Blob, BlobId, Job, JobId, Lease, Requirement, Step, Task, TaskInput, Work
@@ -13,17 +14,29 @@ from .plans import Expansion, TaskPlan
 from .results import results
 
 
-def opened(farm: Farm, job: Job, steps: Sequence[Step], step: Step) -> Opened:
+def opened(farm: Farm, job: Job, step: Step) -> Opened:
     """The step with what its tasks are made from. Raises BadInput when the plan cannot go on with what the steps
     before it produced, or this version of the farm no longer accepts the job's settings."""
     known = farm.plans.opened(job.id, step.number)
     if known is not None:
         return Opened(job, step, known.expansion)
     plan = farm.plans.of(job)[step.number]
+    steps = farm.jobs.steps(job.id) if step.parents else []
     found = Opened(job, step, plan.expand(results(farm, [steps[number] for number in step.parents])))
     if step.count:
         farm.plans.keep(found)
     return found
+
+
+def opened_or_blank(farm: Farm, job: Job, step: Step) -> Opened:
+    """The same, for a large step that is to be looked at or ended in any case: of a task whose plan is lost only the
+    index is known."""
+    try:
+        return opened(farm, job, step)
+    except FarmError:
+        requirement = farm.cursors.of(step)[0].requirement
+        blank = Expansion(step.count, lambda index: TaskPlan(f"{step.name} {index}", requirement, ()), alike=True)
+        return Opened(job, step, blank)
 
 
 def opened_before(farm: Farm, job_id: JobId, number: int) -> Opened | None:
@@ -35,7 +48,7 @@ def opened_before(farm: Farm, job_id: JobId, number: int) -> Opened | None:
     job, steps = farm.jobs.get(job_id), farm.jobs.steps(job_id)
     if job is None or number >= len(steps):
         return None
-    return opened(farm, job, steps, steps[number])
+    return opened(farm, job, steps[number])
 
 
 def tasks(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
+from .errors import FarmError
 from .farm import Farm
 from .model import Job, Output, Step
 from .results import tasks_of
@@ -16,8 +17,11 @@ LOOKED_INTO = 1_000
 
 
 def publishing_steps(farm: Farm, job: Job, steps: Sequence[Step]) -> list[Step]:
-    """Those whose tasks' outputs are the job's."""
-    plans = farm.plans.of(job) if steps else ()
+    """Those whose tasks' outputs are the job's; none of a job whose settings this version no longer accepts."""
+    try:
+        plans = farm.plans.of(job) if steps else ()
+    except FarmError:
+        return []
     return [step for step in steps if plans[step.number].publishes]
 
 

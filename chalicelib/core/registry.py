@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from .model import JobId, Requirement
 from .ports import Bell, Clock
@@ -69,10 +70,11 @@ class RegistryCache:
         self._records.unhalt(job_id, epoch)
         self.forget()
 
-    def prune(self) -> None:
-        """Forget lanes untouched for a day. Producers refresh what they use far more often."""
+    def prune(self, is_empty: Callable[[Requirement], bool]) -> None:
+        """Forget lanes untouched for a day in which nothing stands: workers may have been away for the weekend.
+        Producers refresh what they use far more often than an index lags."""
         now = self._clock.now()
         for lane in self.refresh().lanes:
-            if now - lane.touched_at > FORGET_AFTER_MS:
+            if now - lane.touched_at > FORGET_AFTER_MS and is_empty(lane.requirement):
                 self._records.forget(lane)
         self.forget()

@@ -34,11 +34,14 @@ def restart(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn) -> None:
         if step.shards:
             found += filling.reopen(farm, job, step)
         for window in farm.windows.shut(job.id, step.number):
-            if any(state in AGAIN for state in window.states()) and _left(farm, job, step, window):
+            if window.has_unfit and _left(farm, job, step, window):
                 found += 1
                 farm.windows.reopen(window)
+            if found and turn.is_over:
+                return
         for window in farm.windows.open(job.id, step.number):
-            if again := _left(farm, job, step, window):
+            # What is open now was shut, with all its marks: they spare the look at the tasks.
+            if window.has_unfit and (again := _left(farm, job, step, window)):
                 found += 1
                 _requeue(farm, job, step, window, again)
             if found and turn.is_over:

@@ -141,11 +141,11 @@ def _advance_step(farm: Farm, job: Job, steps: Sequence[Step], step: Step, turn:
     if step.status is not StepStatus.OPEN:
         return False
     if not step.written:
-        expanding.write_tasks(farm, job, steps, step, turn)
+        expanding.write_tasks(farm, job, step, turn)
         return True
     if step.shards:
         cursors = farm.cursors.of(step)
-        if filling.mend(farm, job, steps, step, cursors):
+        if filling.mend(farm, job, step, cursors):
             return True
         if not all(cursor.over for cursor in cursors):
             return False
@@ -161,7 +161,7 @@ def _open_or_skip(farm: Farm, job: Job, steps: Sequence[Step], step: Step) -> bo
         farm.jobs.change_step(step, "skip")
         return True
     if job.status in RUNNABLE_JOBS and all(parent.status is StepStatus.DONE for parent in parents):
-        expanding.open_step(farm, job, steps, step)
+        expanding.open_step(farm, job, step)
         return True
     return False
 

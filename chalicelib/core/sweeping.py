@@ -40,7 +40,7 @@ def sweep(farm: Farm, *, thorough: bool = False, ends_leases: bool = True) -> Sw
     if ends_leases:
         workers.note_lost(farm)
     changes.forget(farm)
-    farm.registry.prune()
+    farm.registry.prune(lambda requirement: not farm.tasks.head(requirement, 1))
     _lift_halts(farm)
     return Swept(expired, settled, failed)
 

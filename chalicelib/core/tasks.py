@@ -35,7 +35,8 @@ def find(farm: Farm, task_id: TaskId) -> Task | None:
     job = farm.jobs.get(span.job) if span is not None else None
     if span is None or job is None:
         return None
-    return next(_virtual(farm, job, span.step, [task_id - span.base]), None)
+    step = farm.jobs.steps(job.id)[span.step]
+    return next(_virtual(farm, job, step, [task_id - span.base]), None)
 
 
 def of_step(farm: Farm, job: Job, step: Step, indices: range | None = None) -> Iterator[Task]:
@@ -48,16 +49,14 @@ def of_step(farm: Farm, job: Job, step: Step, indices: range | None = None) -> I
         if step.shards and len(found) < stop - first:
             there = {task.index for task in found}
             missing = [index for index in range(first, stop) if index not in there]
-            found = list(heapq.merge(found, _virtual(farm, job, step.number, missing), key=lambda task: task.index))
+            found = list(heapq.merge(found, _virtual(farm, job, step, missing), key=lambda task: task.index))
         yield from found
         first = stop
 
 
-def _virtual(farm: Farm, job: Job, step: int, indices: list[int]) -> Iterator[Task]:
-    of = making.opened_before(farm, job.id, step)
-    if of is not None:
-        made = making.tasks(farm, replace(of, job=job), indices)
-        yield from (replace(task, created_at=job.created_at) for task in made)
+def _virtual(farm: Farm, job: Job, step: Step, indices: list[int]) -> Iterator[Task]:
+    made = making.tasks(farm, making.opened_or_blank(farm, job, step), indices)
+    return (replace(task, created_at=job.created_at) for task in made)
 
 
 def num_ahead(farm: Farm, task: Task, most: int) -> int:

@@ -104,11 +104,15 @@ class Window:
 
     def states(self) -> list[TaskStatus]:
         """Each slot's status, as far as the marks tell. Paused shows as queued: that is the job's to say."""
+        return [self._state(slot, rank) for slot, rank in enumerate(self._ranks())]
+
+    def _ranks(self) -> list[int]:
+        """Each slot's greatest mark, without the slot."""
         greatest = [-1] * self.size
         for mark in self.marks:
             slot = mark % 128
             greatest[slot] = max(greatest[slot], mark // 128)
-        return [self._state(slot, rank) for slot, rank in enumerate(greatest)]
+        return greatest
 
     def _state(self, slot: int, rank: int) -> TaskStatus:
         if rank < 0 or rank % 8 == Mark.VOID:
@@ -122,6 +126,11 @@ class Window:
     def full(self) -> bool:
         """Every task of it has ended."""
         return all(state in ENDED_TASKS for state in self.states())
+
+    @property
+    def has_unfit(self) -> bool:
+        """The last that was heard of some task is that it failed or was canceled, or that it is to run again."""
+        return any(rank >= 0 and rank % 8 in (Mark.FAILED, Mark.CANCELED, Mark.VOID) for rank in self._ranks())
 
     @property
     def indices(self) -> range:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core import claiming, jobs, workers
+from chalicelib.core import claiming, jobs, sweeping, workers
 from chalicelib.core.lifecycle import TaskStatus
 from chalicelib.core.ports import Put
 from chalicelib.core.records.keys import INDEXES
@@ -92,6 +92,26 @@ def test_a_silent_worker_does_not_count_as_somebody_else(bench: Bench) -> None:
     bench.fail(bench.take(bad))
     bench.clock.advance(200_000)
     assert silent.id != bench.take(bad).lease.worker
+
+
+@pytest.mark.parametrize("count", [1, 500])
+def test_what_nobody_came_for_in_days_is_still_given_away(bench: Bench, count: int) -> None:
+    bench.submit({"count": count})
+    for _ in range(3):
+        bench.clock.advance(24 * 3600 * 1000 + 1)
+        sweeping.sweep(bench.farm)
+    assert bench.take(bench.worker()).task.status is TaskStatus.ACTIVE
+
+
+def test_a_lane_that_nobody_used_for_a_day_is_forgotten_once_it_is_empty(bench: Bench) -> None:
+    bench.submit()
+    worker = bench.worker()
+    bench.work_off(worker)
+    bench.clock.advance(24 * 3600 * 1000 + 1)
+    sweeping.sweep(bench.farm)
+    assert bench.farm.registry.refresh().lanes == ()
+    bench.submit()
+    assert bench.work_off(worker) == 1
 
 
 def test_what_a_worker_does_not_know_of_is_released(bench: Bench) -> None:
