@@ -62,7 +62,7 @@ def reopen(farm: Farm, job: Job, step: Step) -> int:
     """For a retry: what was never given away may be again, once `tell` has opened it. How many cursors were closed."""
     closed = [c for c in farm.cursors.of(step) if c.status is CursorStatus.CLOSED and not c.spent]
     for cursor in closed:
-        farm.cursors.reopen(cursor, farm.jobs.still(job), farm.clock.now())
+        farm.cursors.reopen(cursor, farm.jobs.restarts(job), farm.clock.now())
     return len(closed)
 
 

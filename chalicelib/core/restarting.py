@@ -29,7 +29,7 @@ def restart(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn) -> None:
     found = 0
     for step in steps:
         if step.status is StepStatus.SKIPPED:
-            farm.jobs.change_step(step, "revive")
+            farm.jobs.revive_step(job, step)
             continue
         if step.shards:
             found += filling.reopen(farm, job, step)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core import claiming, filling, jobs, leases, sweeping, tasks, windows, workers
+from chalicelib.core import claiming, filling, jobs, leases, settle, sweeping, tasks, windows, workers
 from chalicelib.core.farm import Farm, Limits
 from chalicelib.core.lifecycle import ENDED_TASKS, Outcome
 from chalicelib.core.model import Assignment, JobId, Worker
@@ -70,7 +70,10 @@ class Site:
         farm = self.process()
         [job] = farm.jobs.page(None, 10, None)[0]
         assert (job.status.value, job.settled) == (ended, True)
-        found = [task for step in farm.jobs.steps(job.id) for task in tasks.of_step(farm, job, step)]
+        steps = farm.jobs.steps(job.id)
+        assert [(step.status.value, step.ended) for step in steps] == [("done", COUNT)]
+        assert all(cursor.over for step in steps for cursor in farm.cursors.of(step))
+        found = [task for step in steps for task in tasks.of_step(farm, job, step)]
         assert len(found) == COUNT and all(task.status in ENDED_TASKS for task in found)
         truth = Counter(task.status.value for task in found)
         assert dict(truth) == {status: count for status, count in job.counts.items() if count}
@@ -247,3 +250,19 @@ def test_a_decision_that_comes_late_does_not_undo_a_newer_one() -> None:
         assert statuses == {"open"}
         sweeping.sweep(farm)  # lifts the halt, if that came last
         assert len(claiming.claim(site.process(), worker, "all", slots=COUNT).assignments) == COUNT
+
+
+def test_a_retry_that_somebody_else_has_carried_out_is_not_carried_out_again() -> None:
+    """Nor after a newer cancel has been: what it closed stays closed."""
+    for at in range(25):
+        site = Site()
+        site.worker("w")
+        farm = site.process()
+        job = site.submit(farm)
+        jobs.cancel(farm, job)
+        retried = farm.jobs.revive(jobs.get(farm, job))  # whose process then dies
+        assert retried is not None and settle.end_early(farm, retried, "cancel", "again") is not None
+        others_turn = partial(settle.settle, site.process(), job)
+        settle.settle(make_farm(Meddled(site.table, at, others_turn, []), site.clock, limits=LIMITS), job)  # type: ignore[arg-type]
+        sweeping.sweep(site.process())
+        site.check("canceled")

@@ -29,7 +29,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from chalicelib.core import claiming, events, jobs, leases, sweeping, tasks, windows, workers
 from chalicelib.core.errors import FarmError, LeaseLost
 from chalicelib.core.farm import Farm, Limits
-from chalicelib.core.lifecycle import ENDED_JOBS, JobStatus, Outcome, TaskStatus
+from chalicelib.core.lifecycle import ENDED_JOBS, JobStatus, Outcome, StepStatus, TaskStatus
 from chalicelib.core.model import JobId, TaskId, Worker
 from chalicelib.core.ports import ConditionFailed, Table, TableUnavailable
 from chalicelib.core.records.keys import INDEXES
@@ -416,6 +416,9 @@ class FarmMachine(RuleBasedStateMachine):
         job = jobs.get(self.farm, job_id)
         assert job.status in ENDED_JOBS and job.settled
         steps = self.farm.jobs.steps(job_id)
+        for step in steps:
+            assert step.status is StepStatus.SKIPPED or (step.status is StepStatus.DONE and step.ended == step.count)
+            assert all(cursor.over for cursor in self.farm.cursors.of(step))
         found = [task for step in steps for task in tasks.of_step(self.farm, job, step)]
         truth = Counter(task.status.value for task in found)
         assert dict(truth) == {s: c for s, c in job.counts.items() if c}

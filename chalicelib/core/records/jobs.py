@@ -82,6 +82,10 @@ class JobRecords:
         """Half of a transaction: nobody has decided anything about this job since it was read."""
         return Check(keys.job(job.id), (Equals("status", job.status.value), Equals("epoch", job.epoch)))
 
+    def restarts(self, job: Job) -> Check:
+        """The same, and this retry is not carried out yet. After that a newer decision may be, with the same epoch."""
+        return Check(keys.job(job.id), (*self.still(job).when, Equals("restart_epoch", job.restart_epoch)))
+
     def runnable(self, job_id: JobId, statuses: Sequence[JobStatus]) -> Check:
         """Half of a transaction: the job is in one of these statuses."""
         return Check(keys.job(job_id), (OneOf("status", tuple(status.value for status in statuses)),))
@@ -157,6 +161,17 @@ class JobRecords:
     def add_steps(self, steps: Sequence[Step]) -> None:
         """Put-if-absent each."""
         self._table.write_many([[Put(job_items.step_item(step), (Absent(),))] for step in steps])
+
+    def revive_step(self, job: Job, step: Step) -> None:
+        """Let a skipped step wait again, for the retry that the job is at."""
+        status = next_status(STEP, step.status, "revive").value
+        when = (Equals("status", step.status.value), Equals("epoch", step.epoch))
+        try:
+            self._table.write(
+                self.restarts(job), Update(keys.step(step.job, step.number), (Set("status", status),), when)
+            )
+        except ConditionFailed:
+            return  # somebody else has carried it out
 
     def change_step(self, step: Step, event: str | None, *changes: Change) -> Step | None:
         """Move the step, or only change it (`event` None); None when it is no longer as `step` says."""
