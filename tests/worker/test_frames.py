@@ -111,6 +111,15 @@ def test_links_are_not_outputs(tmp_path: Path) -> None:
         gathered(["out/./passwords"], tmp_path)
 
 
+def test_an_output_folder_that_is_a_link_leads_nowhere(tmp_path: Path) -> None:
+    (work := tmp_path / "work").mkdir()
+    files(tmp_path, "secret/identity.json")
+    (work / "output").symlink_to(tmp_path / "secret")
+    for wanted in ("output/./**", "output/./identity.json", "output/*"):
+        with pytest.raises(CommandFailed):
+            gathered([wanted], work)
+
+
 def test_two_files_for_one_name_are_refused(tmp_path: Path) -> None:
     files(tmp_path, "a/x.png", "b/x.png")
     with pytest.raises(CommandFailed, match="output 'x.png' is there twice"):

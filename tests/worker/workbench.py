@@ -7,6 +7,7 @@ from typing import Any
 
 from millrace.agent.attempt import Attempt
 from millrace.agent.context import Context, task_environment
+from millrace.agent.isolation import Isolation
 from millrace.agent.lease import Lease, boot_seconds
 from millrace.agent.protocol import Assignment, LeaseId
 from millrace.agent.tasklog import TaskLog, log_path
@@ -28,6 +29,12 @@ class Workbench:
         self.context = Context(
             self.attempt, self._log, self.work, task_environment(task, self.work), DEFAULT_INTERPRETERS
         )
+
+    def keep_apart(self, isolation: Isolation) -> None:
+        """From here on the task's programs run so."""
+        isolation.hand_over(self.work)
+        environment = task_environment(self.attempt.assignment, self.work)
+        self.context = Context(self.attempt, self._log, self.work, environment, DEFAULT_INTERPRETERS, isolation)
 
     def run(self, command: str, **settings: Any) -> Produced:
         return run_command(self.context, command, settings)

@@ -28,6 +28,7 @@ from millrace.agent.errors import CommandFailed, FarmCallError, NotRecognised, R
 from millrace.agent.execution import Workshop, execute
 from millrace.agent.guard import Guard
 from millrace.agent.held import Held
+from millrace.agent.isolation import NO_ISOLATION, Isolation
 from millrace.agent.lease import Lease, boot_seconds
 from millrace.agent.logship import LogShipper
 from millrace.agent.membership import Description, Membership
@@ -54,6 +55,7 @@ class Options:
     """How long running tasks may go on after a stop."""
     flush_seconds: float = 10.0
     """How long the last reports and logs may take after the last task."""
+    isolation: Isolation = NO_ISOLATION
 
 
 class Agent:
@@ -81,7 +83,9 @@ class Agent:
         self._logs = LogShipper(state.outbox, client)
         transfer = Transfer(client, BlobCache(state.cache))
         slots = threading.Semaphore(options.slots)
-        self._workshop = Workshop(state.work, transfer, self._outbox, self._logs, slots, interpreters)
+        self._workshop = Workshop(
+            state.work, transfer, self._outbox, self._logs, slots, interpreters, options.isolation
+        )
         self._contract = ContractLoop(
             client,
             self._outbox,

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from millrace.agent.attempt import NOTIFY_SECONDS, Attempt, Progress
 from millrace.agent.errors import CannotStart, CommandFailed
+from millrace.agent.isolation import NO_ISOLATION, Isolation
 from millrace.agent.processes import ProcessTree
 from millrace.agent.protocol import Assignment
 from millrace.agent.tasklog import TaskLog
@@ -53,10 +54,12 @@ class Context:
         work: Path,
         environment: Mapping[str, str],
         interpreters: Mapping[str, Sequence[str]],
+        isolation: Isolation = NO_ISOLATION,
     ) -> None:
         self._attempt = attempt
         self._log = log
-        self._environment = dict(environment)
+        self._environment = {**environment, **isolation.environment()}
+        self.isolation = isolation
         self.work = work
         self.interpreters = interpreters
         self._dumped_core = False
@@ -80,6 +83,13 @@ class Context:
         if "\0" in name:
             raise CommandFailed(f"path {name!r} must not contain NUL")
         return self.work / name
+
+    def make_folder(self, name: str) -> Path:
+        """A folder in the work folder, for the task's programs to write to."""
+        folder = self.path(name)
+        folder.mkdir(exist_ok=True)
+        self.isolation.hand_over(self.work)
+        return folder
 
     def wait(self, seconds: float) -> None:
         """Sleep; raises `Stopped` as soon as the attempt is stopped. 0 only asks."""
@@ -117,6 +127,7 @@ class Context:
                 stdin=source,
                 stdout=target if target is not None else subprocess.PIPE,
                 stderr=errors,
+                isolation=self.isolation,
             )
             self._attempt.started(tree, notify_seconds)
             if announce:
@@ -184,5 +195,10 @@ def _opened(path: Path | None, mode: str) -> Iterator[IO[bytes] | None]:
     if path is None:
         yield None
     else:
-        with open(path, mode) as file:
+        with open(path, mode, opener=_no_link) as file:
             yield file
+
+
+def _no_link(path: str, flags: int) -> int:
+    """What an earlier program of the task left may be a link to a file of the worker's."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)

@@ -17,6 +17,7 @@ from pathlib import Path
 from millrace.agent.attempt import Attempt, Progress, StopReason
 from millrace.agent.context import Context, task_environment
 from millrace.agent.errors import CommandFailed, Stopped
+from millrace.agent.isolation import NO_ISOLATION, Isolation
 from millrace.agent.logship import LogShipper
 from millrace.agent.observe import ERROR, say
 from millrace.agent.outbox import Outbox
@@ -38,6 +39,7 @@ class Workshop:
     logs: LogShipper
     slots: threading.Semaphore
     interpreters: Mapping[str, Sequence[str]]
+    isolation: Isolation = NO_ISOLATION
 
 
 @dataclass
@@ -100,6 +102,7 @@ def _report(attempt: Attempt, workshop: Workshop, log: TaskLog) -> Report:
 def _run(attempt: Attempt, workshop: Workshop, log: TaskLog, work: Path) -> tuple[JsonObject, tuple[Output, ...]]:
     task = attempt.assignment
     workshop.transfer.fetch(task.lease.task, task.inputs, work, attempt.wait)
+    workshop.isolation.hand_over(work)
     with _slot(attempt, workshop.slots):
         results = _run_commands(attempt, workshop, log, work)
     attempt.check()
@@ -113,7 +116,7 @@ def _run(attempt: Attempt, workshop: Workshop, log: TaskLog, work: Path) -> tupl
 def _run_commands(attempt: Attempt, workshop: Workshop, log: TaskLog, work: Path) -> _Results:
     task = attempt.assignment
     results = _Results(outputs=list(task.outputs))
-    context = Context(attempt, log, work, task_environment(task, work), workshop.interpreters)
+    context = Context(attempt, log, work, task_environment(task, work), workshop.interpreters, workshop.isolation)
     for command in task.commands:
         attempt.check()
         started = time.monotonic()

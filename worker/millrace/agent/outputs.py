@@ -29,6 +29,8 @@ def gathered(wanted: Iterable[str], work: Path) -> dict[str, Path]:
     for one in dict.fromkeys(wanted):
         folder, dotted, rest = one.partition("/./")
         root, name = (inside(work, folder, "output folder"), rest) if dotted else (work, one)
+        if not root.resolve().is_relative_to(work.resolve()):
+            raise CommandFailed(f"output folder {folder!r} leads out of the work folder through a link")
         for file_name in _names(root, name, one):
             path = inside(root, file_name, "output")
             if found.setdefault(file_name, path) != path:

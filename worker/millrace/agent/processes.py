@@ -18,10 +18,12 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from millrace.agent.durable import read_json, write_json_durably
+from millrace.agent.isolation import NO_ISOLATION, Isolation
 
 WORK_VARIABLE = "MILLRACE_WORK"
 POLL_SECONDS = 0.02
@@ -33,8 +35,9 @@ _KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
 class ProcessTree:
     """A running command and everything it started. `notify` and `kill` may be called from any thread, at any time."""
 
-    def __init__(self, process: subprocess.Popen[bytes], work: Path, note: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], work: Path, note: Path, sandboxed: bool = False) -> None:
         self._process = process
+        self._sandboxed = sandboxed
         self._work = work
         self._note = note
         self.dumped_core = False
@@ -52,12 +55,13 @@ class ProcessTree:
         stdout: IO[bytes] | int,
         stderr: int,
         folder: Path | None = None,
+        isolation: Isolation = NO_ISOLATION,
     ) -> ProcessTree:
         """Start `argv` for the attempt of `work`, in that folder or another. Raises OSError when it cannot be started,
         ValueError for a word with a NUL.
         """
         process = subprocess.Popen(
-            list(argv),
+            isolation.command(argv, work, folder or work, environment.get("PATH")),
             cwd=folder or work,
             env=dict(environment),
             stdin=stdin if stdin is not None else subprocess.DEVNULL,
@@ -65,10 +69,11 @@ class ProcessTree:
             stderr=stderr,
             close_fds=True,
             start_new_session=True,
+            **isolation.popen_options(),
         )
         note = work.with_name(work.name + ".pid")
         write_json_durably(note, {"pid": process.pid, "started": started_at(process.pid)})
-        return cls(process, work, note)
+        return cls(process, work, note, isolation.sandbox)
 
     @property
     def pid(self) -> int:
@@ -116,7 +121,11 @@ class ProcessTree:
         """Send to every live member; returns whom it went to."""
         members = self._members()
         for pid in members:
-            _send(pid, number)
+            if not self._sandboxed or number == _KILL:
+                _send(pid, number)
+            elif pid != self.pid:
+                # The outermost process is the sandbox itself: it ends when what is in it has ended.
+                _send_alone(pid, number)
         return members
 
 
@@ -196,6 +205,11 @@ def _send(pid: int, number: int) -> None:
     except (ProcessLookupError, PermissionError):
         # Gone meanwhile, or it changed its user: nothing an unprivileged agent can do.
         pass
+
+
+def _send_alone(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
 
 
 def _send_to_group_or_process(pid: int, number: int) -> None:

@@ -10,10 +10,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from millrace.agent.agent import Agent, Options
 from millrace.agent.client import FarmClient
 from millrace.agent.errors import StartError
+from millrace.agent.isolation import prepared
 from millrace.agent.membership import Description
 from millrace.agent.observe import ERROR, log_to_stderr, say
 from millrace.agent.shield import shield_memory
@@ -38,13 +40,15 @@ def run_worker(
     grace_seconds: float = 20.0,
     prefetch: int = 0,
     interpreters: Mapping[str, Sequence[str]] | None = None,
+    apart: Mapping[str, Any] | None = None,
 ) -> int:
     """Run a worker until it is stopped; returns the process's exit code.
 
     0 after a clean stop (SIGTERM, SIGINT, `stop_event`, or the farm's wish), 1 when the farm refuses the worker, 2 when
     the state folder is in use or an argument is wrong. An absent farm is waited for. `state_dir` is this worker's own
     folder; by default it lies in the user's state folder, per farm and name. `interpreters` maps a runtime name to a
-    command line; names without one are refused.
+    command line; names without one are refused. `apart`: how tasks are kept apart, the keywords of
+    `isolation.prepared`.
     """
     shield_memory()
     log_to_stderr()
@@ -56,7 +60,8 @@ def run_worker(
         state = StateFolder.prepared(Path(state_dir) if state_dir else default_state_root(farm_url, name))
         with state.lock():
             description = Description(name, task_types, runtimes, tags, slots)
-            options = Options(slots=slots, prefetch=prefetch, grace_seconds=grace_seconds)
+            isolation = prepared(state.root, state.work, **(apart or {}))
+            options = Options(slots=slots, prefetch=prefetch, grace_seconds=grace_seconds, isolation=isolation)
             agent = Agent(FarmClient(farm_url, token), state, description, options, programs)
             _end_on_signals(agent)
             _end_with(agent, stop_event)

@@ -81,7 +81,12 @@ class StateFolder:
 
 def default_state_root(farm_url: str, name: str) -> Path:
     """The user's state folder for this farm and worker name, as the platform has it."""
-    return _user_state_folder() / "millrace" / "worker" / _slug(farm_url) / _slug(name)
+    return all_state_roots() / "worker" / _slug(farm_url) / _slug(name)
+
+
+def all_state_roots() -> Path:
+    """The folder with the state of all workers of this user that have their default place."""
+    return _user_state_folder() / "millrace"
 
 
 def _user_state_folder() -> Path:

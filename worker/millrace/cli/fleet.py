@@ -93,6 +93,19 @@ def host_and_port(_: click.Context, parameter: click.Parameter, text: str | None
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="With --listen: the folder of shared storage; nothing outside of it is read or written.",
 )
+@click.option("--task-user", metavar="USER", help="Run tasks as this user (the worker must be root).")
+@click.option(
+    "--sandbox", is_flag=True, help="Run tasks in bubblewrap: the machine read-only, the worker's state hidden."
+)
+@click.option(
+    "--task-folder",
+    "task_folders",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    multiple=True,
+    help="With --sandbox: a folder of shared storage that tasks may write to. Repeatable.",
+)
+@click.option("--task-memory-mb", type=click.IntRange(min=1), help="Address space of each process of a task.")
+@click.option("--task-cpu-seconds", type=click.IntRange(min=1), help="Processor time of each process of a task.")
 @pass_invocation
 def worker(
     invocation: Invocation,
@@ -105,6 +118,11 @@ def worker(
     listen: tuple[str, int] | None,
     master: str | None,
     storage: Path | None,
+    task_user: str | None,
+    sandbox: bool,
+    task_folders: tuple[Path, ...],
+    task_memory_mb: int | None,
+    task_cpu_seconds: int | None,
 ) -> int:
     """Be a worker of the farm, until SIGTERM or Ctrl-C: then it finishes its tasks and signs off."""
     if listen is not None or master is not None or storage is not None:
@@ -118,10 +136,25 @@ def worker(
         name=name,
         slots=slots,
         state_dir=state,
-        task_types=types,
+        task_types=confined_types(types) if task_user is not None or sandbox else types,
         runtimes=runtimes,
         tags=tags,
+        apart={
+            "user": task_user,
+            "sandbox": sandbox,
+            "memory_mb": task_memory_mb,
+            "cpu_seconds": task_cpu_seconds,
+            "writable": task_folders,
+        },
     )
+
+
+def confined_types(types: tuple[str, ...]) -> tuple[str, ...]:
+    """Unless told which, a worker that keeps tasks apart takes those that it can run so."""
+    from millrace.agent.isolation import CONFINED_TYPES
+
+    source = click.get_current_context().get_parameter_source("types")
+    return CONFINED_TYPES if source is ParameterSource.DEFAULT else types
 
 
 def serve_master(listen: tuple[str, int] | None, master: str | None, storage: Path | None, state: Path | None) -> int:

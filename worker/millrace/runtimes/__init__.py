@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from millrace.agent.errors import CommandFailed
+from millrace.agent.isolation import CONFINED
 from millrace.runtimes.audio import blender_render_audio, encode_audio, mux_audio
 from millrace.runtimes.blender_render import blender_render, blender_render_progressive
 from millrace.runtimes.concatenate_videos import concatenate_videos
@@ -79,6 +80,11 @@ def run_command(context: Context, name: str, settings: Mapping[str, Any]) -> Pro
     runtime = RUNTIMES.get(name)
     if runtime is None:
         raise CommandFailed(f"unknown command {name!r}; this worker knows {', '.join(sorted(RUNTIMES))}")
+    if context.isolation.confines and name not in CONFINED:
+        raise CommandFailed(
+            f"{name}: this worker keeps tasks apart from itself, and would touch files for this command with its own "
+            f"rights; it knows {', '.join(sorted(CONFINED))}"
+        )
     try:
         return runtime(context, Settings(name, settings))
     except OSError as error:

@@ -29,9 +29,7 @@ def run_frames(context: Context, settings: Settings) -> Produced:
     first, last, step = settings.whole("first"), settings.whole("last"), settings.optional_count("step") or 1
     if not words or first > last:
         raise InvalidSettings(settings.command, "'argv' is empty" if not words else f"frames {first} to {last}")
-    folders = {name: context.path(name) for name in ("input", "output")}
-    for folder in folders.values():
-        folder.mkdir(exist_ok=True)
+    folders = {name: context.make_folder(name) for name in ("input", "output")}
     where = settings.optional_text("folder")
     chosen = folders["input"] if where is None else context.path(where)
     if "frame" not in names:
