@@ -11,7 +11,21 @@ from ..edge import auth
 from ..edge.http import Reply, Request, Room, View, mount
 from ..edge.json_text import compact_json
 from ..edge.refusals import API
-from . import blobs, blocklists, changes, farm, jobs, outputs, sleep_schedules, tasks, tokens, variables, why, workers
+from . import (
+    blobs,
+    blocklists,
+    changes,
+    farm,
+    jobs,
+    outputs,
+    sleep_schedules,
+    statistics,
+    tasks,
+    tokens,
+    variables,
+    why,
+    workers,
+)
 from .openapi import document
 from .operations import Operation
 from .problems import on_error, refuse
@@ -32,6 +46,7 @@ def _document(job_types: tuple[tuple[str, type[BaseModel]], ...]) -> bytes:
 OPERATIONS = (
     *farm.OPERATIONS,
     *changes.OPERATIONS,
+    *statistics.OPERATIONS,
     *jobs.OPERATIONS,
     *tasks.OPERATIONS,
     *outputs.OPERATIONS,

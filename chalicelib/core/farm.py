@@ -16,10 +16,12 @@ from .records.changes import ChangeRecords
 from .records.cursors import CursorRecords
 from .records.jobs import JobRecords
 from .records.lanes import LaneRecords
+from .records.statistics import StatisticsRecords
 from .records.tasks import TaskRecords
 from .records.windows import WindowRecords
 from .records.workers import WorkerRecords
 from .registry import RegistryCache
+from .tally import Tally
 from .variables import VariableCache
 
 
@@ -83,6 +85,8 @@ class Farm:
     tasks: TaskRecords = field(init=False)
     workers: WorkerRecords = field(init=False)
     changes: ChangeRecords = field(init=False)
+    statistics: StatisticsRecords = field(init=False)
+    tally: Tally = field(init=False)
     blobs: BlobRecords = field(init=False)
     functions: FunctionRecords = field(init=False)
     aliases: AliasRecords = field(init=False)
@@ -101,6 +105,8 @@ class Farm:
             "tasks": TaskRecords(self.table),
             "workers": WorkerRecords(self.table, self.clock),
             "changes": ChangeRecords(self.table),
+            "statistics": StatisticsRecords(self.table),
+            "tally": Tally(),
             "blobs": BlobRecords(self.table),
             "functions": FunctionRecords(self.table),
             "aliases": AliasRecords(self.table),

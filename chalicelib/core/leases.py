@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from . import settle, trace
+from . import settle, statistics, trace
 from .errors import LeaseLost
 from .farm import Farm
 from .lifecycle import ENDED_TASKS, RUNNABLE_JOBS, JobStatus, Outcome, TaskStatus
@@ -163,9 +163,11 @@ def _ended(farm: Farm, task: Task, said: Report, attempt: Attempt, lease: Lease 
         _note_failure(farm, task, attempt)
     event = _event(task, said)
     if event == "return":
-        return _return(farm, task, attempt, lease)
-    done = farm.tasks.update(_fenced(task_writes.ended(task, event, attempt, said.outputs, said.result), lease))
-    settle.task_ended(farm, done)
+        done = _return(farm, task, attempt, lease)
+    else:
+        done = farm.tasks.update(_fenced(task_writes.ended(task, event, attempt, said.outputs, said.result), lease))
+        settle.task_ended(farm, done)
+    statistics.ended(farm, attempt)
     return done
 
 

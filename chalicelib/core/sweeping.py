@@ -6,11 +6,11 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
-from . import changes, workers
+from . import changes, statistics, workers
 from .errors import FarmError
 from .farm import Farm
 from .leases import expire
-from .model import JobId
+from .model import Job, JobId
 from .ports import TableUnavailable
 from .settle import settle
 
@@ -34,11 +34,16 @@ def sweep(farm: Farm, *, thorough: bool = False, ends_leases: bool = True) -> Sw
     due = farm.tasks.due(farm.clock.now()) if ends_leases else ()
     expired = sum(expire(farm, entry.task, entry.generation) for entry in due)
     settled = failed = 0
+    open_jobs = statistics.OpenJobs()
     for job_id in farm.jobs.unsettled():
-        done = _settle(farm, job_id, thorough)
+        done, job = _settle(farm, job_id, thorough)
         settled, failed = settled + done, failed + (not done)
+        if job is not None and not job.settled:
+            open_jobs.add(job)
+    fleet = list(farm.workers.all())
     if ends_leases:
-        workers.note_lost(farm)
+        workers.note_lost(farm, fleet)
+    statistics.note(farm, open_jobs, fleet)
     changes.forget(farm)
     farm.registry.prune(lambda requirement: not farm.tasks.head(requirement, 1))
     _lift_halts(farm)
@@ -53,11 +58,10 @@ def _lift_halts(farm: Farm) -> None:
             farm.registry.unhalt(job_id, job.epoch if job else EVERY_EPOCH)
 
 
-def _settle(farm: Farm, job_id: JobId, thorough: bool) -> bool:
-    """One job that cannot be settled must not keep the others from it."""
+def _settle(farm: Farm, job_id: JobId, thorough: bool) -> tuple[bool, Job | None]:
+    """Whether that went well, and the job as it is then. One that cannot be settled must not keep others from it."""
     try:
-        settle(farm, job_id, thorough=thorough)
-        return True
+        return True, settle(farm, job_id, thorough=thorough)
     except (FarmError, TableUnavailable):
         log.exception("job %s could not be settled", job_id, extra={"action": "settle_failed", "job": str(job_id)})
-        return False
+        return False, None

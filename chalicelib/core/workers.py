@@ -194,9 +194,9 @@ def checked_description(name: str, task_types: Sequence[str], runtimes: Sequence
         raise BadInput("name must be 1 to 200 printable characters", field="name")
 
 
-def note_lost(farm: Farm) -> int:
-    """Make it news that workers have fallen silent: how many have since the last look. Reads every worker once."""
-    silent = (worker for worker in farm.workers.all() if worker.lost_at is None)
+def note_lost(farm: Farm, fleet: Sequence[Worker]) -> int:
+    """Make it news that workers, of all there are, have fallen silent: how many have since the last look."""
+    silent = (worker for worker in fleet if worker.lost_at is None)
     return sum(farm.workers.note_lost(worker) for worker in silent if liveness(farm, worker) is WorkerStatus.LOST)
 
 

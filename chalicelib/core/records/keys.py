@@ -20,6 +20,7 @@
 | latest image               | dialects                  | base        | FARM                     | LATEST_IMAGE                 |
 | ids that others chose      | dialects                  | base        | ALIAS#dialect#noun       | their id                     |
 | what was deleted lately    | changes, sweep            | base        | GONE                     | time|id                      |
+| statistics by minute, hour | sweep, api                | base        | STATISTICS#seconds       | time                         |
 | notes of a room            | dialects                  | base        | NOTE#room#name           | -                            |
 | first runnable tasks       | claim, why                | `ready`     | READY#class hash#shard   | priority|id: best first      |
 | leases that ran out        | sweep                     | `due`       | DUE#shard                | time: oldest first           |
@@ -198,6 +199,14 @@ GONE = "GONE"
 
 def gone(at: int, entity_id: int) -> Key:
     return Key(GONE, f"{digits(at)}|{entity_id}")
+
+
+def statistics_pk(length_ms: int) -> str:
+    return f"STATISTICS#{length_ms // 1000}"
+
+
+def statistics(length_ms: int, at: int) -> Key:
+    return Key(statistics_pk(length_ms), digits(at))
 
 
 def note(room: str, name: str) -> Key:

@@ -127,6 +127,11 @@ class TaskRecords:
             for item in pages(self._table, keys.due_pk(shard), index="due", last=keys.digits(now) + "|~"):
                 yield Due(item["id"], item["generation"], item["lease_due_at"])
 
+    def holders(self) -> set[WorkerId]:
+        """Workers that hold a task now, as far as the index has heard: one read for a page of leases."""
+        shards = (pages(self._table, keys.due_pk(shard), index="due", limit=1000) for shard in range(keys.DUE_SHARDS))
+        return {item["worker"] for shard in shards for item in shard}
+
     def remove(self, first: TaskId, last: TaskId) -> None:
         """A window's worth, so that it fits into memory."""
         self._table.write_many([[Delete(keys.task(task.id))] for task in self.range(first, last)])
