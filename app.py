@@ -3,6 +3,8 @@
 from chalice import Chalice
 
 from chalicelib.api.routes import blueprint as api
+from chalicelib.dashboard import shell
+from chalicelib.dashboard.routes import blueprint as dashboard
 from chalicelib.dialects.flamenco1.routes import blueprint as flamenco1
 from chalicelib.dialects.flamenco2.routes import blueprint as flamenco2
 from chalicelib.dialects.pleiades.routes import blueprint as pleiades
@@ -12,8 +14,9 @@ from chalicelib.edge.middleware import install
 from chalicelib.handlers.doors import blueprint as doors
 
 app = Chalice(app_name="millrace")
-install(app)
+install(app, shell.page)
 app.register_blueprint(api)
+app.register_blueprint(dashboard)
 app.register_blueprint(flamenco1)
 app.register_blueprint(flamenco2)
 app.register_blueprint(pleiades)

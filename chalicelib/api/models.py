@@ -79,6 +79,7 @@ class Step(Answer):
 
     name: str
     status: StepStatus
+    parents: Annotated[list[int], Field(description="Which of the job's steps, from 0, must be done before.")]
     count: int
     completed: int
     failed: int

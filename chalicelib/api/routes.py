@@ -18,6 +18,7 @@ from . import (
     farm,
     jobs,
     outputs,
+    sessions,
     sleep_schedules,
     statistics,
     tasks,
@@ -56,6 +57,7 @@ OPERATIONS = (
     *blocklists.OPERATIONS,
     *variables.OPERATIONS,
     *tokens.OPERATIONS,
+    *sessions.OPERATIONS,
     *blobs.OPERATIONS,
     Operation("GET", "/openapi.json", openapi, None),
 )

@@ -46,6 +46,7 @@ def job_details(job: core.Job, settings: Json, progress: Progress) -> models.Job
         models.Step(
             name=step.name,
             status=step.status,
+            parents=list(step.parents),
             count=step.count,
             completed=step.completed,
             failed=step.failed,

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator, 
 
 from ..core.model import BlobId
 from .blender_python import overrides
-from .fields import BlobRef, FileName, FramesText, Limited, Name, StoragePath, blob_id, is_storage_path
+from .fields import BLOB_OR_PATH, BlobRef, FileName, FramesText, Limited, Name, StoragePath, blob_id, is_storage_path
 from .frame_ranges import parse_frames
 
 MOST_CHUNK = 1_000
@@ -53,7 +53,7 @@ def _prefix(text: str) -> str:
 class BlenderSettings(Limited):
     """What all of them share."""
 
-    blend: Annotated[str, AfterValidator(_blob_or_path)]
+    blend: Annotated[str, AfterValidator(_blob_or_path), BLOB_OR_PATH]
     """The .blend file: a blob id, or an absolute path on storage that every worker sees."""
     inputs: dict[FileName, BlobRef] = Field(default={}, max_length=1_000)
     """Further files, such as textures, by their path relative to the .blend file."""

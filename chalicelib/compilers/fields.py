@@ -14,9 +14,9 @@ _ABSOLUTE = re.compile(r"/.+|[A-Za-z]:[\\/].+|\\\\.+")
 
 
 class Settings(BaseModel):
-    """Base of every job type's settings."""
+    """Base of every job type's settings. What stands below a field describes it in the OpenAPI document, too."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 class Limited(Settings):
@@ -30,6 +30,8 @@ class Limited(Settings):
 
 BlobRef = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,15}$")]
 """A blob's id, as the API writes it: a decimal string."""
+BLOB_OR_PATH = Field(json_schema_extra={"x-blob": True})
+"""Tells forms that a file may be uploaded for this text, which may also be a path on shared storage."""
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from .fields import Settings, SharedPath, is_path
+from .fields import BLOB_OR_PATH, Settings, SharedPath, is_path
 
 MOST_RANGES = 1_000
 _BLOB = re.compile(r"[1-9][0-9]{0,15}")
@@ -22,7 +22,7 @@ def is_blob(text: str) -> bool:
 
 
 class TranscodeSettings(Settings):
-    input: str
+    input: str = BLOB_OR_PATH
     """A blob id, or an absolute path on storage that every worker sees."""
     format: Literal["mp4", "mkv", "mov", "webm", "m4v", "ts", "avi", "flv"] = "mp4"
     segments: str | None = None

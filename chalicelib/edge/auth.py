@@ -1,8 +1,8 @@
 """Who asks: tokens of people and programs, secrets of workers. Every room calls this, so that all agree.
 
 A token is sent as `Authorization: Bearer`, as the password of HTTP Basic (or its user, when the password is empty), or
-as `?token=` where a client can do nothing else. A worker sends HTTP Basic with its id and its secret. An open farm asks
-nobody for a token; a worker's secret is asked for everywhere.
+as `?token=` where a client can do nothing else; our own web page has it in a cookie (`page_session.py`). A worker sends
+HTTP Basic with its id and its secret. An open farm asks nobody for a token; a worker's secret is asked for everywhere.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..core.farm import Farm
 from ..core.ids import parse_id
 from ..core.lifecycle import WorkerStatus
 from ..core.model import Worker
-from . import current
+from . import current, page_session
 from .http import Request
 
 
@@ -106,7 +106,7 @@ def _by_token(farm: Farm, request: Request) -> Principal | None:
 
 def _token(request: Request) -> str | None:
     user, password = request.basic() or ("", "")
-    return request.bearer() or password or user or request.query.get("token")
+    return request.bearer() or password or user or request.query.get("token") or page_session.token_of(request)
 
 
 def _by_secret(farm: Farm, request: Request) -> Principal | None:

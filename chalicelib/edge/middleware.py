@@ -12,25 +12,31 @@ from typing import Any
 from chalice import Chalice, Response
 from chalice.app import CaseInsensitiveMapping
 
+from ..core.farm import Farm
 from . import current, signed_objects
 from .guard import make_guard
-from .http import accept_of, keep_accept, response_of, rooms_of
+from .http import Reply, accept_of, keep_accept, response_of, rooms_of
 from .json_text import compact_json
-from .refusals import API, allow_header, refusal
+from .refusals import allow_header, refusal
 
 GetResponse = Callable[[Any], Response]
 Headers = dict[str, str | list[str]]
+Page = Callable[[Farm, str], Reply]
+"""Made of the farm and the path of the request."""
 
 
-def install(app: Chalice) -> None:
-    """Every content type is binary (else API Gateway decodes uploads as text); all replies are bytes."""
+def install(app: Chalice, page: Page | None = None) -> None:
+    """Every content type is binary (else API Gateway decodes uploads as text); all replies are bytes.
+
+    `page`: what browsers get at `/`.
+    """
     app.api.binary_types = ["*/*"]
     app.middleware("http")(_wire(app))
     if not _has_our_server_in_front():
         app.middleware("http")(guarded)
     if _is_run_by_chalice_local():
         app.register_blueprint(signed_objects.blueprint)
-    app.route("/", methods=["GET"], content_types=["*/*"])(_front_page(app))
+    app.route("/", methods=["GET"], content_types=["*/*"])(_front_page(app, page))
 
 
 def _wire(app: Chalice) -> Callable[[Any, GetResponse], Response]:
@@ -95,23 +101,12 @@ def _json_response(status: int, content_type: str, body: Any, headers: Headers |
     return Response(compact_json(body), {**(headers or {}), "Content-Type": content_type}, status)
 
 
-def _front_page(app: Chalice) -> Callable[[], Response]:
+def _front_page(app: Chalice, page: Page | None) -> Callable[[], Response]:
     def front_page() -> Response:
         """Programs ask whether a farm is here; a person's browser names text/html."""
-        if "text/html" in accept_of(app.current_request).lower():
-            return Response(_PAGE.encode(), {"Content-Type": "text/html; charset=utf-8", "Vary": "Accept"}, 200)
+        request: Any = app.current_request
+        if page is not None and "text/html" in accept_of(request).lower():
+            return response_of(page(current.farm(), request.context.get("path") or "/"))
         return _json_response(200, "application/json", {"message": "Millrace"}, {"Vary": "Accept"})
 
     return front_page
-
-
-_PAGE = f"""<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>Millrace</title>
-<h1>Millrace</h1>
-<p>A compute farm answers here. It is driven by the <code>millrace</code> command and by its HTTP API, which is
-described in <a href="{API}/openapi.json">{API}/openapi.json</a>; <a href="{API}/farm">{API}/farm</a> says what runs
-here.</p>
-</html>
-"""

@@ -35,7 +35,9 @@ def test_a_submitted_job_is_answered_whole(bench: Bench) -> None:
         "created_at": "2023-11-14T22:13:20.000Z",
         "started_at": None,
         "finished_at": None,
-        "steps": [{"name": "rung 0", "status": "open", "count": 2, "completed": 0, "failed": 0, "canceled": 0}],
+        "steps": [
+            {"name": "rung 0", "status": "open", "parents": [], "count": 2, "completed": 0, "failed": 0, "canceled": 0}
+        ],
     }
     assert bench.get(f"/jobs/{job['id']}") == job
 

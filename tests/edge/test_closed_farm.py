@@ -34,6 +34,8 @@ def test_without_a_token_a_call_is_refused_in_its_protocols_words_and_changes_no
         assert_in_its_own_words(route, answer, what)
         if route.room is transcode:
             assert (answer.status, answer.json["err_code"]) == (200, -2), what
+        elif route == ("POST", "/api/v1/session"):  # what is missing is in the body: `tests/api/test_sessions.py`
+            assert (answer.status, answer.json["field"]) == (400, "token"), what
         elif route == ("POST", "/register-worker"):
             assert (answer.status, b"Bearer token for registration" in answer.body) == (403, True), what
         else:
@@ -46,11 +48,11 @@ def test_without_a_token_a_call_is_refused_in_its_protocols_words_and_changes_no
 @pytest.mark.parametrize("route", [Route(*route) for route in FREE], ids=str)
 def test_what_is_free_is_answered_to_everybody(closed: WholeFarm, route: Route) -> None:
     assert route in ROUTES
-    assert closed.send(route.method, route.pattern).status in (200, 405)
+    assert closed.send(route.method, closed.path(route.pattern)).status in (200, 204, 405)
 
 
 def test_what_is_free_tells_nothing_of_the_farms_work(closed: WholeFarm) -> None:
-    told = b"".join(closed.send(*route).body for route in FREE)
+    told = b"".join(closed.send(method, closed.path(pattern)).body for method, pattern in FREE)
     secrets = {closed.known[kind] for kind in ("worker", "secret", "uuid", "job", "blob", "flamenco2 worker")}
     assert not [secret for secret in secrets if secret.encode() in told]
     assert b"node7" not in told

@@ -26,6 +26,7 @@ from chalicelib.compilers import JOB_TYPES
 from chalicelib.config import Settings
 from chalicelib.core.farm import Farm, Limits
 from chalicelib.core.records.keys import INDEXES
+from chalicelib.dashboard.routes import blueprint as dashboard
 from chalicelib.dialects.flamenco1.routes import blueprint as flamenco1
 from chalicelib.dialects.flamenco2.routes import blueprint as flamenco2
 from chalicelib.dialects.pleiades.routes import blueprint as pleiades
@@ -45,6 +46,9 @@ FREE = {
     **{("GET", f"{base}/sys/version"): "the same" for base in ("", "/api/v0.5", "/api/v0.5-snapshot")},
     ("GET", "/api/v1/farm"): "the same; it tells who asks, and less to those who show nothing",
     ("GET", "/api/v1/openapi.json"): "the description of the API",
+    ("GET", "/api/v1/session"): "who asks: nobody, to who shows nothing",
+    ("DELETE", "/api/v1/session"): "a browser forgets its cookie",
+    ("GET", "/ui/{id}/{name}"): "the web page's files, the same on every farm",
     **{
         (method, path): "is not served: 405, or 200 to OPTIONS, whoever asks"
         for path in ("/start", "/stop", "/query")
@@ -173,6 +177,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "/worker-action/": ("flamenco2 worker",),
     "/set-sleep-schedule/": ("flamenco2 worker",),
     "/tasks/": ("flamenco1 task",),
+    "/ui/": ("release", "page file"),
     "/static/storage/": ("flamenco1 job", "zip"),
     "/job-types/": ("job type",),
     "/workers/": ("flamenco1 worker",),
@@ -231,6 +236,8 @@ def _fill(whole: WholeFarm) -> None:
         recording = post("/master/add_job", {"job": {"src_filename": "/a.bin", "dst_dir": "/out"}}).json()["job_id"]
         post("/settings", data={"blender_path_linux": "/usr/bin/blender"})
     whole.known = {
+        "release": "0123456789ab",
+        "page file": "app.js",
         "worker": worker["id"],
         "secret": worker["secret"],
         "uuid": worker["uuid"],
@@ -329,6 +336,7 @@ def _farms_own(answer: Answer, said: object) -> None:
 
 _ENVELOPES = {
     api: _problem,
+    dashboard: _farms_own,
     pleiades: _pleiades,
     flamenco1: _flamenco1,
     flamenco2: _flamenco2,

@@ -1,0 +1,1 @@
+"""The web page: a shell made here, and files that a browser runs. See README.md."""

@@ -1,0 +1,83 @@
+// Calls of the farm's HTTP API. Failures are thrown as Problem, whose message is the farm's own sentence.
+
+const ROOT = new URL("../../", import.meta.url);
+const BASE = new URL("api/v1", ROOT);
+
+export class Problem extends Error {
+  /** status 0: nobody answered. fields: {name: what is wrong with it}. */
+  constructor(message, status = 0, fields = {}) {
+    super(message);
+    this.status = status;
+    this.fields = fields;
+  }
+}
+
+export const url = (path) => BASE.href + path;
+export const contentUrl = (blob) => url(`/blobs/${blob}/content`);
+
+/** What to do when the farm wants a token: set once, by app.js. */
+export const session = { onSignedOut: () => {} };
+
+export const get = (path, options) => call("GET", path, undefined, options);
+export const post = (path, body, options) => call("POST", path, body, options);
+export const put = (path, body) => call("PUT", path, body);
+export const patch = (path, body) => call("PATCH", path, body);
+export const remove = (path) => call("DELETE", path);
+
+async function call(method, path, body, options = {}) {
+  const response = await request(method, path, body, options);
+  if (response.status === 204) return null;
+  return response.json();
+}
+
+/** A text, and where its next part begins. */
+export async function text(path) {
+  const response = await request("GET", path);
+  return { text: await response.text(), next: Number(response.headers.get("X-Next-Offset") ?? 0) };
+}
+
+/** The pages of a list, one after the other. The first is short, so that something is seen soon. */
+export async function* pages(path, { first = 100, limit = 1000, signal } = {}) {
+  let cursor = null;
+  do {
+    const query = new URLSearchParams({ limit: cursor ? limit : first, ...(cursor && { cursor }) });
+    const page = await get(`${path}${path.includes("?") ? "&" : "?"}${query}`, { signal });
+    cursor = page.next;
+    yield page.items;
+  } while (cursor);
+}
+
+async function request(method, path, body, { signal, headers = {} } = {}) {
+  let response;
+  try {
+    response = await fetch(url(path), {
+      method,
+      signal,
+      headers: {
+        "X-Millrace-Page": "1",
+        ...(body !== undefined && { "Content-Type": "application/json" }),
+        ...headers,
+      },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem("The farm does not answer.");
+  }
+  if (response.ok) return response;
+  const problem = await asProblem(response);
+  if (response.status === 401 && path !== "/session") session.onSignedOut();
+  throw problem;
+}
+
+async function asProblem(response) {
+  let said = {};
+  try {
+    said = await response.json();
+  } catch {
+    // A proxy in between may answer with anything.
+  }
+  const errors = said.errors ?? (said.field ? [{ field: said.field, detail: said.detail }] : []);
+  const fields = Object.fromEntries(errors.map((error) => [error.field, error.detail]));
+  return new Problem(said.detail || said.message || `The farm answered ${response.status}.`, response.status, fields);
+}

@@ -1,0 +1,104 @@
+// Begins everything: who asks, which page the URL names, and what is around the pages.
+
+import { get, remove, session } from "./api.js";
+import { h, replace } from "./dom.js";
+import { follow, live } from "./live.js";
+import { complain } from "./notices.js";
+import { signIn } from "./page_signin.js";
+import { PAGES } from "./pages.js";
+import { at, isSameView } from "./router.js";
+import { me } from "./store.js";
+import { themeSwitch } from "./themes.js";
+
+const content = document.getElementById("content");
+const banner = document.getElementById("banner");
+let shown = null;
+
+async function start() {
+  window.addEventListener("hashchange", route);
+  document.addEventListener("keydown", onKey);
+  live.addEventListener("down", () => tell("The farm does not answer. What you see may be old; trying again…"));
+  live.addEventListener("up", () => tell(null));
+  session.onSignedOut = () => askForToken();
+  try {
+    Object.assign(me, await get("/session"));
+  } catch (error) {
+    tell(`${error.message} Reload the page to try again.`);
+    return;
+  }
+  drawSession();
+  if (!me.scopes.length) askForToken();
+  else begin();
+}
+
+function begin() {
+  route();
+  follow();
+}
+
+function askForToken() {
+  leave();
+  document.body.classList.add("signed-out");
+  me.scopes = [];
+  drawSession();
+  // A new start is the surest way to show nothing that the next person may not see.
+  signIn(content, () => location.reload());
+}
+
+function route() {
+  if (!me.scopes.length) return;
+  const place = at(location.hash);
+  if (shown && isSameView(shown.place, place) && shown.page.update) {
+    shown.place = place;
+    shown.page.update(place);
+    return;
+  }
+  leave();
+  const known = PAGES[place.name] ?? PAGES.jobs;
+  const page = known.open(place);
+  shown = { place, page };
+  replace(content, page.element);
+  content.scrollTop = 0;
+  document.title = `${known.title} · Millrace`;
+  for (const link of document.querySelectorAll("nav [data-page]")) {
+    if (link.dataset.page === known.tab) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  page.opened?.();
+}
+
+function leave() {
+  shown?.page.close?.();
+  shown = null;
+}
+
+function drawSession() {
+  const out = async () => {
+    await remove("/session").catch(complain);
+    location.reload();
+  };
+  const person = me.auth === "token" && me.scopes.length > 0;
+  replace(
+    document.getElementById("session"),
+    themeSwitch(),
+    person && h("span", { class: "who", title: `May: ${me.scopes.join(", ")}` }, me.name),
+    person && h("button", { class: "plain", onclick: out }, "Sign out"),
+  );
+}
+
+function tell(text) {
+  banner.hidden = text === null;
+  banner.textContent = text ?? "";
+}
+
+/** "/" goes to the page's search, as on other sites. */
+function onKey(event) {
+  if (event.key !== "/" || event.target.matches("input, textarea, select")) return;
+  const field = content.querySelector("input[type=search]");
+  if (!field) return;
+  event.preventDefault();
+  field.focus();
+}
+
+start();
+

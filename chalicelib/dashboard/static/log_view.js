@@ -1,0 +1,126 @@
+// What a task writes, as it writes it: followed, searched, with the lines that tell of trouble marked.
+
+import { text, url } from "./api.js";
+import { h, replace } from "./dom.js";
+import { number } from "./format.js";
+
+const TROUBLE = /\b(error|fatal|fail(ed|ure)?|exception|traceback|segmentation fault|out of memory|killed)\b/i;
+const CONTROL = /\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f]/g;
+const EVERY_SECONDS = 1.5;
+const MOST_LINES = 50_000;
+const BLOCK_LINES = 200;
+
+/** path: of the log; isOver(): whether nothing more can come. */
+export function logView(path, isOver) {
+  const lines = [];
+  let rest = "";
+  let offset = 0;
+  let closed = false;
+  let found = [];
+  let current = -1;
+
+  const follow = h("input", { type: "checkbox", checked: true, id: "follow" });
+  const search = h("input", { type: "search", placeholder: "Search the log  ( / )", "aria-label": "Search the log", oninput: () => mark() });
+  const tally = h("span", { class: "faint", role: "status" });
+  const step = (by) => () => show(current + by);
+  const trouble = h("button", { hidden: true, onclick: () => lines.find((line) => line.classList.contains("trouble"))?.scrollIntoView({ block: "center" }) });
+  const body = h("div", { class: "log", tabindex: "0", role: "region", "aria-label": "Log" }, h("p", { class: "faint" }, "Nothing yet."));
+  const element = h(
+    "div",
+    { class: "card stack log-card" },
+    h(
+      "div",
+      { class: "filters" },
+      h("h2", {}, "Log"),
+      h("label", { class: "inline", for: "follow" }, follow, "Follow"),
+      search,
+      h("button", { "aria-label": "Match before", onclick: step(-1) }, "↑"),
+      h("button", { "aria-label": "Next match", onclick: step(1) }, "↓"),
+      tally,
+      trouble,
+      h("a", { class: "button end", href: url(path), download: "log.txt" }, "Download"),
+    ),
+    body,
+  );
+  search.addEventListener("keydown", (event) => event.key === "Enter" && (event.preventDefault(), step(event.shiftKey ? -1 : 1)()));
+  body.addEventListener("scroll", () => {
+    const isAtEnd = body.scrollHeight - body.scrollTop - body.clientHeight < 40;
+    if (!isAtEnd && body.matches(":hover, :focus")) follow.checked = false;
+  });
+  follow.addEventListener("change", toEnd);
+
+  function toEnd() {
+    if (follow.checked) body.scrollTop = body.scrollHeight;
+  }
+
+  function add(more) {
+    const parts = (rest + more).split("\n");
+    rest = parts.pop();
+    const fresh = parts.map(lineElement);
+    if (fresh.length && !lines.length) body.replaceChildren();
+    for (const line of fresh) {
+      if (lines.length % BLOCK_LINES === 0) body.append(h("div", { class: "block" }));
+      lines.push(line);
+      body.lastChild.append(line);
+    }
+    if (fresh.length) {
+      mark();
+      const troubled = lines.filter((line) => line.classList.contains("trouble")).length;
+      trouble.hidden = !troubled;
+      trouble.textContent = `${number(troubled)} suspicious`;
+    }
+    toEnd();
+  }
+
+  function mark() {
+    const wanted = search.value.toLowerCase();
+    found = [];
+    for (const line of lines) {
+      const fits = wanted !== "" && line.textContent.toLowerCase().includes(wanted);
+      line.classList.toggle("found", fits);
+      if (fits) found.push(line);
+    }
+    current = -1;
+    tally.textContent = wanted ? `${number(found.length)} found` : "";
+  }
+
+  function show(index) {
+    if (!found.length) return;
+    found[current]?.classList.remove("current");
+    current = (index + found.length) % found.length;
+    follow.checked = false;
+    found[current].classList.add("current");
+    found[current].scrollIntoView({ block: "center" });
+    tally.textContent = `${number(current + 1)} of ${number(found.length)}`;
+  }
+
+  async function read() {
+    while (!closed) {
+      const over = isOver();
+      const part = await text(`${path}${path.includes("?") ? "&" : "?"}offset=${offset}`).catch(() => null);
+      if (closed) return;
+      const isNew = part !== null && part.next > offset;
+      if (isNew) {
+        offset = part.next;
+        add(part.text);
+      }
+      if (lines.length > MOST_LINES) return void body.append(h("p", { class: "faint" }, "The rest is too long for a page; download it."));
+      if (over && !isNew && part !== null) return end();
+      if (!isNew) await new Promise((resolve) => setTimeout(resolve, EVERY_SECONDS * 1000));
+    }
+  }
+
+  function end() {
+    if (rest) add("\n");
+    if (!lines.length) replace(body, h("p", { class: "faint" }, "It wrote nothing."));
+  }
+
+  read();
+  return { element, close: () => (closed = true) };
+}
+
+/** Colours of terminals are dropped, and of a line that was written over the last state stays. */
+function lineElement(raw) {
+  const text = raw.replace(/\r$/, "").split("\r").pop().replace(CONTROL, "");
+  return h("div", { class: `line ${TROUBLE.test(text) ? "trouble" : ""}` }, text || " ");
+}

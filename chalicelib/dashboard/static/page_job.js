@@ -1,0 +1,247 @@
+// One job: how far it is, why it is not further, its steps, tasks, files and settings.
+
+import { contentUrl, get, pages } from "./api.js";
+import { h, replace } from "./dom.js";
+import { bytes, duration, number, plural, seconds, status, time } from "./format.js";
+import { live } from "./live.js";
+import { complain } from "./notices.js";
+import { isPicture, picture } from "./pictures.js";
+import { bar, inWords, timeLeft } from "./progress.js";
+import { filter, href } from "./router.js";
+import { Rows } from "./rows.js";
+import { ACTIONS, allowing, prioritise, steer } from "./steering.js";
+import { stepGraph } from "./step_graph.js";
+import { jobs, may } from "./store.js";
+import { strip } from "./strip.js";
+import { MOST_READ, TasksOfJob } from "./tasks_of_job.js";
+
+const ENDED = ["completed", "failed", "canceled"];
+const MOST_FILES = 200;
+const TASK_WORDS = ["", "active", "failed", "queued", "waiting", "completed", "canceled", "paused"];
+
+export function openJob(place) {
+  const id = place.id;
+  const tasks = new TasksOfJob(id);
+  const parts = {
+    head: h("div", { class: "filters" }),
+    summary: h("div", { class: "card" }),
+    why: h("div", { class: "card", hidden: true }),
+    steps: h("div", { class: "card scrolls", tabindex: "0", role: "region", "aria-label": "Steps" }),
+    files: h("div", { class: "card", hidden: true }),
+    settings: h("details", { class: "card" }),
+  };
+  const taskPart = taskTable(tasks, place.query);
+  const element = h(
+    "section",
+    { class: "page" },
+    parts.head,
+    h("div", { class: "split" }, h("div", { class: "stack" }, parts.summary, parts.why, parts.steps), parts.files),
+    taskPart.element,
+    parts.settings,
+  );
+  let job = null;
+  let busy = false;
+  let again = false;
+
+  async function read() {
+    if (busy) return void (again = true);
+    busy = true;
+    try {
+      const isFirst = job === null;
+      job = await get(`/jobs/${id}`);
+      document.title = `${job.name} · Millrace`;
+      drawJob(parts, job);
+      if (isFirst) drawSettings(parts.settings, job.settings);
+      await Promise.all([
+        isFirst ? tasks.more() : tasks.refresh(job.counts),
+        drawWhy(parts.why, job),
+        drawFiles(parts.files, job),
+      ]);
+    } catch (error) {
+      if (job === null) replace(element, missing(error));
+      else if (error.status) complain(error);
+    }
+    busy = false;
+    if (again) {
+      again = false;
+      setTimeout(read, 1000);
+    }
+  }
+
+  const onChanges = ({ detail }) => {
+    if (detail.gone.includes(id)) replace(element, missing({ status: 404 }));
+    else if (detail.jobs.some((changed) => changed.id === id)) read();
+  };
+  // What this page's own buttons did is in the store before the deltas tell.
+  const onStore = () => {
+    const known = jobs.items.get(id);
+    if (job && known && (known.status !== job.status || known.priority !== job.priority)) read();
+  };
+  live.addEventListener("changes", onChanges);
+  jobs.addEventListener("change", onStore);
+  read();
+  return {
+    element,
+    update: (next) => taskPart.filter(next.query),
+    close() {
+      live.removeEventListener("changes", onChanges);
+      jobs.removeEventListener("change", onStore);
+      taskPart.close();
+    },
+  };
+}
+
+export function missing(error) {
+  const text = error.status === 404 ? "There is no such job. It may have been deleted." : error.message;
+  return h("div", { class: "empty" }, h("h1", {}, "Nothing to show"), h("p", {}, text), h("a", { class: "button", href: "#/jobs" }, "All jobs"));
+}
+
+function drawJob(parts, job) {
+  const act = (action) => async () => {
+    if ((await steer(action, [job])) && action === "delete") location.hash = "#/jobs";
+  };
+  const button = (action) =>
+    allowing(action, [job]).length > 0 &&
+    h("button", { class: action === "cancel" || action === "delete" ? "danger" : "", onclick: act(action) }, ACTIONS[action].title);
+  const held = parts.head.contains(document.activeElement) ? document.activeElement.textContent : null;
+  replace(
+    parts.head,
+    h("a", { href: "#/jobs", class: "faint" }, "Jobs"),
+    h("h1", {}, job.name),
+    status(job.status),
+    may("operate") && h("div", { class: "buttons end" }, ["pause", "resume", "retry", "cancel", "delete"].map(button)),
+  );
+  if (held) [...parts.head.querySelectorAll("button")].find((one) => one.textContent === held)?.focus();
+  const progress = bar(job);
+  progress.classList.add("large");
+  if (!parts.summary.contains(document.activeElement) || document.activeElement.tagName !== "INPUT") {
+    replace(parts.summary, progress, h("p", { class: "words" }, inWords(job)), job.error && h("p", { class: "problem" }, job.error), facts(job));
+  }
+  replace(parts.steps, h("h2", {}, "Steps"), job.steps.length ? stepGraph(job.steps) : h("p", { class: "faint" }, "Being made…"));
+}
+
+function facts(job) {
+  const rows = [
+    ["Type", job.type],
+    ["Priority", priority(job)],
+    ["Owner", job.owner],
+    ["Tags", job.tags.join(", ")],
+    ["Submitted", time(job.created_at)],
+    ["Started", job.started_at && time(job.started_at)],
+    ["Ended", job.finished_at && time(job.finished_at)],
+    ["Took", job.started_at && job.finished_at && duration(seconds(job.started_at, job.finished_at))],
+    ["Time left", timeLeft(job)],
+  ];
+  const isThere = ([, value]) => value !== undefined && value !== null && value !== "" && value !== false;
+  return h("dl", { class: "facts" }, rows.filter(isThere).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+}
+
+function priority(job) {
+  if (!may("operate") || ENDED.includes(job.status)) return job.priority;
+  const field = h("input", { type: "number", min: 0, max: 100, value: job.priority, "aria-label": "Priority, 0 to 100" });
+  const set = (event) => {
+    event.preventDefault();
+    field.blur();
+    prioritise([job], Number(field.value));
+  };
+  return h("form", { class: "inline", onsubmit: set }, field, h("button", {}, "Set"));
+}
+
+async function drawWhy(card, job) {
+  card.hidden = ENDED.includes(job.status);
+  if (card.hidden) return;
+  const { reasons } = await get(`/jobs/${job.id}/why`);
+  replace(card, h("h2", {}, "Why it is not further"), h("ul", { class: "reasons" }, reasons.map((reason) => h("li", {}, reason.text))));
+}
+
+async function drawFiles(card, job) {
+  const files = [];
+  for await (const items of pages(`/jobs/${job.id}/outputs`, { first: MOST_FILES, limit: MOST_FILES })) {
+    files.push(...items);
+    if (files.length >= MOST_FILES) break;
+  }
+  const known = files.map((file) => file.blob).join();
+  card.hidden = files.length === 0;
+  if (card.hidden || card.dataset.known === known) return;
+  card.dataset.known = known;
+  const last = files.findLast(isPicture);
+  const size = files.reduce((sum, file) => sum + file.size, 0);
+  replace(
+    card,
+    last && h("figure", {}, picture(last), h("figcaption", { class: "faint" }, last.name)),
+    h("h2", {}, files.length < MOST_FILES ? `${plural(files.length, "file")}, ${bytes(size)}` : `The first ${number(files.length)} files`),
+    h("ul", { class: "files" }, files.map(fileLink)),
+    files.length >= MOST_FILES && h("p", { class: "faint" }, "All of them: ", h("code", {}, `millrace download ${job.id}`)),
+  );
+}
+
+export const fileLink = (file) =>
+  h("li", {}, h("a", { href: contentUrl(file.blob), download: file.name.split("/").pop() }, file.name), h("span", { class: "faint" }, bytes(file.size)));
+
+function drawSettings(details, settings) {
+  replace(details, h("summary", {}, "Settings"), h("pre", { tabindex: "0" }, settings ? JSON.stringify(settings, null, 2) : "They cannot be read."));
+}
+
+function taskTable(tasks, query) {
+  let wanted = query.get("tasks") ?? "";
+  const cells = strip((task) => (location.hash = href("tasks", task.id)));
+  const heading = h("h2", {}, "Tasks");
+  const chips = h("div", { class: "chips", role: "group", "aria-label": "Status of tasks" });
+  const more = h("button", { hidden: true, onclick: () => tasks.more().catch(complain) }, `Read ${number(MOST_READ)} more`);
+  const rows = new Rows({
+    label: "Tasks",
+    className: "tasks",
+    rowHeight: 40,
+    key: (task) => task.id,
+    columns: [
+      { key: "name", title: "Task", cell: (task) => h("a", { href: href("tasks", task.id) }, task.name) },
+      { key: "status", title: "Status", cell: (task) => status(task.status) },
+      { key: "progress", title: "Progress", className: "number", cell: (task) => (task.status === "active" ? `${task.progress} %` : "") },
+      { key: "type", title: "Type", className: "wide", cell: (task) => task.task_type },
+      { key: "attempts", title: "Attempts", className: "number wide", cell: (task) => task.attempts.length || "" },
+      { key: "took", title: "Took", className: "number", cell: took },
+      { key: "said", title: "Last words", className: "wide", cell: (task) => task.activity ?? task.attempts.at(-1)?.error ?? "" },
+    ],
+  });
+
+  const draw = () => {
+    const all = [...tasks.items.values()];
+    const tally = { "": all.length };
+    for (const task of all) tally[task.status] = (tally[task.status] ?? 0) + 1;
+    const seen = wanted ? all.filter((task) => task.status === wanted) : all;
+    const words = TASK_WORDS.filter((word) => !word || tally[word] || word === wanted);
+    const held = chips.contains(document.activeElement) && document.activeElement.dataset.status;
+    replace(chips, words.map((word) => chip(word, wanted, tally[word] ?? 0)));
+    if (held !== false) chips.querySelector(`[data-status="${held}"]`)?.focus();
+    heading.textContent = tasks.isWhole ? plural(all.length, "task") : `The first ${number(all.length)} tasks`;
+    cells.show(all);
+    rows.show(seen);
+    rows.element.style.height = `${Math.min(seen.length, 12) * 40 + 44}px`;
+    more.hidden = tasks.isWhole || !tasks.isRead;
+  };
+  tasks.addEventListener("change", draw);
+  return {
+    element: h("div", { class: "card stack" }, heading, cells.element, chips, rows.element, more),
+    filter(next) {
+      wanted = next.get("tasks") ?? "";
+      draw();
+    },
+    close() {
+      rows.close();
+      cells.close();
+    },
+  };
+}
+
+const chip = (word, wanted, count) =>
+  h(
+    "button",
+    { class: "chip", "aria-pressed": String(word === wanted), "data-status": word, onclick: () => filter({ tasks: word }) },
+    word || "all",
+    h("span", { class: "tally" }, number(count)),
+  );
+
+function took(task) {
+  const last = task.attempts.at(-1);
+  return last ? duration(seconds(last.started_at, last.ended_at)) : "";
+}

@@ -1,0 +1,224 @@
+// All jobs: filtered, searched, sorted, and steered several at a time.
+
+import { h, replace } from "./dom.js";
+import { number, plural, status, time } from "./format.js";
+import { bar, secondsLeft, timeLeft, total } from "./progress.js";
+import { at, filter, href } from "./router.js";
+import { Rows } from "./rows.js";
+import { ACTIONS, allowing, prioritise, steer } from "./steering.js";
+import { jobs, may } from "./store.js";
+
+const STATUSES = ["active", "queued", "paused", "failed", "completed", "canceled", "compiling"];
+const ORDERS = {
+  name: (job) => job.name.toLowerCase(),
+  status: (job) => STATUSES.indexOf(job.status),
+  progress: (job) => job.progress,
+  priority: (job) => job.priority,
+  owner: (job) => job.owner ?? "",
+  left: (job) => secondsLeft(job) ?? Infinity,
+  created: (job) => job.created_at,
+};
+
+export function openJobs(place) {
+  const marked = new Set();
+  let query = place.query;
+
+  const toggle = (job) => {
+    if (!marked.delete(job.id)) marked.add(job.id);
+    rows.redraw();
+    draw();
+  };
+  const rows = new Rows({
+    label: "Jobs",
+    className: "jobs",
+    key: (job) => job.id,
+    columns: columns(marked, toggle, () => markAll()),
+    onSort: (key) => filter({ sort: key, up: sortedBy(query).key === key && sortedBy(query).down ? "1" : "" }),
+    onMark: may("operate") ? toggle : undefined,
+    onOpen: (job) => (location.hash = href("jobs", job.id)),
+  });
+  const filters = filterBar(query);
+  const tools = h("div", { class: "tools", hidden: true });
+  const empty = h("div", { class: "empty", hidden: true });
+  let seen = [];
+
+  const markAll = () => {
+    const all = seen.every((job) => marked.has(job.id));
+    for (const job of seen) all ? marked.delete(job.id) : marked.add(job.id);
+    rows.drawHead();
+    rows.redraw();
+    draw();
+  };
+
+  function draw() {
+    const everything = [...jobs.items.values()];
+    for (const id of marked) if (!jobs.items.has(id)) marked.delete(id);
+    seen = chosen(everything, query);
+    rows.show(seen, sortedBy(query));
+    filters.count(everything, seen.length);
+    drawTools(tools, [...marked].map((id) => jobs.items.get(id)), () => (marked.clear(), rows.redraw(), rows.drawHead(), draw()));
+    drawEmpty(empty, everything.length, seen.length);
+    rows.element.hidden = seen.length === 0;
+  }
+
+  jobs.addEventListener("change", draw);
+  jobs.load();
+  return {
+    element: h("section", { class: "page" }, filters.element, tools, rows.element, empty),
+    opened: draw,
+    update(next) {
+      query = next.query;
+      filters.show(query);
+      draw();
+    },
+    close() {
+      jobs.removeEventListener("change", draw);
+      rows.close();
+    },
+  };
+}
+
+function columns(marked, toggle, markAll) {
+  const mark = {
+    key: "mark",
+    className: "mark",
+    headCell: () => h("input", { type: "checkbox", "aria-label": "Mark all jobs shown", onchange: markAll, checked: false }),
+    cell: (job) =>
+      h("input", {
+        type: "checkbox",
+        "aria-label": `Mark ${job.name}`,
+        checked: marked.has(job.id),
+        onchange: () => toggle(job),
+      }),
+  };
+  return [
+    ...(may("operate") ? [mark] : []),
+    { key: "name", title: "Job", sort: true, className: "name", cell: nameCell },
+    { key: "status", title: "Status", sort: true, className: "state", cell: (job) => status(job.status) },
+    { key: "progress", title: "Progress", sort: true, className: "far", cell: progressCell },
+    { key: "priority", title: "Priority", sort: true, className: "number wide", cell: (job) => job.priority },
+    { key: "workers", title: "Workers", className: "number wide", cell: (job) => job.num_workers ?? job.counts.active },
+    { key: "owner", title: "Owner", sort: true, className: "widest", cell: (job) => job.owner ?? h("span", { class: "faint" }, "–") },
+    { key: "left", title: "Time left", sort: true, className: "wide", cell: leftCell },
+    { key: "created", title: "Submitted", sort: true, className: "widest", cell: (job) => time(job.created_at) },
+  ];
+}
+
+const nameCell = (job) => [
+  h("a", { href: href("jobs", job.id), title: job.name }, job.name),
+  h("span", { class: "faint" }, job.type),
+];
+
+const progressCell = (job) => [
+  bar(job),
+  h("span", { class: "faint" }, `${number(job.counts.completed)}/${number(total(job.counts))}`),
+];
+
+const leftCell = (job) => (job.finished_at ? ["ended ", time(job.finished_at)] : timeLeft(job));
+
+const sortedBy = (query) => ({ key: query.get("sort") ?? "created", down: query.get("up") !== "1" });
+
+export function chosen(everything, query) {
+  const wanted = query.get("status");
+  const words = (query.get("q") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
+  const fits = (job) =>
+    (!wanted || job.status === wanted) && words.every((word) => searched(job).includes(word));
+  const { key, down } = sortedBy(query);
+  const order = ORDERS[key] ?? ORDERS.created;
+  const direction = down ? -1 : 1;
+  // Ids rise with time: they decide where the order says nothing.
+  const compare = (a, b) => {
+    const [one, other] = [order(a), order(b)];
+    if (one === other) return Number(b.id) - Number(a.id);
+    return one < other ? -direction : direction;
+  };
+  return everything.filter(fits).sort(compare);
+}
+
+const searched = (job) => `${job.name} ${job.type} ${job.owner ?? ""} ${job.id} ${job.tags.join(" ")}`.toLowerCase();
+
+function filterBar(query) {
+  const counts = h("span", { class: "faint", role: "status" });
+  const search = h("input", {
+    type: "search",
+    placeholder: "Search name, type, owner, tag  ( / )",
+    "aria-label": "Search jobs",
+    value: query.get("q") ?? "",
+    oninput: () => filter({ q: search.value }),
+  });
+  const buttons = ["", ...STATUSES.slice(0, 6)].map((word) =>
+    h("button", { class: "chip", "data-status": word, onclick: () => filter({ status: word }) }, word || "all", h("span", { class: "tally" })),
+  );
+  const show = (now) => {
+    for (const button of buttons) button.setAttribute("aria-pressed", (now.get("status") ?? "") === button.dataset.status);
+    if (document.activeElement !== search) search.value = now.get("q") ?? "";
+  };
+  show(query);
+  return {
+    element: h(
+      "div",
+      { class: "filters" },
+      h("h1", {}, "Jobs"),
+      h("div", { class: "chips", role: "group", "aria-label": "Status" }, buttons),
+      search,
+      counts,
+      may("submit") && h("a", { class: "button primary", href: "#/submit" }, "Submit a job"),
+    ),
+    show,
+    count(everything, seen) {
+      const tally = { "": everything.length };
+      for (const job of everything) tally[job.status] = (tally[job.status] ?? 0) + 1;
+      for (const button of buttons) button.lastChild.textContent = tally[button.dataset.status] ? number(tally[button.dataset.status]) : "";
+      counts.textContent = jobs.complete || jobs.error ? (seen === everything.length ? "" : `${number(seen)} shown`) : `reading… ${number(everything.length)}`;
+    },
+  };
+}
+
+function drawTools(tools, list, clear) {
+  tools.hidden = list.length === 0;
+  if (!list.length) return;
+  const button = (action) => {
+    const count = allowing(action, list).length;
+    const act = async () => (await steer(action, list)) && clear();
+    return h("button", { disabled: count === 0, class: action === "cancel" ? "danger" : "", onclick: act }, ACTIONS[action].title, count > 0 && count < list.length ? ` ${number(count)}` : "");
+  };
+  const priority = h("input", { type: "number", min: 0, max: 100, value: list[0].priority, "aria-label": "Priority, 0 to 100" });
+  const set = (event) => {
+    event.preventDefault();
+    prioritise(list, Number(priority.value)).then(clear);
+  };
+  if (tools.contains(document.activeElement) && tools.dataset.marked === String(list.length)) return;
+  tools.dataset.marked = list.length;
+  replace(
+    tools,
+    h("strong", {}, `${plural(list.length, "job")} marked`),
+    ["pause", "resume", "retry", "cancel", "delete"].map(button),
+    h("form", { class: "inline", onsubmit: set }, priority, h("button", {}, "Set priority")),
+    h("button", { class: "plain", onclick: clear }, "Unmark all"),
+  );
+}
+
+function drawEmpty(element, all, seen) {
+  element.hidden = seen > 0;
+  if (seen > 0) return;
+  const { query } = at(location.hash);
+  if (jobs.error) {
+    const again = () => jobs.load();
+    replace(element, h("h2", {}, "The jobs could not be read"), h("p", {}, jobs.error.message), h("button", { onclick: again }, "Try again"));
+  } else if (!jobs.complete) replace(element, h("p", {}, "Reading the jobs…"));
+  else if (all === 0) {
+    replace(
+      element,
+      h("h2", {}, "No jobs yet"),
+      h("p", {}, "Submit one here, or from a terminal with ", h("code", {}, "millrace submit"), "."),
+      may("submit") && h("a", { class: "button primary", href: "#/submit" }, "Submit a job"),
+    );
+  } else {
+    const word = [query.get("status"), query.get("q") && `“${query.get("q")}”`].filter(Boolean).join(", ");
+    replace(
+      element,
+      h("h2", {}, `No job fits: ${word}`),
+      h("button", { onclick: () => filter({ status: "", q: "" }) }, `Show all ${number(all)}`),
+    );
+  }
+}

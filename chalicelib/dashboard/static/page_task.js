@@ -1,0 +1,101 @@
+// One task: its attempts, and what they write.
+
+import { get } from "./api.js";
+import { h, replace } from "./dom.js";
+import { duration, seconds, status, time } from "./format.js";
+import { live } from "./live.js";
+import { logView } from "./log_view.js";
+import { missing } from "./page_job.js";
+import { filter, href } from "./router.js";
+import { workers } from "./store.js";
+
+const ENDED = ["completed", "failed", "canceled"];
+const LOOK_EVERY_SECONDS = 3;
+
+export function openTask(place) {
+  const head = h("div", { class: "filters" });
+  const why = h("div", { class: "card", hidden: true });
+  const attempts = h("div", { class: "card scrolls", tabindex: "0", role: "region", "aria-label": "Attempts" });
+  const logPlace = h("div", { class: "grows" });
+  const element = h("section", { class: "page fills" }, head, why, attempts, logPlace);
+  let task = null;
+  let log = null;
+  let shown = null;
+  let chosen = place.query.get("attempt");
+
+  async function read() {
+    try {
+      task = await get(`/tasks/${place.id}`);
+    } catch (error) {
+      if (task === null) replace(element, missing(error));
+      return;
+    }
+    draw();
+    why.hidden = !["queued", "waiting", "paused"].includes(task.status);
+    if (!why.hidden) {
+      const { reasons } = await get(`/tasks/${place.id}/why`);
+      replace(why, h("h2", {}, "Why it is not running"), h("ul", { class: "reasons" }, reasons.map((reason) => h("li", {}, reason.text))));
+    }
+  }
+
+  function draw() {
+    document.title = `${task.name} · Millrace`;
+    replace(
+      head,
+      h("a", { href: "#/jobs", class: "faint" }, "Jobs"),
+      h("a", { href: href("jobs", task.job), class: "faint" }, "Job"),
+      h("h1", {}, task.name),
+      status(task.status),
+      task.status === "active" && h("span", {}, `${task.progress} %`),
+      task.activity && h("span", { class: "faint" }, task.activity),
+    );
+    const newest = task.attempts.at(-1)?.number ?? null;
+    const wanted = Number(chosen ?? newest) || null;
+    const held = attempts.contains(document.activeElement);
+    replace(attempts, h("h2", {}, "Attempts"), attemptTable(task, wanted));
+    if (held) attempts.querySelector("[aria-pressed=true]")?.focus();
+    if (wanted && wanted !== shown) {
+      log?.close();
+      shown = wanted;
+      const isOver = () => ENDED.includes(task.status) || wanted !== (task.attempts.at(-1)?.number ?? wanted) || Boolean(task.attempts.at(-1)?.ended_at);
+      log = logView(`/tasks/${place.id}/log?attempt=${wanted}`, isOver);
+      replace(logPlace, log.element);
+    }
+  }
+
+  const timer = setInterval(() => !document.hidden && (task === null || !ENDED.includes(task.status)) && read(), LOOK_EVERY_SECONDS * 1000);
+  const onChanges = ({ detail }) => detail.jobs.some((job) => job.id === task?.job) && read();
+  live.addEventListener("changes", onChanges);
+  workers.load().then(() => task && draw());
+  read();
+  return {
+    element,
+    update(next) {
+      chosen = next.query.get("attempt");
+      draw();
+    },
+    close() {
+      clearInterval(timer);
+      live.removeEventListener("changes", onChanges);
+      log?.close();
+    },
+  };
+}
+
+function attemptTable(task, shown) {
+  if (!task.attempts.length) return h("p", { class: "faint" }, "Not run yet.");
+  const row = (attempt) =>
+    h(
+      "tr",
+      {},
+      h("td", {}, h("button", { class: "chip", "aria-pressed": String(attempt.number === shown), onclick: () => filter({ attempt: attempt.number }) }, `${attempt.number}`)),
+      h("td", {}, status(attempt.outcome ?? "active", attempt.outcome ?? "running")),
+      h("td", {}, h("a", { href: href("workers", attempt.worker) }, workers.items.get(attempt.worker)?.name ?? attempt.worker)),
+      h("td", {}, time(attempt.started_at)),
+      h("td", {}, duration(seconds(attempt.started_at, attempt.ended_at))),
+      h("td", {}, attempt.exit_code ?? ""),
+      h("td", { class: "long" }, attempt.error ?? ""),
+    );
+  const titles = ["Log of", "Outcome", "Worker", "Started", "Took", "Exit code", "Reason"];
+  return h("table", {}, h("thead", {}, h("tr", {}, titles.map((title) => h("th", { scope: "col" }, title)))), h("tbody", {}, task.attempts.map(row)));
+}

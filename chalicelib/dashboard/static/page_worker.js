@@ -1,0 +1,123 @@
+// One worker: what it does, why it does nothing, when it sleeps, and what it is kept from.
+
+import { get, post, put } from "./api.js";
+import { h, replace } from "./dom.js";
+import { number, time } from "./format.js";
+import { live, soon } from "./live.js";
+import { complain, confirmed, notice } from "./notices.js";
+import { workerStatus } from "./page_workers.js";
+import { href } from "./router.js";
+import { sleepSchedule } from "./sleep_schedule.js";
+import { may, workers } from "./store.js";
+
+const LOOK_EVERY_SECONDS = 3;
+const ASKED = { awake: "Wake", asleep: "Put to sleep", offline: "Sign off" };
+
+export function openWorker(place) {
+  const head = h("div", { class: "filters" });
+  const facts = h("div", { class: "card" });
+  const why = h("div", { class: "card", hidden: true });
+  const schedule = h("div", { class: "card" });
+  const blocklist = h("div", { class: "card" });
+  const element = h("section", { class: "page" }, head, h("div", { class: "split" }, h("div", { class: "stack" }, facts, why, blocklist), schedule));
+  const path = `/workers/${place.id}`;
+  let worker = null;
+
+  async function read() {
+    try {
+      const isFirst = worker === null;
+      worker = await get(path);
+      drawWorker(head, facts, worker, ask);
+      if (isFirst) {
+        const [hours, blocked] = await Promise.all([get(`${path}/sleep-schedule`), get(`${path}/blocklist`)]);
+        replace(schedule, sleepSchedule(worker, hours, may("operate")));
+        drawBlocklist(blocklist, path, blocked.entries);
+      }
+      why.hidden = worker.tasks.length > 0;
+      if (!why.hidden) {
+        const { reasons } = await get(`${path}/why`);
+        replace(why, h("h2", {}, "Why it is idle"), h("ul", { class: "reasons" }, reasons.map((reason) => h("li", {}, reason.text))));
+      }
+    } catch (error) {
+      if (worker === null) replace(element, h("div", { class: "empty" }, h("h1", {}, "No such worker"), h("p", {}, error.message), h("a", { class: "button", href: "#/workers" }, "All workers")));
+    }
+  }
+
+  async function ask(status) {
+    const running = worker.tasks.length;
+    if (status === "offline") {
+      const effect = `The agent on that machine ends${running ? ` once its ${number(running)} running tasks are done or given back` : ""}. It comes back only when somebody starts it there.`;
+      if (!(await confirmed({ title: `Sign ${worker.name} off?`, content: [h("p", {}, effect)], act: "Sign it off" }))) return;
+    }
+    try {
+      const before = worker.status;
+      worker = await post(`${path}/status`, { status, lazy: true });
+      workers.put([worker]);
+      drawWorker(head, facts, worker, ask);
+      const undo = status === "asleep" && before === "awake" && { text: "Undo", act: () => ask("awake") };
+      notice(`${worker.name} is asked to be ${status}; it hears of it with its next call.`, { undo });
+      soon();
+    } catch (error) {
+      complain(error);
+    }
+  }
+
+  const timer = setInterval(() => !document.hidden && read(), LOOK_EVERY_SECONDS * 1000);
+  const onChanges = ({ detail }) => detail.workers.some((changed) => changed.id === place.id) && read();
+  live.addEventListener("changes", onChanges);
+  read();
+  return {
+    element,
+    close() {
+      clearInterval(timer);
+      live.removeEventListener("changes", onChanges);
+    },
+  };
+}
+
+function drawWorker(head, facts, worker, ask) {
+  document.title = `${worker.name} · Millrace`;
+  const held = head.contains(document.activeElement) ? document.activeElement.textContent : null;
+  const choices = Object.entries(ASKED).filter(([status]) => status !== (worker.status_requested ?? worker.status));
+  replace(
+    head,
+    h("a", { href: "#/workers", class: "faint" }, "Workers"),
+    h("h1", {}, worker.name),
+    h("span", {}, workerStatus(worker)),
+    may("operate") && h("div", { class: "buttons end" }, choices.map(([status, title]) => h("button", { class: status === "offline" ? "danger" : "", onclick: () => ask(status) }, title))),
+  );
+  if (held) [...head.querySelectorAll("button")].find((one) => one.textContent === held)?.focus();
+  const rows = [
+    ["Runs", worker.tasks.length ? worker.tasks.map((task) => h("a", { class: "spaced", href: href("tasks", task) }, `task ${task}`)) : "nothing"],
+    ["Slots", worker.slots],
+    ["Tags", worker.tags.join(", ") || "none"],
+    ["Takes", worker.task_types.join(", ")],
+    ["Last contact", time(worker.last_contact_at)],
+    ["Id", worker.id],
+  ];
+  replace(facts, h("dl", { class: "facts" }, rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))));
+}
+
+function drawBlocklist(card, path, entries) {
+  const allow = (entry) => async () => {
+    const rest = entries.filter((other) => other !== entry).map(({ job, task_type }) => ({ job, task_type }));
+    try {
+      drawBlocklist(card, path, (await put(`${path}/blocklist`, { entries: rest })).entries);
+      notice("The worker may take these tasks again.");
+    } catch (error) {
+      complain(error);
+    }
+  };
+  const row = (entry) =>
+    h(
+      "li",
+      {},
+      h("span", {}, `${entry.task_type} of `, h("a", { href: href("jobs", entry.job) }, `job ${entry.job}`), ", since ", time(entry.created_at)),
+      may("operate") && h("button", { onclick: allow(entry), "aria-label": `Allow ${entry.task_type} of job ${entry.job}` }, "Allow again"),
+    );
+  replace(
+    card,
+    h("h2", {}, "Kept from"),
+    entries.length ? h("ul", { class: "files" }, entries.map(row)) : h("p", { class: "faint" }, "Nothing. After failures on three tasks of one job and type, those are listed here."),
+  );
+}

@@ -1,0 +1,177 @@
+// A form for the settings of a job type, made from its JSON schema: one field for each setting, by its kind.
+
+import { freshId, h, replace } from "./dom.js";
+import { bytes, number, plural } from "./format.js";
+import { preview } from "./frames.js";
+import { upload } from "./upload.js";
+
+/** definitions: of the document, by name. Gives { element, read() -> settings (uploads files), mark(problems) }. */
+export function schemaForm(schema, definitions) {
+  const required = new Set(schema.required ?? []);
+  const names = Object.keys(schema.properties ?? {});
+  const fields = names.map((name) => field(name, resolved(schema.properties[name], definitions), required.has(name)));
+  const [needed, optional] = [fields.filter((one) => required.has(one.name)), fields.filter((one) => !required.has(one.name))];
+  return {
+    element: h(
+      "div",
+      { class: "stack" },
+      needed.map((one) => one.element),
+      optional.length > 0 &&
+        h("details", { class: "optional", open: needed.length === 0 }, h("summary", {}, plural(optional.length, "more setting")), h("div", { class: "fields" }, optional.map((one) => one.element))),
+    ),
+    async read() {
+      const settings = {};
+      for (const one of fields) {
+        const value = await one.read();
+        if (value !== undefined) settings[one.name] = value;
+      }
+      return settings;
+    },
+    mark(problems) {
+      for (const one of fields) {
+        const keys = Object.keys(problems).filter((key) => key.replace(/^settings\./, "").split(".")[0] === one.name);
+        one.mark(keys.map((key) => problems[key]).join("; "));
+        for (const key of keys) delete problems[key];
+      }
+    },
+  };
+}
+
+/** Without references, and without the "or null" that only says that a setting may be left out. */
+function resolved(schema, definitions) {
+  const found = schema.$ref ? { ...definitions[schema.$ref.split("/").pop()], ...schema, $ref: undefined } : schema;
+  const choices = (found.anyOf ?? []).filter((one) => one.type !== "null");
+  if (choices.length === 1) return { ...found, ...resolved(choices[0], definitions), anyOf: undefined };
+  return choices.length ? { ...found, ...choices[0] } : found;
+}
+
+const BLOB = "^[1-9][0-9]{0,15}$";
+const isBlob = (schema) => schema.pattern === BLOB || schema["x-blob"];
+
+function field(name, schema, isRequired) {
+  const id = freshId("setting");
+  const kind = kindOf(name, schema);
+  const control = CONTROLS[kind](id, schema, isRequired);
+  const problem = h("p", { class: "problem", id: `${id}-problem`, role: "alert" });
+  const label = h("label", { for: id }, titled(name), isRequired && h("span", { class: "faint" }, " (needed)"));
+  const isChoice = kind === "yes";
+  return {
+    name,
+    element: h(
+      "div",
+      { class: `field ${isChoice ? "choice" : ""}` },
+      isChoice ? h("div", { class: "inline" }, control.element, label) : [label, control.element],
+      hint(schema, kind),
+      problem,
+    ),
+    read: control.read,
+    mark(text) {
+      problem.textContent = text;
+      control.input.setAttribute("aria-invalid", String(Boolean(text)));
+      if (text) control.input.setAttribute("aria-describedby", problem.id);
+    },
+  };
+}
+
+function kindOf(name, schema) {
+  if (name === "frames" && schema.type === "string") return "frames";
+  if (isBlob(schema)) return "file";
+  if (schema.type === "object" && isBlob(schema.additionalProperties ?? {})) return "files";
+  if (schema.enum) return "one";
+  if (schema.type === "boolean") return "yes";
+  if (schema.type === "integer" || schema.type === "number") return "number";
+  if (schema.type === "array" && schema.items?.type === "string") return "lines";
+  return schema.type === "string" ? "text" : "json";
+}
+
+function hint(schema, kind) {
+  const limits = [];
+  if (kind === "number" && schema.minimum !== undefined) limits.push(`from ${number(schema.minimum)}`);
+  if (kind === "number" && schema.maximum !== undefined) limits.push(`up to ${number(schema.maximum)}`);
+  if (kind === "lines") limits.push("one per line");
+  if (kind === "json") limits.push("JSON");
+  const text = [schema.description, limits.join(" ")].filter(Boolean).join(" ");
+  return text && h("p", { class: "faint hint" }, text);
+}
+
+const titled = (name) => (name.charAt(0).toUpperCase() + name.slice(1)).replaceAll("_", " ");
+const fallback = (schema) => (schema.default === undefined || schema.default === null ? "" : String(schema.default));
+
+/** Each gives { element, input, read }; read() gives undefined for what was left out. */
+const CONTROLS = {
+  text(id, schema, required) {
+    const input = h("input", { id, type: "text", required, value: fallback(schema), maxlength: schema.maxLength });
+    return { element: input, input, read: () => input.value.trim() || undefined };
+  },
+  number(id, schema, required) {
+    const step = schema.type === "integer" ? 1 : "any";
+    const input = h("input", { id, type: "number", required, step, min: schema.minimum, max: schema.maximum, value: fallback(schema) });
+    return { element: input, input, read: () => (input.value === "" ? undefined : Number(input.value)) };
+  },
+  yes(id, schema) {
+    const input = h("input", { id, type: "checkbox", checked: schema.default === true });
+    return { element: input, input, read: () => (input.checked === (schema.default ?? false) ? undefined : input.checked) };
+  },
+  one(id, schema, required) {
+    const words = required || schema.default ? schema.enum : ["", ...schema.enum];
+    const input = h("select", { id }, words.map((word) => h("option", { value: word, selected: word === schema.default }, word || "as the file says")));
+    return { element: input, input, read: () => input.value || undefined };
+  },
+  lines(id, schema, required) {
+    const input = h("textarea", { id, required, rows: 3, value: (schema.default ?? []).join("\n") });
+    const read = () => {
+      const lines = input.value.split("\n").filter((line) => line.trim());
+      return lines.length ? lines : undefined;
+    };
+    return { element: input, input, read };
+  },
+  json(id, schema, required) {
+    const input = h("textarea", { id, required, rows: 6, value: schema.default ? JSON.stringify(schema.default) : "" });
+    return { element: input, input, read: () => (input.value.trim() ? parsed(input.value) : undefined) };
+  },
+  frames(id, schema, required) {
+    const input = h("input", { id, type: "text", required, placeholder: "1-250, 300, 310-320x2" });
+    const told = h("p", { class: "faint hint", role: "status" });
+    input.addEventListener("input", () => {
+      const { count, first, last, problem } = preview(input.value);
+      told.textContent = problem ?? (count ? `${plural(count, "frame")}: ${first.join(", ")}${count > first.length ? ` … ${last}` : ""}` : "");
+    });
+    return { element: h("div", {}, input, told), input, read: () => input.value.trim() || undefined };
+  },
+  file(id, schema, required) {
+    const input = h("input", { id, type: "file", required: required && !schema["x-blob"] });
+    const orElse = schema["x-blob"] && h("input", { type: "text", "aria-label": "or a path on shared storage", placeholder: "or a path on shared storage" });
+    const meter = progressMeter();
+    const read = async () => {
+      const [chosen] = input.files;
+      return chosen ? upload(chosen, (...how) => meter.show(chosen, ...how)) : (orElse && orElse.value.trim()) || undefined;
+    };
+    return { element: h("div", { class: "stack tight" }, input, orElse, meter.element), input, read };
+  },
+  files(id) {
+    const input = h("input", { id, type: "file", multiple: true });
+    const meter = progressMeter();
+    const read = async () => {
+      const stored = {};
+      for (const chosen of input.files) stored[chosen.name] = await upload(chosen, (...how) => meter.show(chosen, ...how));
+      return input.files.length ? stored : undefined;
+    };
+    return { element: h("div", { class: "stack tight" }, input, meter.element), input, read };
+  },
+};
+
+function progressMeter() {
+  const element = h("p", { class: "faint hint", role: "status" });
+  return {
+    element,
+    show: (file, what, share) => replace(element, `${file.name} (${bytes(file.size)}): ${what}${share < 1 ? `, ${Math.floor(share * 100)} %` : ""}`),
+  };
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text; // the farm says what is wrong with it, beside this field
+  }
+}

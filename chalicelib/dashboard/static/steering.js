@@ -1,0 +1,99 @@
+// What a person may do to jobs: which of them allow it, what is asked before, what is said after, and the way back.
+
+import { patch, post, remove } from "./api.js";
+import { h } from "./dom.js";
+import { number, plural } from "./format.js";
+import { soon } from "./live.js";
+import { complain, confirmed, notice } from "./notices.js";
+import { jobs } from "./store.js";
+
+const AT_ONCE = 4;
+const OPEN = ["queued", "active", "paused", "compiling"];
+
+/** status lists: where the farm allows it; see the table of lifecycles. `undo` names the action that takes it back. */
+export const ACTIONS = {
+  pause: { title: "Pause", done: "paused", from: ["queued", "active"], undo: "resume" },
+  resume: { title: "Resume", done: "resumed", from: ["paused"], undo: "pause" },
+  retry: { title: "Retry", done: "queued again", from: ["failed", "canceled"] },
+  cancel: { title: "Cancel", done: "canceled", from: OPEN, undo: "retry", asks: true },
+  delete: { title: "Delete", done: "deleted", from: ["completed", "failed", "canceled"], asks: true },
+};
+
+export const allowing = (action, list) => list.filter((job) => ACTIONS[action].from.includes(job.status));
+
+/** Does it to those of the list that allow it. Gives the number of jobs it was done to. */
+export async function steer(action, list) {
+  const chosen = allowing(action, list);
+  const { asks, done, undo } = ACTIONS[action];
+  if (!chosen.length || (asks && !(await confirmed(question(action, chosen))))) return 0;
+  const { succeeded, failures } = await each(chosen, (job) => one(action, job));
+  if (action === "delete") jobs.drop(succeeded.map((job) => job.id));
+  if (succeeded.length) {
+    const text = `${named(succeeded)} ${done}.`;
+    notice(text, { undo: undo && { text: "Undo", act: () => steer(undo, refreshed(succeeded)) } });
+  }
+  failures.slice(0, 3).forEach(complain);
+  soon();
+  return succeeded.length;
+}
+
+export async function prioritise(list, priority) {
+  const before = new Map(list.map((job) => [job.id, job.priority]));
+  const set = (value) => each(list, (job) => keep(patch(`/jobs/${job.id}`, { priority: value(job) })));
+  const { succeeded, failures } = await set(() => priority);
+  const undo = { text: "Undo", act: () => set((job) => before.get(job.id)).then(soon) };
+  if (succeeded.length) notice(`${named(succeeded)}: priority ${priority}.`, { undo });
+  failures.slice(0, 3).forEach(complain);
+  soon();
+}
+
+const one = (action, job) =>
+  action === "delete" ? remove(`/jobs/${job.id}`) : keep(post(`/jobs/${job.id}/${action}`));
+
+/** The answer is the newest word on the job: show it before the deltas bring it. */
+async function keep(answer) {
+  const { steps, ...job } = await answer;
+  jobs.put([job]);
+}
+
+const refreshed = (list) => list.map((job) => jobs.items.get(job.id) ?? job);
+
+function question(action, chosen) {
+  const tasks = chosen.reduce((sum, job) => sum + affected(action, job.counts), 0);
+  const running = chosen.reduce((sum, job) => sum + job.counts.active, 0);
+  const subject = chosen.length === 1 ? `“${chosen[0].name}”` : plural(chosen.length, "job");
+  const effect =
+    action === "cancel"
+      ? `${plural(tasks, "task")} will not be run${running ? `, ${number(running)} of them running now and stopped` : ""}. ` +
+        "What is done stays. Retry takes it back."
+      : `${plural(tasks, "task")}, with logs and outputs, are forgotten. This cannot be undone.`;
+  const names = chosen.length > 1 && h("ul", { class: "names" }, chosen.slice(0, 8).map((job) => h("li", {}, job.name)));
+  const more = chosen.length > 8 && h("p", {}, `and ${number(chosen.length - 8)} more`);
+  const act = `${ACTIONS[action].title} ${chosen.length === 1 ? "the job" : plural(chosen.length, "job")}`;
+  return { title: `${ACTIONS[action].title} ${subject}?`, content: [h("p", {}, effect), names, more], act };
+}
+
+function affected(action, counts) {
+  const words = action === "cancel" ? ["waiting", "queued", "active", "paused"] : Object.keys(counts);
+  return words.reduce((sum, word) => sum + counts[word], 0);
+}
+
+const named = (list) => (list.length === 1 ? `“${list[0].name}”` : plural(list.length, "job"));
+
+async function each(list, act) {
+  const succeeded = [];
+  const failures = [];
+  const rest = [...list];
+  const worker = async () => {
+    for (let job = rest.shift(); job; job = rest.shift()) {
+      try {
+        await act(job);
+        succeeded.push(job);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  return { succeeded, failures };
+}
