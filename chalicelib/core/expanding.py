@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import making
+from .aligning import audit_window
 from .compiling import Opened
 from .cursors import Cursor, cut, shards_for
 from .errors import BadInput
@@ -20,7 +21,7 @@ from .model import Job, Step, Task, TaskId
 from .plans import StepPlan
 from .ports import Set
 from .turns import Turn
-from .windows import first_of, marks_of, window, window_of, window_sizes
+from .windows import first_of, window, window_of, window_sizes
 
 
 def plan_steps(job: Job, plans: Sequence[StepPlan]) -> list[Step]:
@@ -127,13 +128,13 @@ def write_tasks(farm: Farm, job: Job, step: Step, turn: Turn) -> None:
 
 def _write_window(farm: Farm, job: Job, step: Step, number: int, tasks: Sequence[Task]) -> bool:
     waits = frozenset(slot for slot, task in enumerate(tasks) if task.parents)
-    marks = frozenset[int]().union(*(marks_of(task) for task in tasks)) if job.status in ENDED_JOBS else frozenset()
-    written = replace(window(job.id, step.number, step.count, number), waits=waits, marks=marks)
+    written = replace(window(job.id, step.number, step.count, number), waits=waits)
     farm.windows.add([written])
     for requirement in {task.requirement for task in tasks}:
         farm.registry.will_queue(requirement, job.priority)
     if not farm.tasks.add(tasks, farm.jobs.still(job)):
         return False
-    if written.full:  # of an ended job: no task of it will ever report
-        farm.windows.close(written)
+    if job.status in ENDED_JOBS:
+        # Most of them will never report. But some may have been written, and begun, before the job ended.
+        audit_window(farm, job, step, written)
     return True

@@ -8,6 +8,7 @@ from chalicelib.core import events, jobs, leases, sweeping
 from chalicelib.core.errors import BadInput, Conflict, NotFound
 from chalicelib.core.lifecycle import JobStatus, Outcome
 from chalicelib.core.model import Attempt
+from chalicelib.core.ports import Set
 from chalicelib.core.records import task_writes
 from tests.core.conftest import Bench
 
@@ -246,3 +247,15 @@ def test_a_sweep_finishes_what_a_crash_left(bench: Bench) -> None:
     assert bench.job(job).status == "queued"
     sweeping.sweep(bench.farm, thorough=True)
     assert bench.job(job).status == "completed"
+
+
+def test_a_job_that_ends_while_its_tasks_are_written_counts_those_that_run(bench: Bench) -> None:
+    """Whoever wrote the tasks died before it could say so; a worker is at one of them meanwhile."""
+    job = bench.submit({"count": 2})
+    [step] = bench.farm.jobs.steps(job.id)
+    bench.farm.jobs.change_step(step, None, Set("written", False))
+    given = bench.take(bench.worker())
+    jobs.cancel(bench.farm, job.id)
+    bench.report(given)
+    counts = jobs.get(bench.farm, job.id).counts
+    assert (counts["completed"], counts["canceled"]) == (1, 1)
