@@ -37,6 +37,7 @@ def submit(farm: Farm, request: Request) -> Reply:
         tags=tuple(wanted.tags),
         max_retries=wanted.max_retries,
         on_failure=wanted.on_failure,
+        retry=None if wanted.retry is None else wanted.retry.model_dump(),
     )
     owner = auth.authenticate(farm, request).owner
     job = jobs.submit(farm, submission, owner=owner, once=idempotency_key(request))

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..core.lifecycle import JobStatus, Outcome, StepStatus, TaskStatus, WorkerStatus
 from ..core.reasons import Code
-from .wanted import LEFT_OUT, Sha256
+from .wanted import LEFT_OUT, Retry, Sha256
 
 Id = Annotated[str, Field(pattern="^[0-9]{1,16}$", examples=["58236182171648"])]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-01-02T03:04:05.678Z"])]
@@ -90,6 +90,7 @@ class JobDetails(Job):
     """A job with counts of this moment, and its steps."""
 
     steps: list[Step]
+    retry: Annotated[Retry, Field(description="What its tasks' failures mean.")]
 
 
 class Attempt(Answer):

@@ -12,8 +12,10 @@ from ..core.jobs import Progress
 from ..core.lifecycle import JobStatus, TaskStatus, WorkerStatus
 from ..core.model import Json
 from ..core.ports import SignedRequest
+from ..core.retry_policy import policy_json
 from ..edge.uuids import uuid_of
 from . import models
+from .wanted import Retry
 
 LISTED_SETTINGS_BYTES = 4_000
 """A page of a thousand jobs has to fit through Lambda's 6 MB."""
@@ -54,7 +56,8 @@ def job_details(job: core.Job, settings: Json, progress: Progress) -> models.Job
         )
         for step in progress.steps
     ]
-    return models.JobDetails(**_job(job, settings, progress.counts, progress.percent), steps=steps)
+    retry = Retry.model_validate(policy_json(job.retry))
+    return models.JobDetails(**_job(job, settings, progress.counts, progress.percent), steps=steps, retry=retry)
 
 
 def _job(job: core.Job, settings: Json, counts: Mapping[str, int], percent: int) -> dict[str, Any]:

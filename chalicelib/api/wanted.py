@@ -34,6 +34,24 @@ class Wanted(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+class ExitRule(Wanted):
+    """What an exit code means: `fail` for good, or `retry` after some seconds; what is not counted spends no retry."""
+
+    action: Literal["retry", "fail"] = "retry"
+    delay_seconds: Annotated[int, Field(ge=0, le=86_400)] = 0
+    counted: bool = True
+
+
+class Retry(Wanted):
+    """What failures of a job's tasks mean: when they are tried again, and what exit codes say."""
+
+    delay_seconds: Annotated[int, Field(ge=0, le=86_400, description="Before a failed task is tried again.")] = 0
+    exit_codes: Annotated[
+        dict[Annotated[str, Field(pattern="^-?[0-9]{1,10}$")], ExitRule],
+        Field(max_length=100, description='Such as `{"211": {"delay_seconds": 300, "counted": false}}`.'),
+    ] = {}
+
+
 class JobWanted(Wanted):
     """A job to run."""
 
@@ -53,6 +71,7 @@ class JobWanted(Wanted):
         Literal["continue", "stop"],
         Field(description="`stop`: the first task that fails for good ends the job."),
     ] = "continue"
+    retry: Annotated[Retry | None, Field(description="null: failures are tried again at once.")] = None
 
 
 class JobChange(Wanted):

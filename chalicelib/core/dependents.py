@@ -1,4 +1,4 @@
-"""Tasks that wait for other tasks of their step.
+"""Tasks that wait: for other tasks of their step, or for the time at which a failure is to be tried again.
 
 Whoever ends a parent looks at its children afterwards: first the own end is written, then the siblings are read
 strongly. Of two parents that end at once the later one sees both, and both may release the child, since that write is
@@ -30,6 +30,8 @@ def resolve(farm: Farm, ended: Task) -> None:
 
 def release_if_ready(farm: Farm, child: Task) -> Task | None:
     """The child as it is after it was released or canceled; None if it still waits, or somebody else moved it."""
+    if child.deferred_until is not None and child.deferred_until > farm.clock.now():
+        return None
     base = child.id - child.index
     parents = [parent for parent in farm.tasks.get_many([base + index for index in child.parents]) if parent]
     doomed = next((p for p in parents if p.status in (TaskStatus.FAILED, TaskStatus.CANCELED)), None)

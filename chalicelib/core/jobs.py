@@ -18,6 +18,7 @@ from .lifecycle import ENDED_JOBS, JOB, JobStatus, next_status
 from .model import BlobId, Job, JobId, Json, Step, TaskInput
 from .ports import ConditionFailed, Set
 from .records import task_writes
+from .retry_policy import policy_from
 from .settle import decided, end_early, settle
 
 TRIES = 5
@@ -36,6 +37,8 @@ class Submission:
     max_retries: int = 3
     on_failure: str = "continue"
     annotations: Mapping[str, Json] = field(default_factory=dict)
+    retry: Json = None
+    """A retry policy as JSON (`retry_policy`), checked; None: the usual one."""
 
 
 def submit(
@@ -86,6 +89,7 @@ def _new_job(farm: Farm, wanted: Submission, owner: str | None) -> Job:
         finished_at=None,
         annotations=wanted.annotations,
         owner=owner,
+        retry=policy_from(wanted.retry),
     )
 
 

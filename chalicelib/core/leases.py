@@ -17,6 +17,7 @@ from .lifecycle import ENDED_TASKS, RUNNABLE_JOBS, JobStatus, Outcome, TaskStatu
 from .model import Attempt, Json, Lease, Output, Task, TaskId, WorkerId
 from .ports import ConditionFailed, Update
 from .records import task_writes
+from .retry_policy import MOST_ATTEMPTS, USUAL, Rule
 from .tasks import get
 
 RENEW_BELOW = 0.9
@@ -159,16 +160,23 @@ def _end(farm: Farm, task: Task, said: Report, lease: Lease | None = None) -> Ta
 
 
 def _ended(farm: Farm, task: Task, said: Report, attempt: Attempt, lease: Lease | None) -> Task:
-    if said.outcome is Outcome.FAILED:
+    rule = _rule(farm, task, said)
+    if said.outcome is Outcome.FAILED and rule.counted:
         _note_failure(farm, task, attempt)
-    event = _event(task, said)
+    event = _event(task, said, rule)
     if event == "return":
-        done = _return(farm, task, attempt, lease)
+        done = _return(farm, task, attempt, lease, rule)
     else:
         done = farm.tasks.update(_fenced(task_writes.ended(task, event, attempt, said.outputs, said.result), lease))
         settle.task_ended(farm, done)
     statistics.ended(farm, attempt)
     return done
+
+
+def _rule(farm: Farm, task: Task, said: Report) -> Rule:
+    """What the job says of this failure; one read more, for failures alone."""
+    job = farm.jobs.get(task.job) if said.outcome is Outcome.FAILED else None
+    return USUAL if job is None else job.retry.rule(said.exit_code)
 
 
 def _note_failure(farm: Farm, task: Task, attempt: Attempt) -> None:
@@ -179,7 +187,7 @@ def _note_failure(farm: Farm, task: Task, attempt: Attempt) -> None:
         farm.workers.block(attempt.worker, task.job, task.requirement.task_type, attempt.ended_at)
 
 
-def _event(task: Task, said: Report) -> str:
+def _event(task: Task, said: Report, rule: Rule) -> str:
     """Decide first, act second: what this outcome means for the task."""
     if said.outcome is Outcome.COMPLETED:
         return "complete"
@@ -187,17 +195,27 @@ def _event(task: Task, said: Report) -> str:
         return "cancel"  # whatever came of it, nobody wants it run again
     if task.work.once and said.outcome is not Outcome.RELEASED:
         return "fail"  # it has begun, or may have
-    if said.outcome in (Outcome.FAILED, Outcome.LOST) and (said.final or task.failures >= task.max_retries):
+    if said.outcome in (Outcome.FAILED, Outcome.LOST) and (said.final or rule.fails or not _may_retry(task, rule)):
         return "fail"
     return "return"
 
 
-def _return(farm: Farm, task: Task, attempt: Attempt, lease: Lease | None) -> Task:
-    """Back into the lane, paused if the job is, canceled if the job has ended: decided and written in one transaction
-    with the job's status, so that no task is queued behind the back of a cancel."""
+def _may_retry(task: Task, rule: Rule) -> bool:
+    if rule.counted:
+        return task.failures < task.max_retries
+    return not task.attempts or task.attempts[-1].number < MOST_ATTEMPTS
+
+
+def _return(farm: Farm, task: Task, attempt: Attempt, lease: Lease | None, rule: Rule) -> Task:
+    """Back into the lane, at once or later, paused if the job is, canceled if the job has ended: decided and written in
+    one transaction with the job's status, so that no task is queued behind the back of a cancel."""
     farm.registry.will_queue(task.requirement, task.priority)
-    queued = _fenced(task_writes.returned(task, attempt, paused=False), lease)
-    paused = _fenced(task_writes.returned(task, attempt, paused=True), lease)
+    if rule.delay_seconds:
+        until = attempt.ended_at + rule.delay_seconds * 1000
+        queued = _fenced(task_writes.deferred(task, attempt, until, counted=rule.counted), lease)
+    else:
+        queued = _fenced(task_writes.returned(task, attempt, paused=False, counted=rule.counted), lease)
+    paused = _fenced(task_writes.returned(task, attempt, paused=True, counted=rule.counted), lease)
     canceled = _fenced(task_writes.ended(task, "cancel", attempt), lease)
     for statuses, update in ((RUNNABLE_JOBS, queued), ((JobStatus.PAUSED,), paused), (None, canceled)):
         try:

@@ -62,7 +62,7 @@ class CursorStatus(StrEnum):
 
 class TaskStatus(StrEnum):
     WAITING = "waiting"
-    """Parents are not completed yet."""
+    """Parents are not completed yet, or a failure is to be tried again only later."""
     QUEUED = "queued"
     """Stands in its lane; the next fitting worker takes it."""
     ACTIVE = "active"
@@ -156,6 +156,7 @@ TASK: Mapping[TaskStatus, Mapping[str, TaskStatus]] = {
         "complete": TaskStatus.COMPLETED,
         "fail": TaskStatus.FAILED,
         "return": TaskStatus.QUEUED,
+        "defer": TaskStatus.WAITING,
         "return_paused": TaskStatus.PAUSED,
         "cancel": TaskStatus.CANCELED,
     },

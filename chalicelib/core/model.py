@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .lifecycle import JobStatus, Outcome, StepStatus, TaskStatus, WorkerStatus
+from .retry_policy import RetryPolicy
 
 JobId = int
 TaskId = int
@@ -137,6 +138,8 @@ class Job:
     """What a dialect wants remembered; the core never looks."""
     owner: str | None = None
     """Name of the token it was submitted with; None on an open farm."""
+    retry: RetryPolicy = RetryPolicy()
+    """What its tasks' failures mean."""
 
     @property
     def first_task(self) -> TaskId:
@@ -260,6 +263,8 @@ class Task:
     error: str | None
     created_at: int
     finished_at: int | None
+    deferred_until: int | None = None
+    """Waiting: not to be tried again before."""
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
-from . import changes, statistics, workers
+from . import changes, dependents, statistics, workers
 from .errors import FarmError
 from .farm import Farm
 from .leases import expire
 from .model import Job, JobId
 from .ports import TableUnavailable
+from .records.tasks import Due
 from .settle import settle
 
 EVERY_EPOCH = 2**53
@@ -32,7 +33,7 @@ def sweep(farm: Farm, *, thorough: bool = False, ends_leases: bool = True) -> Sw
     `ends_leases` False: right after an outage of the manager, when workers could not renew and have yet to report.
     """
     due = farm.tasks.due(farm.clock.now()) if ends_leases else ()
-    expired = sum(expire(farm, entry.task, entry.generation) for entry in due)
+    expired = sum(_come_due(farm, entry) for entry in due)
     settled = failed = 0
     open_jobs = statistics.OpenJobs()
     for job_id in farm.jobs.unsettled():
@@ -48,6 +49,16 @@ def sweep(farm: Farm, *, thorough: bool = False, ends_leases: bool = True) -> Sw
     farm.registry.prune(lambda requirement: not farm.tasks.head(requirement, 1))
     _lift_halts(farm)
     return Swept(expired, settled, failed)
+
+
+def _come_due(farm: Farm, entry: Due) -> bool:
+    """A lease that ran out, or a failure that may be tried again now."""
+    if expire(farm, entry.task, entry.generation):
+        return True
+    task = farm.tasks.get(entry.task)
+    if task is not None and task.deferred_until is not None:
+        dependents.release_if_ready(farm, task)
+    return False
 
 
 def _lift_halts(farm: Farm) -> None:

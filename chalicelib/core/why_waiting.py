@@ -65,6 +65,9 @@ def _of_step(steps: Sequence[Step], step: Step) -> Iterator[Reason]:
 
 
 def _of_parents(farm: Farm, task: Task) -> Reason:
+    if task.deferred_until is not None:
+        seconds = max(0, task.deferred_until - farm.clock.now()) // 1000
+        return Reason(Code.NEXT_CALL, f"it failed, and is tried again in {seconds} s or soon after")
     parents = farm.tasks.get_many([task.id - task.index + index for index in task.parents])
     left = [parent for parent in parents if parent is not None and parent.status is not TaskStatus.COMPLETED]
     if not left:

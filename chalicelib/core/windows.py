@@ -78,7 +78,7 @@ def marks_of(task: Task) -> frozenset[int]:
     elif task.status is TaskStatus.ACTIVE:
         kinds = [Mark.STARTED]
     elif task.status is TaskStatus.WAITING:
-        kinds = []
+        kinds = [Mark.RETURNED] if task.deferred_until is not None else []
     else:
         kinds = [Mark.RELEASED] + ([Mark.RETURNED] if task.attempts else [])
     return frozenset(member(task.generation, kind, slot) for kind in kinds)

@@ -38,6 +38,7 @@ def test_a_submitted_job_is_answered_whole(bench: Bench) -> None:
         "steps": [
             {"name": "rung 0", "status": "open", "parents": [], "count": 2, "completed": 0, "failed": 0, "canceled": 0}
         ],
+        "retry": {"delay_seconds": 0, "exit_codes": {}},
     }
     assert bench.get(f"/jobs/{job['id']}") == job
 
@@ -69,6 +70,21 @@ def test_all_that_may_be_wished_of_a_job_reaches_it(bench: Bench) -> None:
     assert kept is not None
     assert (job["priority"], job["tags"]) == (90, ["gpu", "-slow"])
     assert (kept.priority, kept.tags, kept.max_retries, kept.on_failure) == (90, ("gpu", "-slow"), 0, "stop")
+
+
+def test_what_failures_mean_is_kept_with_the_job(bench: Bench) -> None:
+    retry = {
+        "delay_seconds": 60,
+        "exit_codes": {"211": {"delay_seconds": 300, "counted": False}, "3": {"action": "fail"}},
+    }
+    job = bench.post("/jobs", {**LADDER, "retry": retry})
+    whole = {
+        "211": {"action": "retry", "delay_seconds": 300, "counted": False},
+        "3": {"action": "fail", "delay_seconds": 0, "counted": True},
+    }
+    assert bench.get(f"/jobs/{job['id']}")["retry"] == {"delay_seconds": 60, "exit_codes": whole}
+    assert bench.call("POST", "/jobs", {**LADDER, "retry": {"exit_codes": {"x": {}}}}).status == 400
+    assert bench.call("POST", "/jobs", {**LADDER, "retry": {"delay_seconds": -1}}).status == 400
 
 
 def test_progress_and_outcome_are_told(bench: Bench) -> None:

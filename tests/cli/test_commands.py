@@ -231,6 +231,20 @@ def test_downloads_are_listed_by_path(stub: StubFarm, cli: Cli, tmp_path: Path) 
     assert cli("download", job, "--to", str(tmp_path)).out == f"{tmp_path}/movie.mp4\n"
 
 
+def test_what_exit_codes_mean_is_said_in_short(stub: StubFarm, cli: Cli) -> None:
+    rules = ["--on-exit", "3=fail", "--on-exit", "9=retry:60", "--on-exit", "211=wait:300"]
+    assert cli("submit", "sleep", "--retry-delay", "5", *rules).code == 0
+    assert stub.jobs["1000"]["retry"] == {
+        "delay_seconds": 5,
+        "exit_codes": {
+            "3": {"action": "fail"},
+            "9": {"action": "retry", "delay_seconds": 60, "counted": True},
+            "211": {"action": "retry", "delay_seconds": 300, "counted": False},
+        },
+    }
+    assert "write 3=fail, 9=retry:60, or 211=wait:300" in cli("submit", "sleep", "--on-exit", "3=never").err
+
+
 def test_a_zip_file_is_written_whole_or_not_at_all(stub: StubFarm, cli: Cli, tmp_path: Path) -> None:
     job = stub.add_job(status="completed")
     stub.add_output(job, "a/movie.mp4", b"frames")

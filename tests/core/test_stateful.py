@@ -207,13 +207,15 @@ class FarmMachine(RuleBasedStateMachine):
 
     # ---- people
 
-    @rule(rungs=RUNGS, retries=st.integers(0, 2), stop=st.booleans(), key=st.booleans())
-    def submit(self, rungs: list[dict[str, object]], retries: int, stop: bool, key: bool) -> None:
+    @rule(rungs=RUNGS, retries=st.integers(0, 2), stop=st.booleans(), key=st.booleans(), delay=st.sampled_from([0, 90]))
+    def submit(self, rungs: list[dict[str, object]], retries: int, stop: bool, key: bool, delay: int) -> None:
         for number, rung in enumerate(rungs):
             rung["after"] = [n for n in rung["after"] if n < number]  # type: ignore[attr-defined]
             rung["parents"] = {i: p for i, p in rung["parents"].items() if i < rung["count"]}  # type: ignore[attr-defined, operator]
         on_failure = "stop" if stop else "continue"
-        wanted = jobs.Submission("j", "ladder", {"rungs": rungs}, max_retries=retries, on_failure=on_failure)
+        retry = {"delay_seconds": delay, "exit_codes": {}}
+        settings = {"rungs": rungs}
+        wanted = jobs.Submission("j", "ladder", settings, max_retries=retries, on_failure=on_failure, retry=retry)
         self.requests += 1
         once = f"k{self.requests}" if key else None
         job = self.call(lambda: jobs.submit(self.farm, wanted, once=once))
@@ -478,7 +480,8 @@ def tell_a_story(seed: int) -> None:
     machine = FarmMachine()
     machine.start(seed, chance.choice(FAULT_RATES))
     for _ in range(chance.randint(1, 6)):
-        machine.submit(random_rungs(chance), chance.randint(0, 2), chance.random() < 0.3, chance.random() < 0.5)
+        stop, key = chance.random() < 0.3, chance.random() < 0.5
+        machine.submit(random_rungs(chance), chance.randint(0, 2), stop, key, chance.choice([0, 90]))
         if machine.jobs:
             machine.a_busy_while(chance.randint(5, 40))
     machine.teardown()

@@ -64,9 +64,13 @@ class Farm:
         tags: Sequence[str] = (),
         max_retries: int | None = None,
         on_failure: str | None = None,
+        retry: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
         """Submit a job. Priority goes from 0 to 100, higher first; `on_failure` is `continue` or `stop`.
+
+        `retry` says what failures mean: `{"delay_seconds": 60, "exit_codes": {"211": {"action": "retry" or "fail",
+        "delay_seconds": 300, "counted": False}}}`; all of it may be left out.
 
         Two submissions with one idempotency key are one job; without a key, each call makes its own.
         """
@@ -79,6 +83,7 @@ class Farm:
         body |= {"tags": list(tags)} if tags else {}
         body |= {"max_retries": max_retries} if max_retries is not None else {}
         body |= {"on_failure": on_failure} if on_failure else {}
+        body |= {"retry": dict(retry)} if retry else {}
         key = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
         return read_job(self._calls.json("POST", "/jobs", repeatable=True, json=body, headers=key))
 

@@ -8,6 +8,7 @@ from typing import Any
 from ..lifecycle import JobStatus, StepStatus, TaskStatus
 from ..model import Job, Step
 from ..ports import Item, Key
+from ..retry_policy import RetryPolicy, policy_from, policy_json
 from ..windows import Window
 from . import keys
 from .fields import from_json, item, outputs_from, to_json
@@ -37,6 +38,7 @@ def job_item(job: Job) -> dict[str, Any]:
         "created_at": job.created_at,
         "owner": job.owner,
         "annotations": to_json(dict(job.annotations)) if job.annotations else None,
+        "retry": to_json(policy_json(job.retry)) if job.retry != RetryPolicy() else None,
         "listing_pk": keys.listing_pk("jobs"),
         "listing_sk": keys.digits(job.id),
         "unsettled_pk": keys.UNSETTLED,
@@ -71,6 +73,7 @@ def job_from(item: Item) -> Job:
         settled="unsettled_pk" not in item,
         owner=item.get("owner"),
         annotations=from_json(item.get("annotations")) or {},
+        retry=policy_from(from_json(item.get("retry"))),
     )
 
 

@@ -35,6 +35,16 @@ def lease_fields(task_id: int, lease: Lease) -> dict[str, Any]:
     }
 
 
+def deferral_fields(task_id: int, until: int) -> dict[str, Any]:
+    """Not before then: in the same index as leases that run out, for the sweep to find."""
+    return {
+        "lease_due_at": until,
+        "due_pk": keys.due_pk(keys.due_shard(task_id)),
+        "due_sk": keys.due_sk(until, task_id),
+    }
+
+
+DEFERRAL_FIELDS = ("lease_due_at", "due_pk", "due_sk")
 READY_FIELDS = ("ready_pk", "ready_sk")
 LEASE_FIELDS = (
     *("worker", "request_id", "lease_granted_at", "lease_ms", "lease_due_at", "cancel_reason"),
@@ -112,6 +122,7 @@ def task_from(item: Item) -> Task:
         error=item.get("error"),
         created_at=item["created_at"],
         finished_at=item.get("finished_at"),
+        deferred_until=item.get("lease_due_at") if item["status"] == TaskStatus.WAITING else None,
     )
 
 

@@ -80,23 +80,38 @@ def ended(task: Task, event: str, attempt: Attempt, outputs: tuple[Output, ...] 
     return Update(keys.task(task.id), tuple(changes), _held(task.generation))
 
 
-def returned(task: Task, attempt: Attempt, *, paused: bool) -> Update:
+def returned(task: Task, attempt: Attempt, *, paused: bool, counted: bool = True) -> Update:
     """active -> queued (or paused): the attempt ended, the task did not. It stands at its old place again.
 
-    A worker on which it failed is remembered, and gets it only when nobody else can.
+    A worker on which it failed is remembered, and gets it only when nobody else can. A failure that is not `counted`
+    spends no retry, and is not held against the worker.
     """
-    event = "return_paused" if paused else "return"
-    fields: dict[str, Any] = {
+    fields = _given_back(task, "return_paused" if paused else "return", attempt, counted)
+    changes = _set(fields if paused else fields | task_items.ready_fields(task)) + _remove(task_items.LEASE_FIELDS)
+    return Update(keys.task(task.id), (*changes, *_exclusion(attempt, counted)), _held(task.generation))
+
+
+def deferred(task: Task, attempt: Attempt, until: int, *, counted: bool) -> Update:
+    """active -> waiting: it failed, and is not to be tried again before `until`."""
+    later = task_items.deferral_fields(task.id, until)
+    gone = tuple(name for name in task_items.LEASE_FIELDS if name not in later)
+    changes = _set(_given_back(task, "defer", attempt, counted) | later) + _remove(gone)
+    return Update(keys.task(task.id), (*changes, *_exclusion(attempt, counted)), _held(task.generation))
+
+
+def _given_back(task: Task, event: str, attempt: Attempt, counted: bool) -> dict[str, Any]:
+    return {
         "status": next_status(TASK, TaskStatus.ACTIVE, event).value,
         "attempts": _with(task, attempt),
-        "failures": task.failures + _spends(attempt.outcome),
+        "failures": task.failures + (_spends(attempt.outcome) if counted else 0),
         "progress": 0,
         "activity": "",
     }
-    changes = _set(fields if paused else fields | task_items.ready_fields(task)) + _remove(task_items.LEASE_FIELDS)
-    if attempt.outcome is Outcome.FAILED:
-        changes.append(Include("excluded", frozenset({attempt.worker})))
-    return Update(keys.task(task.id), tuple(changes), _held(task.generation))
+
+
+def _exclusion(attempt: Attempt, counted: bool) -> tuple[Change, ...]:
+    is_held_against = counted and attempt.outcome is Outcome.FAILED
+    return (Include("excluded", frozenset({attempt.worker})),) if is_held_against else ()
 
 
 def asked_to_stop(task: Task, reason: str) -> Update:
@@ -118,8 +133,8 @@ def kept_from(task: Task, worker: WorkerId) -> Update:
 def released(task: Task, *, paused: bool) -> Update:
     """waiting -> queued (or paused): its parents are completed."""
     if paused:
-        return _moved(task, "pause", {})
-    return _moved(task, "release", task_items.ready_fields(task))
+        return _moved(task, "pause", {}, task_items.DEFERRAL_FIELDS)
+    return _moved(task, "release", task_items.ready_fields(task), task_items.DEFERRAL_FIELDS)
 
 
 def paused(task: Task) -> Update:
@@ -146,7 +161,8 @@ def canceled(task: Task, reason: str, at: int) -> Update:
     sources = tuple(s.value for s in sources_of(TASK, "cancel") if s is not TaskStatus.ACTIVE)
     changes = _set({"status": TaskStatus.CANCELED.value, "error": reason, "finished_at": at})
     when = (OneOf("status", sources), Equals("generation", task.generation))
-    return Update(keys.task(task.id), tuple(changes + _remove(task_items.READY_FIELDS)), when)
+    gone = task_items.READY_FIELDS + task_items.DEFERRAL_FIELDS
+    return Update(keys.task(task.id), tuple(changes + _remove(gone)), when)
 
 
 def given_up(task: Task, reason: str, at: int) -> Update:

@@ -93,7 +93,18 @@ def submit_blender_tiles(invocation: Invocation, /, file: str, frame: int, **opt
     return _submit(invocation, "blender-render-tiles", file, title, {"frame": frame}, options)
 
 
-_JOB = ("name", "priority", "tags", "max_retries", "on_failure", "idempotency_key", "wait", "to")
+_JOB = (
+    "name",
+    "priority",
+    "tags",
+    "max_retries",
+    "on_failure",
+    "idempotency_key",
+    "wait",
+    "to",
+    "retry_delay",
+    "rules",
+)
 
 
 def _submit(

@@ -7,6 +7,7 @@ own is a module, and a command that `entry` adds to `submit`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
@@ -24,6 +25,14 @@ _JOB_OPTIONS = (
     click.option("--priority", type=click.IntRange(0, 100), default=50, show_default=True, help="Higher goes first."),
     click.option("--tag", "tags", multiple=True, help="Only workers with this tag. May be repeated."),
     click.option("--max-retries", type=click.IntRange(min=0), help="How often a failed task is tried again."),
+    click.option("--retry-delay", type=click.IntRange(0, 86_400), help="Seconds before a failed task is tried again."),
+    click.option(
+        "--on-exit",
+        "rules",
+        multiple=True,
+        metavar="CODE=RULE",
+        help="What an exit code means: fail, retry:SECONDS, or wait:SECONDS (spends no retry). May be repeated.",
+    ),
     click.option("--on-failure", type=click.Choice(["continue", "stop"]), help="What a failed task means for others."),
     click.option("--idempotency-key", help="Two submissions with the same key are one job."),
     click.option("--wait", "wait", is_flag=True, help="Wait for the end; the exit code tells how it went."),
@@ -99,10 +108,12 @@ def submit_and_follow(
     *,
     wait: bool,
     to: Path | None,
+    retry_delay: int | None,
+    rules: tuple[str, ...],
     **parts: Any,
 ) -> int:
     """Submit, print the id, and go on as far as was asked. The exit code."""
-    job = farm.submit(type, settings, **parts)
+    job = farm.submit(type, settings, retry=retry_policy(retry_delay, rules), **parts)
     wait = wait or to is not None
     if not (wait and invocation.as_json):
         invocation.answer(job, job.id)
@@ -113,6 +124,25 @@ def submit_and_follow(
         paths = farm.download(ended, to)
         click.echo(f"{len(paths)} file{'' if len(paths) == 1 else 's'} in {to}", err=True)
     return result_of(ended)
+
+
+_RULE = re.compile(r"(-?\d+)=(?:(fail)|(retry|wait):(\d+))")
+
+
+def retry_policy(delay_seconds: int | None, rules: tuple[str, ...]) -> dict[str, Any] | None:
+    """As the farm wants it; None if nothing was said."""
+    codes = {}
+    for rule in rules:
+        match = _RULE.fullmatch(rule)
+        if match is None:
+            text = f"{rule!r} is no rule; write 3=fail, 9=retry:60, or 211=wait:300"
+            raise click.BadParameter(text, param_hint="--on-exit")
+        later = {"delay_seconds": int(match[4]), "counted": match[3] == "retry"} if match[4] else {}
+        codes[match[1]] = {"action": match[2] or "retry", **later}
+    said = ({"delay_seconds": delay_seconds} if delay_seconds is not None else {}) | (
+        {"exit_codes": codes} if codes else {}
+    )
+    return said or None
 
 
 def settings_of(file: TextIO) -> dict[str, Any]:
