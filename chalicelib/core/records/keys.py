@@ -23,7 +23,7 @@
 | statistics by minute, hour | sweep, api                | base        | STATISTICS#seconds       | time                         |
 | notes of a room            | dialects                  | base        | NOTE#room#name           | -                            |
 | first runnable tasks       | claim, why                | `ready`     | READY#class hash#shard   | priority|id: best first      |
-| leases that ran out        | sweep                     | `due`       | DUE#shard                | time: oldest first           |
+| leases, delays that ran out| sweep                     | `due`       | DUE#shard                | time: oldest first           |
 | tasks a worker holds       | sign-on, renew, api       | `held`      | HELD#worker              | task id                      |
 | jobs, workers, blobs       | lists                     | `listing`   | LIST#noun                | id                           |
 | jobs by status             | lists                     | `status`    | STATUS#status            | id                           |

@@ -122,7 +122,7 @@ class TaskRecords:
         return [Held(i["id"], i["generation"], i["request_id"], i["lease_granted_at"]) for i in found]
 
     def due(self, now: int) -> Iterator[Due]:
-        """Leases that ran out by `now`, as far as the index has heard."""
+        """Leases that ran out by `now`, and failures to be tried again by then, as far as the index has heard."""
         for shard in range(keys.DUE_SHARDS):
             for item in pages(self._table, keys.due_pk(shard), index="due", last=keys.digits(now) + "|~"):
                 yield Due(item["id"], item["generation"], item["lease_due_at"])
@@ -130,7 +130,8 @@ class TaskRecords:
     def holders(self) -> set[WorkerId]:
         """Workers that hold a task now, as far as the index has heard: one read for a page of leases."""
         shards = (pages(self._table, keys.due_pk(shard), index="due", limit=1000) for shard in range(keys.DUE_SHARDS))
-        return {item["worker"] for shard in shards for item in shard}
+        # What is to be tried again later stands in this index too, and nobody holds it.
+        return {item["worker"] for shard in shards for item in shard if "worker" in item}
 
     def remove(self, first: TaskId, last: TaskId) -> None:
         """A window's worth, so that it fits into memory."""
