@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from .compilers import JOB_TYPES
 from .config import Settings, settings_from
+from .core import schema
 from .core.farm import Farm
 from .core.ports import Bell
 from .core.records.keys import INDEXES
@@ -38,6 +39,7 @@ def embedded_farm(settings: Settings) -> Farm:
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     clock, bell = SystemClock(), LocalBell()
     table = SqliteTable(settings.data / "farm.db", INDEXES)
+    schema.stamp(table)
     objects = FileObjectStore(settings.data / "objects", signing_secret(settings.data), clock=clock)
     table.subscribe(rings(bell))
     return Farm(table, objects, clock, bell, JOB_TYPES, settings.limits)
@@ -64,7 +66,9 @@ def farm_from_environment(environment: Mapping[str, str] | None = None) -> tuple
     """The farm of a process that was told nothing but its environment: Lambda, or `chalice local`."""
     settings = settings_from(os.environ if environment is None else environment)
     if not settings.embedded:
-        return aws_farm(settings), settings
+        farm = aws_farm(settings)
+        schema.check(farm.table)
+        return farm, settings
     farm = embedded_farm(settings)
     feed_of(farm).start()
     return farm, settings

@@ -21,6 +21,7 @@ from ..config import AUTHS, BadSettings, Settings, settings_from
 from ..core import access, sweeping
 from ..core.farm import Farm
 from ..core.ports import TableUnavailable
+from ..core.schema import NewerData
 from ..edge import current, log_lines
 from ..edge.guard import make_guard
 from ..edge.networks import LOOPBACK
@@ -56,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BadSettings as error:
         print(f"millrace serve: {error}", file=sys.stderr)
         return USAGE
-    except (OSError, TableUnavailable) as error:
+    except (OSError, TableUnavailable, NewerData) as error:
         print(f"millrace serve: cannot use the data folder {options.data}: {error}", file=sys.stderr)
         return FAILED
     try:

@@ -10,6 +10,7 @@ import click
 
 from millrace import __version__
 from millrace.cli.access import revoke, token, tokens
+from millrace.cli.backing_up import backup, restore
 from millrace.cli.fleet import worker, workers
 from millrace.cli.options import FarmGroup
 from millrace.cli.plain_text import plain_lines
@@ -44,7 +45,7 @@ def millrace() -> None:
 
 for _type in (submit_frames, submit_blender_render, submit_blender_tiles):
     submit.add_command(_type)
-for _command in (demo, serve, worker, submit, jobs, show, why, wait, logs, download):
+for _command in (demo, serve, backup, restore, worker, submit, jobs, show, why, wait, logs, download):
     millrace.add_command(_command)
 for _command in (cancel, pause, resume, retry, delete, workers, token, tokens, revoke):
     millrace.add_command(_command)
