@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -142,6 +143,46 @@ def test_an_update_that_is_repeated_or_not_answered_loses_no_task(fault: str) ->
         site.completed.clear()  # a completion whose answer was lost is told twice
         site.work_off(worker)
         site.check("completed")
+
+
+class Deaf(SimpleNamespace):
+    """Does what it is told, but the answer to call number `at` is lost."""
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self.table, name)
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            answer = call(*args, **kwargs)
+            self.at -= 1
+            if self.at == -1:
+                raise TableUnavailable("the answer was lost")
+            return answer
+
+        return called
+
+
+def test_a_repeated_claim_gets_what_the_first_one_got() -> None:
+    lost = 0
+    for at in range(14):
+        site = Site()
+        worker = site.worker("w")
+        site.submit(site.process())
+        deaf = make_farm(Deaf(table=site.table, at=at, exact=False), site.clock, limits=LIMITS)  # type: ignore[arg-type]
+        try:
+            first = claiming.claim(deaf, worker, "mine", slots=3).assignments
+        except TableUnavailable:
+            first, lost = (), lost + 1
+        again = claiming.claim(site.process(), worker, "mine", slots=3, repeat=True).assignments
+        assert len(again) == 3
+        assert not first or [a.task.id for a in again] == [a.task.id for a in first]
+        farm = site.process()
+        [job] = farm.jobs.page(None, 10, None)[0]
+        found = [task for step in farm.jobs.steps(job.id) for task in tasks.of_step(farm, job, step)]
+        assert {task.id for task in found if task.lease is not None} == {a.task.id for a in again}
+        site.complete(farm, again)
+        site.work_off(worker)
+        site.check("completed")
+    assert lost > 5
 
 
 # ---- something else happens in the middle of a claim ----------------------------------------------------------------
