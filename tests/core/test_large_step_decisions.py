@@ -14,6 +14,7 @@ from chalicelib.core.records.keys import INDEXES
 from chalicelib.store.counting import CountingTable
 from tests.core.conftest import Bench, make_farm
 from tests.engines.simulated import SimulatedClock, SimulatedTable
+from tests.store.engines import dynamo_table_with, moto_client
 
 MILLION = 1_000_000
 
@@ -134,3 +135,29 @@ def test_a_sweep_of_a_large_step_does_not_read_its_tasks(clock: SimulatedClock) 
         counted.requests.clear()
         sweeping.sweep(bench.farm)
         assert sum(counted.requests.values()) < 60
+
+
+def test_every_decision_is_carried_out_on_dynamodb(clock: SimulatedClock) -> None:
+    """Moto takes the expressions literally, which the other engines do not see."""
+    with moto_client() as client:
+        bench = Bench(make_farm(dynamo_table_with(client, INDEXES), clock, limits=Limits(shard_tasks=100)), clock)
+        job = bench.submit({"count": 210})
+        worker = bench.worker()
+        for assignment in bench.claim(worker, slots=3):
+            bench.report(assignment)
+        jobs.change(bench.farm, job.id, priority=80)
+        jobs.pause(bench.farm, job.id)
+        assert bench.claim(worker) == []
+        jobs.resume(bench.farm, job.id)
+        assert bench.take(worker).task.priority == 80
+        jobs.cancel(bench.farm, job.id)
+        clock.advance(300_000)
+        sweeping.sweep(bench.farm)
+        assert bench.job(job).settled and bench.counts(job) == {"completed": 3, "canceled": 207}
+        jobs.retry(bench.farm, job.id)
+        assert bench.counts(job) == {"completed": 3, "queued": 207}
+        clock.advance(61_000)
+        sweeping.sweep(bench.farm)
+        jobs.cancel(bench.farm, job.id)
+        jobs.delete(bench.farm, job.id)
+        assert bench.farm.jobs.get(job.id) is None
