@@ -38,6 +38,7 @@ class StubFarm:
         self.trouble: deque[int | str] = deque()
         self.requests: list[str] = []
         self.seen_headers: dict[str, dict[str, str]] = {}
+        self.date: str | None = None
         self.after_request: Callable[[str], None] = lambda request: None
 
     def add_job(self, **fields: Any) -> str:
@@ -86,6 +87,9 @@ class Door(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # headers and body in one packet; two would wait 40 ms for each other
     farm: StubFarm
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return self.farm.date or super().date_time_string(timestamp)
 
     def log_message(self, *arguments: Any) -> None:
         """Quiet."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
@@ -51,6 +53,14 @@ class Farm:
     def info(self) -> FarmInfo:
         """Answers once the farm is ready for work."""
         return read_info(self._get("/farm"))
+
+    def time(self) -> datetime | None:
+        """The clock of the farm's machine, to the second; None if it does not say."""
+        told = self._calls.send("GET", "/farm", repeatable=True).headers.get("Date", "")
+        try:
+            return parsedate_to_datetime(told)
+        except ValueError:
+            return None
 
     # ---- jobs ----
 

@@ -11,6 +11,8 @@ import click
 from millrace import __version__
 from millrace.cli.access import revoke, token, tokens
 from millrace.cli.backing_up import backup, restore
+from millrace.cli.completion import completion
+from millrace.cli.doctor import doctor
 from millrace.cli.fleet import worker, workers
 from millrace.cli.options import FarmGroup
 from millrace.cli.plain_text import plain_lines
@@ -47,7 +49,7 @@ for _type in (submit_frames, submit_blender_render, submit_blender_tiles):
     submit.add_command(_type)
 for _command in (demo, serve, backup, restore, worker, submit, jobs, show, why, wait, logs, download):
     millrace.add_command(_command)
-for _command in (cancel, pause, resume, retry, delete, workers, token, tokens, revoke):
+for _command in (cancel, pause, resume, retry, delete, workers, token, tokens, revoke, doctor, completion):
     millrace.add_command(_command)
 
 
