@@ -76,8 +76,8 @@ class Wire:
         place = urlsplit(url)
         assert place.hostname is not None
         self._host = place.netloc
-        self._socket = socket.create_connection((place.hostname, place.port or 80), timeout=seconds)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = socket.create_connection((place.hostname, place.port or 80), timeout=seconds)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def call(self, method: str, path: str, body: Any = None, authorization: str = "") -> Any:
         """The answer's JSON. Raises RuntimeError for any status but a good one."""
@@ -90,7 +90,7 @@ class Wire:
             f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(data)}\r\n{f'Authorization: {authorization}' + chr(13) + chr(10) if authorization else ''}\r\n"
         )
-        self._socket.sendall(head.encode() + data)
+        self.socket.sendall(head.encode() + data)
 
     def receive(self) -> Any:
         data = b""
@@ -106,13 +106,13 @@ class Wire:
         return json.loads(body)
 
     def _more(self) -> bytes:
-        piece = self._socket.recv(65536)
+        piece = self.socket.recv(65536)
         if not piece:
             raise RuntimeError("the farm ended the connection")
         return piece
 
     def close(self) -> None:
-        self._socket.close()
+        self.socket.close()
 
 
 class Worker:
