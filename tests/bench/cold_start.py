@@ -17,13 +17,17 @@ from tests.bench.options import Options
 from tests.bench.served import ROOT
 
 CLIENT = "boto3.session.Session().client('dynamodb', region_name='eu-west-1')"
+FARM = "from chalicelib.edge import current; current.farm()"
 BARE = f"import chalice, boto3; chalice.Chalice('x'); {CLIENT}"
 PROBES = {
     "chalice and boto3 with one client": BARE,
-    "the claim path (HTTP)": "import app; from chalicelib.edge import current; current.farm()",
-    "events (stream, queue, schedule)": "from chalicelib.handlers import doors; from chalicelib.edge import current; current.farm()",
+    "the claim path (HTTP)": "import app; " + FARM,
+    "events (stream, queue, schedule)": "from chalicelib.handlers import doors; " + FARM,
 }
-ENDING = "; import sys, time; print(time.process_time(), len(sys.modules), sum(m.startswith('chalicelib') for m in sys.modules))"
+ENDING = """
+import sys, time
+print(time.process_time(), len(sys.modules), sum(name.startswith("chalicelib") for name in sys.modules))
+"""
 MOST_RATIO = 1.1
 
 

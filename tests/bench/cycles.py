@@ -1,8 +1,7 @@
-"""Complete-and-claim over HTTP keep-alive: 16 workers, one task each and batches of ten, a large step and written tasks."""
+"""Complete-and-claim over HTTP keep-alive: 16 workers, one task each and batches of ten."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 from tests.bench import load
@@ -16,7 +15,7 @@ JOB_TASKS = 10_000
 
 
 def measure(options: Options) -> Iterator[Finding]:
-    for processes in sorted({1, os.cpu_count() or 1}):
+    for processes in (1,):
         with served(*(["--processes", str(processes)] if processes > 1 else [])) as farm:
             submit(farm.url, "frames", frames(1_000_000))
             yield from _cycles(farm, options, f"large step, {_many(processes)}", is_best=processes > 1)

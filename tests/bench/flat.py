@@ -65,9 +65,7 @@ def measure(options: Options) -> Iterator[Finding]:
     yield from _compared("requirement classes", (1, 50, 500), _classes, rounds)
 
 
-def _compared(
-    axis: str, numbers: Sequence[int], make: Callable[[int, Path], Size], rounds: int
-) -> Iterator[Finding]:
+def _compared(axis: str, numbers: Sequence[int], make: Callable[[int, Path], Size], rounds: int) -> Iterator[Finding]:
     folder = Path(tempfile.mkdtemp(prefix="millrace-bench-"))
     sizes = [make(number, folder / str(number)) for number in numbers]
     try:

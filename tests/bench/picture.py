@@ -15,7 +15,8 @@ COLOURS = ("#1f6fb4", "#c4472b", "#2b8a3e", "#8a5a00", "#6b3fa0", "#00808a")
 def svg(curve: Curve) -> str:
     top = _round_up(max((y for line in curve.lines.values() for y in line if y is not None), default=1.0) or 1.0)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        'font-family="sans-serif" font-size="12">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
         f'<text x="{LEFT}" y="20" font-size="14">{escape(curve.name)}</text>',
         *_axes(curve, top),

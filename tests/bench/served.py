@@ -86,10 +86,15 @@ class Wire:
 
     def send(self, method: str, path: str, body: Any = None, authorization: str = "") -> None:
         data = b"" if body is None else json.dumps(body).encode()
-        head = (
-            f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(data)}\r\n{f'Authorization: {authorization}' + chr(13) + chr(10) if authorization else ''}\r\n"
-        )
+        lines = [
+            f"{method} {path} HTTP/1.1",
+            f"Host: {self._host}",
+            "Content-Type: application/json",
+            f"Content-Length: {len(data)}",
+            *([f"Authorization: {authorization}"] if authorization else []),
+            "\r\n",
+        ]
+        head = "\r\n".join(lines)
         self.socket.sendall(head.encode() + data)
 
     def receive(self) -> Any:

@@ -64,7 +64,9 @@ def _large(folder: Path, source: Path, digest: str, megabytes: int, rounds: int)
     yield Figure("plain copy with fsync", plain, "MB/s")
     yield Figure("plain copy with SHA-256 and fsync", verified, "MB/s")
     into = percentile(put, 0.5)
-    yield Figure("upload through ObjectStore (files)", into, "MB/s", RATIO * plain, "more", "target: 90 % of a plain copy")
+    yield Figure(
+        "upload through ObjectStore (files)", into, "MB/s", RATIO * plain, "more", "target: 90 % of a plain copy"
+    )
     yield Figure("upload through ObjectStore, to a copy that verifies too", into / verified, "x", RATIO, "more")
     yield Figure("download through ObjectStore (files), read only", percentile(got, 0.5), "MB/s", RATIO * plain, "more")
 

@@ -80,6 +80,12 @@ def test_chaos_gets_the_tools_and_goes_to_its_rounds(checkout: Checkout) -> None
     assert checkout.calls[-1] == "-m tests.chaos --rounds 3"
 
 
+def test_bench_gets_the_tools_and_measures(checkout: Checkout) -> None:
+    assert checkout.run("bench", "flat", "--quick").returncode == 0
+    assert "requirements-dev.txt" in checkout.installs[-1]
+    assert checkout.calls[-1] == "-m tests.bench flat --quick"
+
+
 def test_later_starts_install_nothing(checkout: Checkout) -> None:
     checkout.run("jobs")
     checkout.run("jobs")
