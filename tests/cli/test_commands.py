@@ -245,6 +245,18 @@ def test_what_exit_codes_mean_is_said_in_short(stub: StubFarm, cli: Cli) -> None
     assert "write 3=fail, 9=retry:60, or 211=wait:300" in cli("submit", "sleep", "--on-exit", "3=never").err
 
 
+def test_a_job_runs_again_for_some_of_its_frames(stub: StubFarm, cli: Cli) -> None:
+    settings = {"frames": "1-250", "samples": 64}
+    job = stub.add_job(type="frames", name="shot", settings=settings, tags=["gpu"], priority=70)
+    assert cli("rerun", job, "--frames", "12,40-45", "--set", "samples=512").code == 0
+    again = stub.jobs["1001"]
+    assert (again["type"], again["name"]) == ("frames", "shot again")
+    assert again["settings"] == {"frames": "12,40-45", "samples": 512}
+    assert (again["tags"], again["priority"]) == (["gpu"], 70)
+    assert cli("rerun", job, "--priority", "50").code == 0 and stub.jobs["1002"]["priority"] == 50
+    assert "has no frames" in cli("rerun", stub.add_job(type="sleep"), "--frames", "1").err
+
+
 def test_a_zip_file_is_written_whole_or_not_at_all(stub: StubFarm, cli: Cli, tmp_path: Path) -> None:
     job = stub.add_job(status="completed")
     stub.add_output(job, "a/movie.mp4", b"frames")

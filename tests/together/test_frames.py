@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,17 @@ def test_frames_come_back_named_and_numbered(millrace: Shell, project: Path) -> 
     }
     job = millrace.answer("show", done.stdout.strip())
     assert (job["name"], job["counts"]["completed"]) == ("sh 1-7,20-30x5", 4)
+
+
+def test_a_frame_rendered_again_takes_its_place(millrace: Shell, project: Path) -> None:
+    line = ["submit", "frames", "--frames", "1-3", "--input", "maps", "--to", "out"]
+    job = millrace.run(*line, *RENDER, folder=project).stdout.strip()
+    again = [*RENDER[1:-1], "{output}/f{frame:03d}.txt"]
+    script = "command=" + json.dumps(["sh", "-c", 'echo better "$0" > "$1"', *again[2:]])
+    done = millrace.run("rerun", job, "--frames", "2", "--set", script, "--to", "out", folder=project)
+    assert done.returncode == DONE, done.stderr
+    texts = [(project / "out" / f"f00{frame}.txt").read_text() for frame in (1, 2, 3)]
+    assert texts == ["blue 1\n", "better 2\n", "blue 3\n"]
 
 
 def test_a_frame_that_fails_is_named_and_the_others_are_there(millrace: Shell, project: Path) -> None:

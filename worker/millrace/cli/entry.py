@@ -19,6 +19,7 @@ from millrace.cli.plain_text import plain_lines
 from millrace.cli.reading import download, logs
 from millrace.cli.serving import serve
 from millrace.cli.steering import cancel, delete, pause, resume, retry
+from millrace.cli.submit_again import rerun
 from millrace.cli.submit_blender import submit_blender_render, submit_blender_tiles
 from millrace.cli.submit_frames import submit_frames
 from millrace.cli.submitting import submit
@@ -48,7 +49,7 @@ def millrace() -> None:
 
 for _type in (submit_frames, submit_blender_render, submit_blender_tiles):
     submit.add_command(_type)
-for _command in (demo, serve, backup, restore, worker, submit, jobs, show, why, wait, logs, download):
+for _command in (demo, serve, backup, restore, worker, submit, rerun, jobs, show, why, wait, logs, download):
     millrace.add_command(_command)
 for _command in (cancel, pause, resume, retry, delete, workers, token, tokens, revoke, doctor, completion):
     millrace.add_command(_command)
