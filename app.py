@@ -1,7 +1,5 @@
 """The Chalice app: registers the rooms. Nothing else happens here."""
 
-from chalice import Chalice
-
 from chalicelib.api.routes import blueprint as api
 from chalicelib.dashboard import shell
 from chalicelib.dashboard.routes import blueprint as dashboard
@@ -10,10 +8,11 @@ from chalicelib.dialects.flamenco2.routes import blueprint as flamenco2
 from chalicelib.dialects.pleiades.routes import blueprint as pleiades
 from chalicelib.dialects.scheduler.routes import blueprint as scheduler
 from chalicelib.dialects.transcode.routes import blueprint as transcode
+from chalicelib.edge.lambda_app import LambdaApp
 from chalicelib.edge.middleware import install
 from chalicelib.handlers.doors import blueprint as doors
 
-app = Chalice(app_name="millrace")
+app = LambdaApp(app_name="millrace")
 install(app, shell.page)
 app.register_blueprint(api)
 app.register_blueprint(dashboard)

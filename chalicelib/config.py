@@ -6,6 +6,8 @@
 | MILLRACE_QUEUE              | none                              | URL of the queue for slow work on AWS; without  |
 |                             |                                   | it every call does its own                      |
 | MILLRACE_STAGE              | none                              | the farm's name among the metrics of an account |
+| MILLRACE_EDGE_SECRET        | none                              | what CloudFront shows, to be believed about the |
+|                             |                                   | viewer's address and name                       |
 | MILLRACE_DATA               | the user's data folder            | where an embedded farm keeps everything         |
 | MILLRACE_AUTH               | open (embedded), token (AWS)      | who may call: everybody, or holders of a token  |
 | MILLRACE_DELIVERY           | inline (embedded), redirect (AWS) | how large downloads leave, see Settings         |
@@ -58,6 +60,8 @@ class Settings:
     bucket: str | None = None
     queue: str | None = None
     stage: str = ""
+    edge_secret: str | None = field(default=None, repr=False)
+    """What our own CloudFront distribution shows."""
     auth: str = "open"
     delivery: str = "inline"
     limits: Limits = field(default_factory=Limits)
@@ -94,6 +98,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         bucket=bucket,
         queue=environment.get("MILLRACE_QUEUE") or None,
         stage=environment.get("MILLRACE_STAGE", ""),
+        edge_secret=environment.get("MILLRACE_EDGE_SECRET") or None,
         auth=environment.get("MILLRACE_AUTH") or ("token" if on_aws else "open"),
         delivery=environment.get("MILLRACE_DELIVERY") or ("redirect" if on_aws else "inline"),
         limits=_limits(environment),

@@ -30,6 +30,7 @@ class Wanted:
     domain: str | None = None
     certificate: str | None = None
     cloudfront: bool | None = None
+    door: str | None = None
     web_acl: str | None = None
     alarms: bool | None = None
     alarm_email: str | None = None
@@ -41,11 +42,14 @@ class Wanted:
     def __post_init__(self) -> None:
         if bool(self.domain) != bool(self.certificate):
             raise WrongUse("--domain and --certificate go together: API Gateway serves a domain with its certificate")
+        if self.door == "url" and (self.domain or self.cloudfront is False):
+            raise WrongUse("--door url is a door for CloudFront: it goes with neither --domain nor --no-cloudfront")
 
     def parameters(self) -> dict[str, str]:
         """Those of infra/stack.yaml that were given."""
         flags = {"CloudFront": self.cloudfront, "Alarms": self.alarms}
         texts = {
+            "Door": self.door,
             "Domain": self.domain,
             "Certificate": self.certificate,
             "WebAcl": self.web_acl,

@@ -18,9 +18,9 @@ from urllib.parse import parse_qs
 
 from chalice.app import Chalice, Request
 
+from chalicelib.edge.routing import Match
 from chalicelib.embedded.answers import CONTENT_TYPE, JSON, Answer, file_answer
 from chalicelib.embedded.http1 import Head, Refused
-from chalicelib.embedded.routing import Match
 from chalicelib.embedded.spool import Payload
 from chalicelib.store.files import FileObjectStore
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app import app
-from chalicelib.embedded.routing import Routes
+from chalicelib.edge.routing import Routes
 from tests.edge.test_bad_input_everywhere import METHODS, SEGMENTS
 from tests.edge.whole_farm import ROUTES, Route, WholeFarm, assert_in_its_own_words, basic, refuses, whole_farm
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.edge.routing import Match, Routes
 from chalicelib.embedded.http1 import Refused, parse_head, render_head
 from chalicelib.embedded.ranges import NotSatisfiable, requested_range
-from chalicelib.embedded.routing import Match, Routes
 
 pieces = st.sampled_from(
     [
