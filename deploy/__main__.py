@@ -1,4 +1,4 @@
-"""The command line of a checkout: `./millrace deploy`, `destroy`, `status`.
+"""The command line of a checkout: `./millrace deploy`, `destroy`, `status`, `migrate`.
 
 Exit codes: 0 done; 1 failed; 2 the call itself is wrong; 130 interrupted (CloudFormation goes on by itself).
 """
@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import deploying, destroying, telling
+from . import deployed, deploying, destroying, migrating, telling
 from .account import connect
 from .build import ARCHITECTURES
 from .errors import DeployFailed, WrongUse
+from .stack import Stack
 from .stage import Stage
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -37,6 +39,7 @@ def millrace() -> None:
 @click.option("--domain", help="A domain name of your own; with --certificate.")
 @click.option("--certificate", metavar="ARN", help="Its certificate (ACM, in the same region).")
 @click.option("--cloudfront/--no-cloudfront", default=None, help="Serve the farm through CloudFront. [default: yes]")
+@click.option("--door", type=click.Choice(["gateway", "url"]), help="What CloudFront calls. [default: gateway]")
 @click.option("--web-acl", metavar="ARN", help="A WAF web ACL.")
 @click.option("--alarms/--no-alarms", default=None, help="CloudWatch alarms. [default: yes]")
 @click.option("--alarm-email", metavar="ADDRESS", help="Where alarms are sent.")
@@ -73,6 +76,23 @@ def destroy(stage: str, region: str | None, delete_data: bool, yes: bool) -> Non
 def status(stage: str, region: str | None, url: str | None) -> None:
     """Tell what there is of a farm on AWS, and whether it works."""
     telling.status(connect(region), Stage(stage), url, tell)
+
+
+@millrace.command("migrate")
+@where
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The data folder of a farm on one machine.",
+)
+def migrate(stage: str, region: str | None, data: Path) -> None:
+    """Copy the data of a farm on one machine, which is stopped, to a farm on AWS that has no jobs yet."""
+    named, account = Stage(stage), connect(region)
+    there = Stack(account.client("cloudformation"), named.stack, tell).describe()
+    if there is None:
+        raise DeployFailed(f"there is no stack {named.stack} in {account.region}; deploy it first")
+    migrating.migrate(data, deployed.farm_of(account, there), tell)
 
 
 def tell(line: str) -> None:

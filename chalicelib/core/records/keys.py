@@ -18,6 +18,7 @@
 | the farm itself            | bootstrap                 | base        | FARM                     | -                            |
 | its variables              | dialects, api             | base        | FARM                     | VARIABLES                    |
 | latest image               | dialects                  | base        | FARM                     | LATEST_IMAGE                 |
+| whose data was copied in   | migrate                   | base        | FARM                     | MIGRATED_FROM                |
 | ids that others chose      | dialects                  | base        | ALIAS#dialect#noun       | their id                     |
 | what was deleted lately    | changes, sweep            | base        | GONE                     | time|id                      |
 | statistics by minute, hour | sweep, api                | base        | STATISTICS#seconds       | time                         |
@@ -93,8 +94,11 @@ def step(job_id: JobId, number: int) -> Key:
 STEP_PREFIX = ("STEP#", "STEP#~")
 
 
+WINDOWS_PREFIX = "WINDOWS#"
+
+
 def windows(job_id: JobId, number: int) -> str:
-    return f"WINDOWS#{job_id}#{number}"
+    return f"{WINDOWS_PREFIX}{job_id}#{number}"
 
 
 def open_window(job_id: JobId, number: int, window: int) -> Key:
@@ -180,6 +184,10 @@ def farm() -> Key:
 
 def variables() -> Key:
     return Key("FARM", "VARIABLES")
+
+
+def migrated_from() -> Key:
+    return Key("FARM", "MIGRATED_FROM")
 
 
 def latest_image() -> Key:
