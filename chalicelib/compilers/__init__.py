@@ -11,7 +11,17 @@ from .command import Command
 from .commands import Commands
 from .frames import Frames
 from .function import Function
+from .openjd import OpenJd
 from .transcode import Transcode
 
-_ALL: tuple[JobType, ...] = (BlenderRender(), BlenderTiles(), Command(), Commands(), Frames(), Function(), Transcode())
+_ALL: tuple[JobType, ...] = (
+    BlenderRender(),
+    BlenderTiles(),
+    Command(),
+    Commands(),
+    Frames(),
+    Function(),
+    OpenJd(),
+    Transcode(),
+)
 JOB_TYPES: Mapping[str, JobType] = {kind.name: kind for kind in _ALL}

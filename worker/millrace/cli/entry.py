@@ -22,6 +22,7 @@ from millrace.cli.steering import cancel, delete, pause, resume, retry
 from millrace.cli.submit_again import rerun
 from millrace.cli.submit_blender import submit_blender_render, submit_blender_tiles
 from millrace.cli.submit_frames import submit_frames
+from millrace.cli.submit_openjd import submit_bundle, submit_openjd
 from millrace.cli.submitting import submit
 from millrace.cli.watching import jobs, show, wait, why
 from millrace.demo.command import demo
@@ -47,7 +48,7 @@ def millrace() -> None:
     """A compute farm: submit jobs, watch them, run workers, serve a farm on this machine."""
 
 
-for _type in (submit_frames, submit_blender_render, submit_blender_tiles):
+for _type in (submit_frames, submit_blender_render, submit_blender_tiles, submit_openjd, submit_bundle):
     submit.add_command(_type)
 for _command in (demo, serve, backup, restore, worker, submit, rerun, jobs, show, why, wait, logs, download):
     millrace.add_command(_command)

@@ -15,6 +15,7 @@ from millrace.sdk.calls import is_farm_url
 
 TASK_TYPES = "sleep,debug,file-management,video-encoding,transcode,exec"
 BLENDER_TYPES = "blender-render,exr-merge"
+OPENJD_TYPE = "openjd"
 RUNTIMES = "python3,bash"
 MASTER_TOKEN = "MILLRACE_MASTER_TOKEN"
 
@@ -53,9 +54,11 @@ def types_or_all(context: click.Context, parameter: click.Parameter, text: str) 
     source = context.get_parameter_source("types")
     if source is not ParameterSource.DEFAULT:
         return words
+    from millrace.openjd.errors import has_sessions
     from millrace.runtimes.blender import find_blender
 
-    return (*words, *BLENDER_TYPES.split(",")) if find_blender() else words
+    blender = BLENDER_TYPES.split(",") if find_blender() else ()
+    return (*words, *blender, *((OPENJD_TYPE,) if has_sessions() else ()))
 
 
 def host_and_port(_: click.Context, parameter: click.Parameter, text: str | None) -> tuple[str, int] | None:
@@ -76,7 +79,7 @@ def host_and_port(_: click.Context, parameter: click.Parameter, text: str | None
 @click.option(
     "--types",
     default=TASK_TYPES,
-    show_default=f"{TASK_TYPES}; with Blender {BLENDER_TYPES}",
+    show_default=f"{TASK_TYPES}; with Blender {BLENDER_TYPES}; with openjd-sessions {OPENJD_TYPE}",
     callback=types_or_all,
     help="Task types it takes.",
 )
@@ -129,7 +132,10 @@ def worker(
         return serve_master(listen, master, storage, state)
     # Here, not above: the other commands start faster without the agent.
     from millrace.agent.run import run_worker
+    from millrace.openjd.capabilities import tags_of_this_machine
 
+    if OPENJD_TYPE in types:
+        tags = tuple(dict.fromkeys((*tags, *tags_of_this_machine())))
     return run_worker(
         invocation.url,
         token=invocation.token,

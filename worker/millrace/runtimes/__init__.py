@@ -32,6 +32,7 @@ from millrace.runtimes.move_to_final import move_to_final
 from millrace.runtimes.produced import Produced
 from millrace.runtimes.remove import remove_file, remove_tree
 from millrace.runtimes.run_frames import run_frames
+from millrace.runtimes.run_openjd import run_openjd
 from millrace.runtimes.settings import Settings
 from millrace.runtimes.sleep import sleep
 from millrace.runtimes.split_video import split_video
@@ -66,6 +67,7 @@ RUNTIMES: dict[str, Runtime] = {
     "mux_audio": mux_audio,
     "function": function,
     "run_frames": run_frames,
+    "run_openjd": run_openjd,
     "merge_tiles": merge_tiles,
     "split_video": split_video,
     "convert_segment": convert_segment,
