@@ -19,6 +19,8 @@
 | MILLRACE_WAIT_SECONDS       | 25, at most a quarter of a lease  | the longest long poll                           |
 | MILLRACE_PUSH_NETWORKS      | loopback (`serve` there), or none | networks of workers that may be called, comma-  |
 |                             |                                   | separated: 10.1.0.0/16,127.0.0.0/8              |
+| MILLRACE_HOOK_NETWORKS      | loopback (`serve` there), or none | the same for webhooks; `public` stands for the  |
+|                             |                                   | internet without private networks               |
 | MILLRACE_RECORDINGS         | each job's `dst_dir`              | where on shared storage relative names of the   |
 |                             |                                   | transcode protocol lie                          |
 | MILLRACE_FLAMENCO_          | none                              | what signs the tokens of new Flamenco 2 workers |
@@ -33,11 +35,12 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .core.farm import Limits
+from .edge.networks import PUBLIC
 
 VERSION = "0.1.0"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -67,6 +70,8 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     push_networks: tuple[Network, ...] = ()
     """Where the farm may call workers of protocols that want that (`edge/push.py`); empty: nowhere."""
+    hook_networks: tuple[Network, ...] = ()
+    """Where the farm may call webhooks; empty: nowhere."""
     recordings: str = ""
     """A folder on shared storage, as workers see it."""
     flamenco_registration_secret: str | None = field(default=None, repr=False)
@@ -83,6 +88,11 @@ class Settings:
             raise BadSettings(f"MILLRACE_DELIVERY must be one of {', '.join(DELIVERIES)}, not {self.delivery!r}")
         if (self.table is None) != (self.bucket is None):
             raise BadSettings("MILLRACE_TABLE and MILLRACE_BUCKET go together: a farm lives on AWS or on one machine")
+
+    @property
+    def farm_name(self) -> str:
+        """As others are told it."""
+        return self.stage or "millrace"
 
     @property
     def embedded(self) -> bool:
@@ -102,7 +112,8 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         auth=environment.get("MILLRACE_AUTH") or ("token" if on_aws else "open"),
         delivery=environment.get("MILLRACE_DELIVERY") or ("redirect" if on_aws else "inline"),
         limits=_limits(environment),
-        push_networks=_networks(environment.get("MILLRACE_PUSH_NETWORKS", "")),
+        push_networks=_networks(environment, "MILLRACE_PUSH_NETWORKS"),
+        hook_networks=_networks(environment, "MILLRACE_HOOK_NETWORKS", public=PUBLIC),
         recordings=environment.get("MILLRACE_RECORDINGS", ""),
         flamenco_registration_secret=environment.get("MILLRACE_FLAMENCO_REGISTRATION_SECRET", "").strip() or None,
         log=environment.get("MILLRACE_LOG") or "text",
@@ -143,11 +154,14 @@ def _seconds(variable: str, text: str) -> float:
     return seconds
 
 
-def _networks(text: str) -> tuple[Network, ...]:
+def _networks(environment: Mapping[str, str], name: str, public: Sequence[Network] = ()) -> tuple[Network, ...]:
+    """`public`: what that word stands for; without, it is none."""
+    parts = [part.strip() for part in environment.get(name, "").split(",") if part.strip()]
     try:
-        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+        plain = tuple(ipaddress.ip_network(part) for part in parts if not (public and part == "public"))
     except ValueError as error:
-        raise BadSettings(f"MILLRACE_PUSH_NETWORKS must be networks such as 10.1.0.0/16,127.0.0.0/8: {error}") from None
+        raise BadSettings(f"{name} must be networks such as 10.1.0.0/16,127.0.0.0/8: {error}") from None
+    return (*plain, *(public if "public" in parts else ()))
 
 
 def _folders(text: str) -> tuple[Path, ...]:

@@ -45,6 +45,9 @@ def millrace() -> None:
 @click.option("--alarm-email", metavar="ADDRESS", help="Where alarms are sent.")
 @click.option("--wait-seconds", type=click.IntRange(0, 20), help="The longest long poll. [default: 0, none]")
 @click.option("--push-networks", metavar="CIDR,...", help="Networks whose workers may be called. [default: none]")
+@click.option(
+    "--hook-networks", metavar="CIDR,...", help="Networks whose webhooks may be called, or public. [default: none]"
+)
 @click.option("--architecture", type=click.Choice(ARCHITECTURES), default="arm64", show_default=True)
 @click.option("--url", help="A front door of your own that leads to the farm, for the smoke test.")
 @click.option("--only-infra", is_flag=True, help="All but the functions, for `chalice deploy`.")

@@ -36,6 +36,7 @@ class Wanted:
     alarm_email: str | None = None
     wait_seconds: int | None = None
     push_networks: str | None = None
+    hook_networks: str | None = None
     url: str | None = None
     """A front door of one's own: where the smoke test goes, and what is told."""
 
@@ -56,6 +57,7 @@ class Wanted:
             "AlarmEmail": self.alarm_email,
             "WaitSeconds": self.wait_seconds,
             "PushNetworks": self.push_networks,
+            "HookNetworks": self.hook_networks,
         }
         given = {name: str(text) for name, text in texts.items() if text is not None}
         return given | {name: "yes" if flag else "no" for name, flag in flags.items() if flag is not None}

@@ -24,6 +24,7 @@ from . import (
     tasks,
     tokens,
     variables,
+    webhooks,
     why,
     workers,
 )
@@ -58,6 +59,7 @@ OPERATIONS = (
     *variables.OPERATIONS,
     *tokens.OPERATIONS,
     *sessions.OPERATIONS,
+    *webhooks.OPERATIONS,
     *blobs.OPERATIONS,
     Operation("GET", "/openapi.json", openapi, None),
 )

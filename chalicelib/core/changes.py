@@ -80,9 +80,11 @@ def cursor_from(text: str) -> Cursor:
     return Cursor(int(since), position, tuple(seen[n : n + 8] for n in range(0, len(seen), 8)))
 
 
-def begin(farm: Farm) -> Cursor:
-    """From here on nothing is missed by who reads the lists after this."""
-    return Cursor(farm.clock.now() - OVERLAP_SECONDS * 1000, None, ())
+def begin(farm: Farm, at: int | None = None) -> Cursor:
+    """From here on nothing is missed by who reads the lists after this. `at`: from a time in the last day instead."""
+    now = farm.clock.now()
+    since = max(now if at is None else min(at, now), now - (GONE_KEPT_SECONDS - 2 * OVERLAP_SECONDS) * 1000)
+    return Cursor(since - OVERLAP_SECONDS * 1000, None, ())
 
 
 def since(farm: Farm, cursor: Cursor) -> Changes:

@@ -14,6 +14,7 @@ from .records.aliases import AliasRecords
 from .records.blobs import BlobRecords, FunctionRecords
 from .records.changes import ChangeRecords
 from .records.cursors import CursorRecords
+from .records.hooks import HookRecords
 from .records.jobs import JobRecords
 from .records.lanes import LaneRecords
 from .records.statistics import StatisticsRecords
@@ -87,6 +88,7 @@ class Farm:
     changes: ChangeRecords = field(init=False)
     statistics: StatisticsRecords = field(init=False)
     tally: Tally = field(init=False)
+    hooks: HookRecords = field(init=False)
     blobs: BlobRecords = field(init=False)
     functions: FunctionRecords = field(init=False)
     aliases: AliasRecords = field(init=False)
@@ -107,6 +109,7 @@ class Farm:
             "changes": ChangeRecords(self.table),
             "statistics": StatisticsRecords(self.table),
             "tally": Tally(),
+            "hooks": HookRecords(self.table),
             "blobs": BlobRecords(self.table),
             "functions": FunctionRecords(self.table),
             "aliases": AliasRecords(self.table),

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from . import blobs, compiling, counting, deleting
+from . import blobs, compiling, counting, deleting, hooks
 from .errors import BadInput, Conflict, NotFound
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, JOB, JobStatus, next_status
@@ -221,4 +221,5 @@ def delete(farm: Farm, job_id: JobId) -> None:
         raise Conflict("its last tasks are still ending; try again in a moment")
     if not farm.jobs.hide(job):
         raise Conflict("the job keeps changing; try again")
+    hooks.forget_job(farm, job_id)
     deleting.begin(farm, job_id)

@@ -76,6 +76,8 @@ class Worker:
     lost_at: int | None = None
     """When the sweep found it silent for too long; its next contact takes that back. `workers.liveness` decides what is
     shown, this only makes it news."""
+    broke_at: int | None = None
+    """When it last said that it is in error."""
 
     @property
     def abilities(self) -> frozenset[str]:

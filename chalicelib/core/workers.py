@@ -143,6 +143,8 @@ def has_become(farm: Farm, worker: Worker, status: str) -> Worker:
         raise BadInput(f"a worker can become {', '.join(events)}, not {status!r}", field="status")
     became = next_status(WORKER, worker.status, events[status])
     changes: list[Change] = [Set("status", became.value), Set("last_contact_at", farm.clock.now())]
+    if became is WorkerStatus.ERROR and worker.status is not became:
+        changes.append(Set("broke_at", farm.clock.now()))
     if worker.status_requested is became:
         changes += [Remove("status_requested"), Set("lazy", False)]
     return _changed(farm, worker, changes)

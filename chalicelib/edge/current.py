@@ -36,6 +36,11 @@ def pusher() -> Pusher:
     return Pusher(settings().push_networks)
 
 
+def hook_pusher() -> Pusher:
+    """Makes calls to webhooks, which have networks of their own."""
+    return Pusher(settings().hook_networks, setting="MILLRACE_HOOK_NETWORKS")
+
+
 def serve(farm: Farm, settings: Settings) -> None:
     """Let this process serve that farm."""
     global _served

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -33,16 +33,41 @@ NEVER: tuple[Network, ...] = tuple(
         "2002::/16",
     )
 )
+PRIVATE = tuple(
+    ipaddress.IPv4Network(text)
+    for text in (
+        "10.0.0.0/8",
+        "100.64.0.0/10",  # behind a provider's address translation
+        "127.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "198.18.0.0/15",  # laboratories
+    )
+)
+
+
+def _public() -> Iterator[Network]:
+    left = [ipaddress.IPv4Network("0.0.0.0/0")]
+    for private in PRIVATE:
+        for network in [each for each in left if private.subnet_of(each)]:
+            left.remove(network)
+            left += network.address_exclude(private)
+    yield from sorted(left)
+    yield ipaddress.IPv6Network("2000::/3")
+
+
+PUBLIC: tuple[Network, ...] = tuple(_public())
+"""The internet, without what stands in an operator's own networks. `NEVER` still counts."""
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
 """The same in an older fashion; only `::1` in it means anything else."""
 
 
-def problem_with(address: Address, allowed: Sequence[Network]) -> str | None:
-    """Why this address is not called; None if it may be."""
+def problem_with(address: Address, allowed: Sequence[Network], setting: str) -> str | None:
+    """Why this address is not called; None if it may be. `setting`: the variable that allows networks."""
     if any(address in network for network in NEVER) or _is_disguised(address):
         return f"{address} is an address that is never called"
     if not any(address in network for network in allowed):
-        return f"{address} is outside the networks that the operator allowed (MILLRACE_PUSH_NETWORKS)"
+        return f"{address} is outside the networks that the operator allowed ({setting})"
     return None
 
 

@@ -60,8 +60,15 @@ def lookup(host: str, port: int) -> Sequence[str]:
 class Pusher:
     """Makes calls to addresses inside these networks. Safe between threads."""
 
-    def __init__(self, allowed_networks: Iterable[Network], *, resolver: Resolver = lookup) -> None:
+    def __init__(
+        self,
+        allowed_networks: Iterable[Network],
+        *,
+        resolver: Resolver = lookup,
+        setting: str = "MILLRACE_PUSH_NETWORKS",
+    ) -> None:
         self._allowed = tuple(allowed_networks)
+        self._setting = setting
         self._resolver = resolver
 
     @property
@@ -94,12 +101,14 @@ class Pusher:
     def _checked_addresses(self, host: str, port: int, deadline: float) -> Sequence[Address]:
         """Those of the host's addresses that may be called, in the resolver's order; at least one."""
         if not self._allowed:
-            raise PushRefused("this farm calls no address; its operator may allow networks (MILLRACE_PUSH_NETWORKS)")
+            raise PushRefused(f"this farm calls no address; its operator may allow networks ({self._setting})")
         checked: list[Address] = []
         reason = f"{host} has no address"
         for text in _in_time(self._resolver, host, port, deadline):
             address = address_of(text)
-            problem = f"{text} is no address" if address is None else problem_with(address, self._allowed)
+            problem = (
+                f"{text} is no address" if address is None else problem_with(address, self._allowed, self._setting)
+            )
             if address is not None and problem is None:
                 checked.append(address)
             reason = problem or reason

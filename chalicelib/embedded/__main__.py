@@ -28,6 +28,7 @@ from ..edge.networks import LOOPBACK
 from ..handlers import pushing
 from ..store.files import FileObjectStore
 from ..store.sqlite import SqliteTable
+from ..webhooks import delivering
 from .bell import LocalBell
 from .election import Election
 from .server import EmbeddedServer
@@ -90,9 +91,9 @@ def _settings(options: argparse.Namespace) -> Settings:
     if not 0 <= options.port <= 65535:
         raise BadSettings(f"--port must be 0 to 65535, not {options.port}")
     data = (options.data or given.data).expanduser().absolute()
-    told = "MILLRACE_PUSH_NETWORKS" in os.environ
-    push_networks = given.push_networks if told or not loopback else LOOPBACK
-    return replace(given, data=data, auth=auth, delivery="stream", push_networks=push_networks)
+    unsaid = {"push_networks": "MILLRACE_PUSH_NETWORKS", "hook_networks": "MILLRACE_HOOK_NETWORKS"}
+    local = {field: LOOPBACK for field, name in unsaid.items() if loopback and name not in os.environ}
+    return replace(given, data=data, auth=auth, delivery="stream", **local)  # type: ignore[arg-type]
 
 
 def _is_loopback(host: str) -> bool:
@@ -142,15 +143,21 @@ def _background(farm: Farm, settings: Settings) -> Election:
 
     pushes = Timer(lambda: pushing.push_when_told(farm, current.pusher()), PUSH_PAUSE_SECONDS)
 
+    hooks = Timer(
+        lambda: delivering.deliver_all(farm, current.hook_pusher(), settings.farm_name), delivering.EVERY_SECONDS
+    )
+
     def begin() -> None:
         feed.start()
         timer.start()
         pushes.start()
+        hooks.start()
 
     def end() -> None:
         feed.stop()
         timer.stop()
         pushes.stop()
+        hooks.stop()
 
     return Election(settings.data / "elected.lock", begin, end)
 

@@ -1,4 +1,5 @@
-"""Each minute: the sweep, how long work has been waiting, and calls to workers where the operator allowed networks.
+"""Each minute: the sweep, how long work has been waiting, and calls to webhooks and workers where the operator allowed
+networks.
 
 May run twice at once, late or not at all for a while; the next run does what is left.
 """
@@ -11,6 +12,7 @@ from datetime import datetime
 from ..core import queueing, sweeping
 from ..core.farm import Farm
 from ..edge import current
+from ..webhooks import delivering
 from . import metrics, pushing
 
 THOROUGH_EVERY_MINUTES = 30
@@ -29,6 +31,8 @@ def minute_passed(farm: Farm, stage: str, scheduled_for: str) -> sweeping.Swept:
     print(metrics.line(farm.clock, stage, OldestQueuedSeconds=queueing.oldest_seconds(farm)), flush=True)
     if any(done):
         log.info("swept: %s", done, extra={"action": "swept", **done._asdict()})
+    if current.settings().hook_networks:
+        delivering.deliver_all(farm, current.hook_pusher(), current.settings().farm_name)
     if current.settings().push_networks:
         import app  # noqa: F401  # the rooms, which bring their rounds along; other minutes start without them
 

@@ -39,9 +39,15 @@ def test_every_guarded_route_asks_for_its_scope(bench: Bench, operation: Operati
 
 def test_reading_and_submitting_need_less_than_steering() -> None:
     needs = {named(operation): operation.scope for operation in OPERATIONS}
-    assert {name for name, scope in needs.items() if scope is None} == {"GET /farm", "GET /openapi.json"}
+    signing_in = {f"{method} /session" for method in ("GET", "POST", "DELETE")}
+    free = {"GET /farm", "GET /openapi.json"} | signing_in
+    assert {name for name, scope in needs.items() if scope is None} == free
+    hooks = {name for name in needs if "webhooks" in name}
     tokens = {"GET /tokens", "POST /tokens", "DELETE /tokens/{id}"}
-    assert {name for name, scope in needs.items() if scope == "admin"} == {"POST /sweep", "PUT /variables"} | tokens
+    assert {name for name, scope in needs.items() if scope == "admin"} == {
+        "POST /sweep",
+        "PUT /variables",
+    } | tokens | hooks
     submit = {name for name, scope in needs.items() if scope == "submit"}
     assert {name for name in submit if not name.startswith("GET")} == {"POST /jobs", "POST /blobs"}
 

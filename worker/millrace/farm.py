@@ -20,6 +20,7 @@ from millrace.sdk.calls import Calls
 from millrace.sdk.errors import NotEnded
 from millrace.sdk.transfers import OnBytes
 from millrace.sdk.values import (
+    Delivery,
     FarmInfo,
     Job,
     JobOutput,
@@ -27,13 +28,16 @@ from millrace.sdk.values import (
     Reason,
     Task,
     Token,
+    Webhook,
     WorkerInfo,
+    read_delivery,
     read_info,
     read_job,
     read_job_output,
     read_reasons,
     read_task,
     read_token,
+    read_webhook,
     read_worker,
 )
 
@@ -231,6 +235,29 @@ class Farm:
     def revoke_token(self, token: str | Token) -> None:
         self._calls.send("DELETE", f"/tokens/{_id(token)}", repeatable=False)
 
+    def webhooks(self) -> list[Webhook]:
+        """Who is told of events; needs scope admin, as do the next three."""
+        return [read_webhook(hook) for hook in self._get("/webhooks")["items"]]
+
+    def make_webhook(
+        self,
+        url: str,
+        events: Sequence[str],
+        *,
+        format: str = "json",  # noqa: A002
+        job: str | Job | None = None,
+    ) -> Webhook:
+        """Have the farm tell this URL of events, such as `job.failed`; the answer has the secret that signs."""
+        body = {"url": url, "events": list(events), "format": format} | ({} if job is None else {"job": _id(job)})
+        return read_webhook(self._calls.json("POST", "/webhooks", repeatable=False, json=body))
+
+    def deliveries(self, hook: str | Webhook) -> list[Delivery]:
+        """What a webhook was told in the last two days, or is to be; newest first."""
+        return [read_delivery(each) for each in self._get(f"/webhooks/{_id(hook)}")["deliveries"]]
+
+    def delete_webhook(self, hook: str | Webhook) -> None:
+        self._calls.send("DELETE", f"/webhooks/{_id(hook)}", repeatable=False)
+
     def upload(self, path: str | Path, on_bytes: OnBytes | None = None) -> str:
         """Store a file as a blob, unless its content is known; the blob's id."""
         return transfers.upload(self._calls, Path(path), on_bytes)
@@ -254,7 +281,7 @@ class Farm:
             params["cursor"] = page["next"]
 
 
-def _id(thing: str | Job | Task | Token | WorkerInfo) -> str:
+def _id(thing: str | Job | Task | Token | Webhook | WorkerInfo) -> str:
     return quote(thing if isinstance(thing, str) else thing.id, safe="")
 
 

@@ -22,6 +22,8 @@
 | ids that others chose      | dialects                  | base        | ALIAS#dialect#noun       | their id                     |
 | what was deleted lately    | changes, sweep            | base        | GONE                     | time|id                      |
 | statistics by minute, hour | sweep, api                | base        | STATISTICS#seconds       | time                         |
+| webhooks, how far it looked | webhooks, api            | base        | HOOKS                    | id, CURSOR                   |
+| what a webhook is told     | webhooks, api             | base        | OUTBOX#hook              | event: its time first        |
 | notes of a room            | dialects                  | base        | NOTE#room#name           | -                            |
 | first runnable tasks       | claim, why                | `ready`     | READY#class hash#shard   | priority|id: best first      |
 | leases, delays that ran out| sweep                     | `due`       | DUE#shard                | time: oldest first           |
@@ -30,6 +32,7 @@
 | jobs by status             | lists                     | `status`    | STATUS#status            | id                           |
 | jobs of an owner           | lists                     | `owned`     | OWNER#name               | id                           |
 | jobs that need settling    | sweep                     | `unsettled` | UNSETTLED                | job id                       |
+| what webhooks are to hear  | webhooks                  | `unsettled` | OUTBOX                   | time of the next try         |
 | what changed lately        | changes                   | `changed`   | CHANGED#shard            | time: oldest first           |
 
 Items that nobody asks for after a while (id counters, idempotency keys) say when in `expires_at`, seconds since 1970:
@@ -217,6 +220,25 @@ def statistics(length_ms: int, at: int) -> Key:
     return Key(statistics_pk(length_ms), digits(at))
 
 
+HOOKS = "HOOKS"
+
+
+def hook(hook_id: int) -> Key:
+    return Key(HOOKS, digits(hook_id))
+
+
+def hook_cursor() -> Key:
+    return Key(HOOKS, "CURSOR")
+
+
+def outbox(hook_id: int) -> str:
+    return f"OUTBOX#{hook_id}"
+
+
+def delivery(hook_id: int, event: str) -> Key:
+    return Key(outbox(hook_id), event)
+
+
 def note(room: str, name: str) -> Key:
     return Key(f"NOTE#{room}#{name}", ALONE)
 
@@ -270,6 +292,7 @@ def owner_pk(owner: str) -> str:
 
 
 UNSETTLED = "UNSETTLED"
+OUTBOX = "OUTBOX"
 
 
 def changed_pk(shard: int) -> str:

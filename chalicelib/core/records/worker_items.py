@@ -29,6 +29,7 @@ def worker_item(worker: Worker) -> dict[str, Any]:
         "last_contact_at": worker.last_contact_at,
         "address": worker.address or None,
         "lost_at": worker.lost_at,
+        "broke_at": worker.broke_at,
         "sleep_schedule": None if worker.sleep_schedule is None else schedule_json(worker.sleep_schedule),
         "listing_pk": keys.listing_pk("workers"),
         "listing_sk": keys.digits(worker.id),
@@ -55,6 +56,7 @@ def worker_from(item: Item) -> Worker:
         last_contact_at=item["last_contact_at"],
         address=item.get("address") or "",
         lost_at=item.get("lost_at"),
+        broke_at=item.get("broke_at"),
         sleep_schedule=_schedule_from(item.get("sleep_schedule")),
     )
 

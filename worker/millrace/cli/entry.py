@@ -14,6 +14,7 @@ from millrace.cli.backing_up import backup, restore
 from millrace.cli.completion import completion
 from millrace.cli.doctor import doctor
 from millrace.cli.fleet import worker, workers
+from millrace.cli.hooks import unhook, webhook, webhooks
 from millrace.cli.options import FarmGroup
 from millrace.cli.plain_text import plain_lines
 from millrace.cli.reading import download, logs
@@ -53,6 +54,8 @@ for _type in (submit_frames, submit_blender_render, submit_blender_tiles, submit
 for _command in (demo, serve, backup, restore, worker, submit, rerun, jobs, show, why, wait, logs, download):
     millrace.add_command(_command)
 for _command in (cancel, pause, resume, retry, delete, workers, token, tokens, revoke, doctor, completion):
+    millrace.add_command(_command)
+for _command in (webhook, webhooks, unhook):
     millrace.add_command(_command)
 
 

@@ -150,7 +150,31 @@ class Token:
     text: str | None = None
 
 
-Value = FarmInfo | Job | Task | WorkerInfo | Output | Attempt | Token | Reason
+@dataclass(frozen=True)
+class Webhook:
+    """A URL that is told of events. `secret` is told only when it is made."""
+
+    id: str
+    url: str
+    events: tuple[str, ...]
+    format: str
+    job: str | None
+    secret: str | None = None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One event for one webhook: `pending`, `delivered` or `given up`."""
+
+    id: str
+    event: str
+    at: datetime
+    status: str
+    attempts: int
+    error: str | None
+
+
+Value = FarmInfo | Job | Task | WorkerInfo | Output | Attempt | Token | Reason | Webhook | Delivery
 
 
 # ---- from JSON: a missing or misshapen field means that no farm of our version is speaking --------------------------
@@ -226,6 +250,24 @@ def read_token(data: Json) -> Token:
         scopes = tuple(str(scope) for scope in data["scopes"])
         return Token(
             str(data["id"]), str(data["name"]), scopes, datetime.fromisoformat(data["created_at"]), data.get("token")
+        )
+
+
+def read_webhook(data: Json) -> Webhook:
+    with _Reading("webhook"):
+        events = tuple(str(event) for event in data["events"])
+        return Webhook(str(data["id"]), str(data["url"]), events, str(data["format"]), data["job"], data.get("secret"))
+
+
+def read_delivery(data: Json) -> Delivery:
+    with _Reading("delivery"):
+        return Delivery(
+            str(data["id"]),
+            str(data["event"]),
+            datetime.fromisoformat(data["at"]),
+            str(data["status"]),
+            int(data["attempts"]),
+            data["error"],
         )
 
 

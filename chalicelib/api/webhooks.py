@@ -1,0 +1,156 @@
+"""Webhooks: who is told of events. A hook's secret is in the answer that makes it, and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ..core import hooks
+from ..core.access import Scope
+from ..core.farm import Farm
+from ..core.hooks import LONGEST_URL
+from ..core.ids import parse_id
+from ..core.records.hooks import Delivery as Kept
+from ..core.records.hooks import Hook
+from ..edge.http import Reply, Request
+from .answering import answer
+from .models import Answer, Id, Time
+from .operations import Operation
+from .reading import read_body
+from .translate import id_text, time_text
+from .wanted import LEFT_OUT, Wanted
+
+MOST_DELIVERIES = 100
+
+EventName = Literal["job.completed", "job.failed", "job.canceled", "worker.lost", "worker.error"]
+Url = Annotated[str, Field(min_length=8, max_length=LONGEST_URL, description="http or https.")]
+Events = Annotated[list[EventName], Field(min_length=1, max_length=5)]
+Format = Annotated[
+    Literal["json", "slack"],
+    Field(description="`slack`: a text, as incoming hooks of Slack and Mattermost want it."),
+]
+
+
+class WebhookWanted(Wanted):
+    """Someone to be told."""
+
+    url: Url
+    events: Events
+    format: Format = "json"
+    job: Annotated[Id, Field(description="Only events of this job."), LEFT_OUT] = ""
+
+
+class WebhookChange(Wanted):
+    """What is to be different. What is not given stays."""
+
+    url: Annotated[Url, LEFT_OUT] = ""
+    events: Annotated[Events, LEFT_OUT] = []
+    format: Annotated[Format, LEFT_OUT] = "json"
+
+
+class Webhook(Answer):
+    id: Id
+    url: str
+    events: list[str]
+    format: str
+    job: Id | None
+    created_at: Time
+
+
+class NewWebhook(Webhook):
+    secret: Annotated[str, Field(description="Signs what is sent (docs/webhooks.md). It is not told again.")]
+
+
+class Delivery(Answer):
+    """An event for this webhook. `id` is the event's, and the same each time it is sent."""
+
+    id: str
+    event: str
+    at: Time
+    status: Annotated[str, Field(json_schema_extra={"enum": ["pending", "delivered", "given up"]})]
+    attempts: int
+    next_at: Annotated[Time | None, Field(description="Of the next try.")]
+    error: Annotated[str | None, Field(description="Why the last try failed.")]
+
+
+class WebhookDetails(Webhook):
+    """A webhook, and what it was told or is to be in the last two days: the newest hundred."""
+
+    deliveries: list[Delivery]
+
+
+class Webhooks(Answer):
+    items: list[Webhook]
+
+
+def create(farm: Farm, request: Request) -> Reply:
+    """Make a webhook.
+
+    It is called only in the networks that the operator allowed (`MILLRACE_HOOK_NETWORKS`). What fails is tried again
+    for a day, with growing pauses.
+    """
+    wanted = read_body(request, WebhookWanted)
+    job = parse_id(wanted.job, "job") if wanted.job else None
+    hook = hooks.create(farm, wanted.url, wanted.events, format=wanted.format, job=job)
+    return answer(NewWebhook(**_shown(hook).model_dump(), secret=hook.secret), 201)
+
+
+def listing(farm: Farm, request: Request) -> Reply:
+    """All webhooks, oldest first, without their secrets."""
+    return answer(Webhooks(items=[_shown(hook) for hook in farm.hooks.all()]))
+
+
+def show(farm: Farm, request: Request, hook_id: str) -> Reply:
+    """One webhook, and its deliveries."""
+    return _details(farm, hooks.get(farm, parse_id(hook_id, "webhook")))
+
+
+def change(farm: Farm, request: Request, hook_id: str) -> Reply:
+    """Give a webhook another url, other events or another format."""
+    number, wanted = parse_id(hook_id, "webhook"), read_body(request, WebhookChange)
+    given = {name: getattr(wanted, name) for name in wanted.model_fields_set}
+    return _details(farm, hooks.change(farm, number, **given))
+
+
+def delete(farm: Farm, request: Request, hook_id: str) -> Reply:
+    """Tell this webhook nothing more, also not what waits for it."""
+    hooks.delete(farm, parse_id(hook_id, "webhook"))
+    return Reply(204)
+
+
+def _details(farm: Farm, hook: Hook) -> Reply:
+    kept = [_delivery(delivery) for delivery in hooks.deliveries(farm, hook.id, MOST_DELIVERIES)]
+    return answer(WebhookDetails(**_shown(hook).model_dump(), deliveries=kept))
+
+
+def _shown(hook: Hook) -> Webhook:
+    return Webhook(
+        id=str(hook.id),
+        url=hook.url,
+        events=list(hook.events),
+        format=hook.format,
+        job=id_text(hook.job),
+        created_at=time_text(hook.created_at),
+    )
+
+
+def _delivery(kept: Kept) -> Delivery:
+    return Delivery(
+        id=kept.id,
+        event=kept.event,
+        at=time_text(kept.at),
+        status=kept.status,
+        attempts=kept.attempts,
+        next_at=time_text(kept.next_at) if kept.status == "pending" else None,
+        error=kept.error,
+    )
+
+
+OPERATIONS = (
+    Operation("GET", "/webhooks", listing, Scope.ADMIN, answer=Webhooks),
+    Operation("POST", "/webhooks", create, Scope.ADMIN, 201, NewWebhook, body=WebhookWanted, problems=(409,)),
+    Operation("GET", "/webhooks/{id}", show, Scope.ADMIN, answer=WebhookDetails),
+    Operation("PATCH", "/webhooks/{id}", change, Scope.ADMIN, answer=WebhookDetails, body=WebhookChange),
+    Operation("DELETE", "/webhooks/{id}", delete, Scope.ADMIN, 204),
+)

@@ -1,0 +1,79 @@
+"""Rounds of calls to webhooks. At least once, in no promised order.
+
+A try is counted in the outbox before it is made, together with the time of the next: a process that dies in it is
+followed by the next one. A hook that fails is left alone for the rest of the round, and what else waits for it is
+put off with it, so that a dead hook costs the others at most one time-out a round.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from ..core.farm import Farm
+from ..core.records.hooks import DELIVERED, GIVEN_UP, KEPT_SECONDS, Delivery, Hook
+from ..edge.push import Pusher, PushFailed
+from . import following, messages
+
+EVERY_SECONDS = 1.0
+MOST_IN_A_ROUND = 50
+TIMEOUT_SECONDS = 3.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 10, 3600
+GIVE_UP_AFTER_SECONDS = 86_400
+LONGEST_ERROR = 300
+
+log = logging.getLogger(__name__)
+
+
+def deliver_all(farm: Farm, pusher: Pusher, farm_name: str) -> int:
+    """One round: find events, try what is due. How many were delivered."""
+    hooks = {hook.id: hook for hook in farm.hooks.all()}
+    if not hooks:
+        return 0
+    following.follow(farm, list(hooks.values()))
+    delivered, failing = 0, dict[int, str]()
+    for delivery in farm.hooks.due(farm.clock.now(), MOST_IN_A_ROUND):
+        hook = hooks.get(delivery.hook)
+        if hook is None:
+            farm.hooks.drop(delivery)
+        elif _is_over(farm, delivery):
+            farm.hooks.end(delivery, GIVEN_UP, farm.clock.now())
+            farm.hooks.prune(hook.id, farm.clock.now() - KEPT_SECONDS * 1000)
+        elif hook.id in failing:
+            farm.hooks.postpone(delivery, _next_at(farm, delivery), failing[hook.id])
+        elif farm.hooks.take(delivery, _next_at(farm, delivery)):
+            error = _send(farm, pusher, hook, delivery, farm_name)
+            delivered += error is None
+            if error is not None:
+                failing[hook.id] = error
+                farm.hooks.failed(delivery, error)
+                continue
+            farm.hooks.end(delivery, DELIVERED, farm.clock.now(), taken=1)
+            farm.hooks.prune(hook.id, farm.clock.now() - KEPT_SECONDS * 1000)
+    return delivered
+
+
+def _send(farm: Farm, pusher: Pusher, hook: Hook, delivery: Delivery, farm_name: str) -> str | None:
+    """Why it failed; None if the hook has taken it, which is any 2xx."""
+    content = messages.body(hook, delivery, farm_name)
+    headers = messages.headers(hook, delivery, content, farm.clock.now())
+    try:
+        answer = pusher.send(hook.url, "POST", headers, content, TIMEOUT_SECONDS)
+    except PushFailed as failed:
+        error = failed.message
+    else:
+        if 200 <= answer.status < 300:
+            return None
+        error = f"it answered {answer.status}"
+    log.info(
+        "webhook %s failed: %s", hook.id, error, extra={"action": "webhook_failed", "webhook": str(hook.id)}
+    )  # no URL: that of a chat is a secret
+    return error[:LONGEST_ERROR]
+
+
+def _is_over(farm: Farm, delivery: Delivery) -> bool:
+    return farm.clock.now() - delivery.at > GIVE_UP_AFTER_SECONDS * 1000
+
+
+def _next_at(farm: Farm, delivery: Delivery) -> int:
+    pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(delivery.attempts, 20))
+    return farm.clock.now() + int(pause * 1000)

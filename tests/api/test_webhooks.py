@@ -1,0 +1,89 @@
+"""Webhooks, as operators see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.core import hooks, jobs
+from chalicelib.edge.networks import LOOPBACK
+from chalicelib.edge.push import Pusher
+from chalicelib.webhooks.delivering import deliver_all
+from tests.api.bench import Bench
+from tests.webhooks.receiver import receiving
+
+HOOK = {"url": "https://chat.example/services/T0", "events": ["job.failed", "job.completed"]}
+
+
+def test_a_webhook_is_made_listed_changed_and_deleted(bench: Bench) -> None:
+    made = bench.post("/webhooks", HOOK)
+    secret = made.pop("secret")
+    assert len(secret) >= 32
+    assert made == {
+        "id": made["id"],
+        "url": HOOK["url"],
+        "events": ["job.completed", "job.failed"],
+        "format": "json",
+        "job": None,
+        "created_at": "2023-11-14T22:13:20.000Z",
+    }
+    assert bench.get("/webhooks") == {"items": [made]}
+    assert bench.get(f"/webhooks/{made['id']}") == {**made, "deliveries": []}
+    changed = bench.call("PATCH", f"/webhooks/{made['id']}", {"format": "slack", "events": ["worker.lost"]}).json
+    assert changed == {**made, "format": "slack", "events": ["worker.lost"], "deliveries": []}
+    assert hooks.get(bench.farm, int(made["id"])).secret == secret
+    assert bench.call("DELETE", f"/webhooks/{made['id']}").status == 204
+    assert bench.get("/webhooks") == {"items": []}
+    assert bench.call("GET", f"/webhooks/{made['id']}").status == 404
+
+
+def test_deliveries_are_shown(bench: Bench) -> None:
+    with receiving() as receiver:
+        made = bench.post("/webhooks", {"url": receiver.url, "events": ["job.canceled"]})
+        receiver.status = 500
+        jobs.cancel(bench.farm, bench.job().id)
+        deliver_all(bench.farm, Pusher(LOOPBACK), "studio")
+        [waiting] = bench.get(f"/webhooks/{made['id']}")["deliveries"]
+        assert (waiting["status"], waiting["attempts"], waiting["error"]) == ("pending", 1, "it answered 500")
+        assert waiting["next_at"] == "2023-11-14T22:13:30.000Z"
+        receiver.status = 200
+        bench.clock.advance(10_000)
+        deliver_all(bench.farm, Pusher(LOOPBACK), "studio")
+        [told] = bench.get(f"/webhooks/{made['id']}")["deliveries"]
+        assert (told["status"], told["attempts"], told["error"], told["next_at"]) == ("delivered", 2, None, None)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"url": "ftp://example.org/"}, "url"),
+        ({"url": "https://"}, "url"),
+        ({"url": "https://user:secret@example.org/"}, "url"),
+        ({"url": "https://example.org/a b"}, "url"),
+        ({"url": "https://example.org:99999/"}, "url"),
+        ({"events": []}, "events"),
+        ({"events": ["job.started"]}, "events.0"),
+        ({"format": "xml"}, "format"),
+        ({"job": "12"}, "job"),
+        ({"secret": "mine"}, "secret"),
+    ],
+)
+def test_a_wrong_webhook_is_refused_and_nothing_is_kept(bench: Bench, wrong: dict[str, Any], field: str) -> None:
+    refused = bench.call("POST", "/webhooks", {**HOOK, **wrong})
+    assert (refused.status, refused.json["field"]) == (400, field)
+    assert bench.get("/webhooks") == {"items": []}
+
+
+def test_a_webhook_of_one_job_hears_of_no_workers(bench: Bench) -> None:
+    job = bench.job()
+    refused = bench.call("POST", "/webhooks", {**HOOK, "events": ["worker.lost"], "job": str(job.id)})
+    assert (refused.status, refused.json["field"]) == (400, "events")
+    assert bench.post("/webhooks", {**HOOK, "job": str(job.id)})["job"] == str(job.id)
+
+
+def test_there_is_an_end_to_webhooks(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hooks, "MOST_HOOKS", 2)
+    bench.post("/webhooks", HOOK)
+    bench.post("/webhooks", HOOK)
+    assert bench.call("POST", "/webhooks", HOOK).status == 409
