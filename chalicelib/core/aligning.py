@@ -28,7 +28,7 @@ def align(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn) -> None:
     moved = sum(told for _, told in cursors_of.values())
     for step in opened:
         cursors, _ = cursors_of.get(step.number, ([], 0))
-        for window in farm.windows.open(job.id, step.number):
+        for window in farm.windows.open(step):
             tasks = window_tasks(farm, step, window)
             missing = filling.holes(cursors, window, tasks) if cursors and job.status not in RUNNABLE_JOBS else []
             updates = [update for task in tasks if (update := _alignment(farm, job, task))]
@@ -73,7 +73,7 @@ def _alignment(farm: Farm, job: Job, task: Task) -> Update | None:
 def audit(farm: Farm, job: Job, step: Step) -> None:
     """Look into every task of a step's open windows."""
     if step.status is StepStatus.OPEN:
-        for window in farm.windows.open(job.id, step.number):
+        for window in farm.windows.open(step):
             audit_window(farm, job, step, window)
 
 

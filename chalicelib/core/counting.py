@@ -25,7 +25,7 @@ def count_tasks(farm: Farm, job: Job, steps: Sequence[Step]) -> dict[str, int]:
             }
         )
         if step.status is StepStatus.OPEN:
-            for window in farm.windows.open(job.id, step.number):
+            for window in farm.windows.open(step):
                 counts += window.counts()
             # What no claim has come near is counted without being there: in no window, and in no sum yet.
             unbegun = sum(cursor.unbegun for cursor in farm.cursors.of(step) if cursor.left is None)

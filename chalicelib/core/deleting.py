@@ -33,10 +33,10 @@ def go_on(farm: Farm, job_id: JobId, turn: Turn) -> None:
 
 def _remove_step(farm: Farm, step: Step, turn: Turn) -> bool:
     """False when the turn was over before all was done."""
-    while windows := farm.windows.some(step.job, step.number, WINDOWS_AT_ONCE):
+    while windows := farm.windows.some(step, WINDOWS_AT_ONCE):
         if turn.is_over:
             return False
-        for window in windows:
+        for window in windows.values():
             farm.tasks.remove(step.base + window.indices[0], step.base + window.indices[-1])
         farm.windows.remove(windows)
     if step.shards:

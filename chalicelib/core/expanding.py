@@ -113,7 +113,7 @@ def write_tasks(farm: Farm, job: Job, step: Step, turn: Turn) -> None:
     """
     of = making.opened(farm, job, step)
     children = making.children_of(of.expansion) if step.count > 1 else {}
-    first = farm.windows.last(job.id, step.number) if window_of(step.count - 1) > 0 else 0
+    first = farm.windows.last(step) if window_of(step.count - 1) > 0 else 0
     for number, size in window_sizes(step.count):
         if number < first:
             continue

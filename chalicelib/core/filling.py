@@ -91,7 +91,7 @@ def _look(farm: Farm, job: Job, step: Step, cursor: Cursor) -> None:
     now = farm.clock.now()
     if cursor.solid < cursor.noted:
         bounds = window_of(cursor.solid), window_of(cursor.noted - 1)
-        unmarked = [i for window in farm.windows.open(job.id, step.number, *bounds) for i in window.unmarked()]
+        unmarked = [i for window in farm.windows.open(step, *bounds) for i in window.unmarked()]
         suspects = [index for index in unmarked if cursor.solid <= index < cursor.noted]
         found = farm.tasks.get_many([step.base + index for index in suspects])
         missing = [index for index, task in zip(suspects, found, strict=True) if task is None]

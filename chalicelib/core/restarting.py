@@ -33,13 +33,13 @@ def restart(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn) -> None:
             continue
         if step.shards:
             found += filling.reopen(farm, job, step)
-        for window in farm.windows.shut(job.id, step.number):
+        for window in farm.windows.shut(step):
             if window.has_unfit and _left(farm, job, step, window):
                 found += 1
                 farm.windows.reopen(window)
             if found and turn.is_over:
                 return
-        for window in farm.windows.open(job.id, step.number):
+        for window in farm.windows.open(step):
             # What is open now was shut, with all its marks: they spare the look at the tasks.
             if window.has_unfit and (again := _left(farm, job, step, window)):
                 found += 1

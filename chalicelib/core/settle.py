@@ -115,7 +115,7 @@ def _first_failure(farm: Farm, job: Job, steps: Sequence[Step]) -> str | None:
     for step in steps:
         if step.failed:
             return f"{step.failed} of {step.count} tasks of step {step.name!r} failed"
-        for window in farm.windows.open(job.id, step.number) if step.status is StepStatus.OPEN else ():
+        for window in farm.windows.open(step) if step.status is StepStatus.OPEN else ():
             if TaskStatus.FAILED in (states := window.states()):
                 task = farm.tasks.get(step.base + window.indices[states.index(TaskStatus.FAILED)])
                 return f"task {task.name!r} failed: {task.error or 'no reason given'}" if task else "a task failed"
@@ -149,7 +149,7 @@ def _advance_step(farm: Farm, job: Job, steps: Sequence[Step], step: Step, turn:
             return True
         if not all(cursor.over for cursor in cursors):
             return False
-    if farm.windows.any_open(job.id, step.number):
+    if farm.windows.any_open(step):
         return False
     farm.jobs.change_step(step, "finish")
     return True

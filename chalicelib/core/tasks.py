@@ -78,9 +78,9 @@ def may_be(farm: Farm, job: Job, step: Step, status: TaskStatus | None, first: i
 
 
 def _windows_with(farm: Farm, job: Job, step: Step, status: TaskStatus, first: int) -> Iterator[int]:
-    kinds = [farm.windows.open(job.id, step.number, first), farm.windows.shut(job.id, step.number, first)]
+    kinds = [farm.windows.open(step, first), farm.windows.shut(step, first)]
     if status is TaskStatus.COMPLETED:
-        kinds.append(farm.windows.done(job.id, step.number, first))
+        kinds.append(farm.windows.done(step, first))
     begun = heapq.merge(*((window.number for window in kind) for kind in kinds))
     if status is not making.unbegun_status(job):
         return begun

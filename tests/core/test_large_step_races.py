@@ -18,6 +18,7 @@ from chalicelib.core.farm import Farm, Limits
 from chalicelib.core.lifecycle import ENDED_TASKS, Outcome
 from chalicelib.core.model import Assignment, JobId, Worker
 from chalicelib.core.ports import ConditionFailed, TableUnavailable
+from chalicelib.core.records import keys
 from chalicelib.core.records.keys import INDEXES
 from tests.core.conftest import make_farm
 from tests.engines.simulated import Crash, Faults, SimulatedClock, SimulatedTable
@@ -29,6 +30,7 @@ COUNT = 11
 @pytest.fixture(autouse=True)
 def windows_of_three_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(windows, "WINDOW", 3)
+    monkeypatch.setattr(keys, "WINDOWS_TOGETHER", 2)
 
 
 class Site:

@@ -32,6 +32,7 @@ from chalicelib.core.farm import Farm, Limits
 from chalicelib.core.lifecycle import ENDED_JOBS, JobStatus, Outcome, StepStatus, TaskStatus
 from chalicelib.core.model import JobId, TaskId, Worker
 from chalicelib.core.ports import ConditionFailed, Table, TableUnavailable
+from chalicelib.core.records import keys
 from chalicelib.core.records.keys import INDEXES
 from chalicelib.store.sqlite import SqliteTable
 from tests.core.conftest import make_farm
@@ -50,6 +51,7 @@ LIMITS = Limits(small_step_tasks=4, shard_tasks=4, most_shards=3)
 def windows_of_three_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that claims cross from one to the next all the time."""
     monkeypatch.setattr(windows, "WINDOW", 3)
+    monkeypatch.setattr(keys, "WINDOWS_TOGETHER", 2)
 
 
 RUNGS = st.lists(

@@ -111,7 +111,7 @@ class AwsBench(Bench):
         return (self.job(job), self.tasks(job), self.farm.jobs.steps(job.id), self.windows(job))
 
     def windows(self, job: Job) -> Sequence[Any]:
-        return [list(self.farm.windows.all(job.id, step.number)) for step in self.farm.jobs.steps(job.id)]
+        return [list(self.farm.windows.all(step)) for step in self.farm.jobs.steps(job.id)]
 
 
 def _bench(folder: Path, clock: SimulatedClock, **limits: float) -> AwsBench:

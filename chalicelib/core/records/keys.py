@@ -4,7 +4,7 @@
 |----------------------------|---------------------------|-------------|--------------------------|------------------------------|
 | job by id                  | everybody                 | base        | JOB#job                  | JOB                          |
 | steps of a job             | settle, api               | base        | JOB#job                  | STEP#number                  |
-| windows: open, all completed, else shut | settle, counts | base      | WINDOWS#job#step         | OPEN#, DONE#, SHUT#window    |
+| windows: open, all completed, else shut | settle, counts | base      | WINDOWS#job#step(#window / 512) | OPEN#, DONE#, SHUT#window |
 | cursors of a large step    | claims, settle, counts    | base        | CURSOR#job#step#shard    | -                            |
 | large step of a task's id  | looks at virtual tasks    | base        | SPANS                    | first id                     |
 | task by id, tasks of a range | reports, lists          | base        | TASKS#(id / 100)         | id                           |
@@ -66,6 +66,8 @@ INDEXES: Mapping[str, tuple[str, ...]] = {
 
 WINDOW = 100
 """Tasks per window."""
+WINDOWS_TOGETHER = 512
+"""Windows in one partition: the ends of a large step's tasks spread over several, as its claims do over cursors."""
 BUCKET = 100
 """Consecutive task ids per partition: few enough for DynamoDB's limit per partition, enough to list by the page."""
 DUE_SHARDS = 8
@@ -100,21 +102,22 @@ STEP_PREFIX = ("STEP#", "STEP#~")
 WINDOWS_PREFIX = "WINDOWS#"
 
 
-def windows(job_id: JobId, number: int) -> str:
-    return f"{WINDOWS_PREFIX}{job_id}#{number}"
+def windows(job_id: JobId, number: int, window: int) -> str:
+    part = window // WINDOWS_TOGETHER
+    return f"{WINDOWS_PREFIX}{job_id}#{number}" + (f"#{part}" if part else "")
 
 
 def open_window(job_id: JobId, number: int, window: int) -> Key:
-    return Key(windows(job_id, number), f"OPEN#{window:08d}")
+    return Key(windows(job_id, number, window), f"OPEN#{window:08d}")
 
 
 def done_window(job_id: JobId, number: int, window: int) -> Key:
     """Shut, and all its tasks completed: nothing that a retry would want."""
-    return Key(windows(job_id, number), f"DONE#{window:08d}")
+    return Key(windows(job_id, number, window), f"DONE#{window:08d}")
 
 
 def shut_window(job_id: JobId, number: int, window: int) -> Key:
-    return Key(windows(job_id, number), f"SHUT#{window:08d}")
+    return Key(windows(job_id, number, window), f"SHUT#{window:08d}")
 
 
 def cursor(job_id: JobId, number: int, shard: int) -> Key:

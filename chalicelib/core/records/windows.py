@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from ..lifecycle import StepStatus
-from ..model import JobId
+from ..model import JobId, Step
 from ..ports import (
     Absent,
     Add,
@@ -23,13 +23,12 @@ from ..ports import (
     Table,
     Update,
 )
-from ..windows import Window
+from ..windows import Window, window_of
 from . import job_items, keys
 from .paging import pages
 
-Side = tuple[str, str]
-FAR = 10**8 - 1
-"""No step has so many windows."""
+Side = Callable[[JobId, int, int], Key]
+SIDES: tuple[Side, ...] = (keys.open_window, keys.shut_window, keys.done_window)
 
 
 class WindowRecords:
@@ -38,43 +37,52 @@ class WindowRecords:
 
     # ---- looking
 
-    def open(self, job_id: JobId, step: int, first: int = 0, last: int = FAR) -> Iterator[Window]:
+    def open(self, step: Step, first: int = 0, last: int | None = None) -> Iterator[Window]:
         """Those that still have a task to end, by number; lazily, page by page."""
-        bounds = keys.open_window(job_id, step, first), keys.open_window(job_id, step, last)
-        return self._between(*bounds)
+        return self._between(keys.open_window, step, first, last)
 
-    def shut(self, job_id: JobId, step: int, first: int = 0) -> Iterator[Window]:
+    def shut(self, step: Step, first: int = 0) -> Iterator[Window]:
         """Those that ended with a failed or a canceled task."""
-        return self._between(keys.shut_window(job_id, step, first), keys.shut_window(job_id, step, FAR))
+        return self._between(keys.shut_window, step, first)
 
-    def done(self, job_id: JobId, step: int, first: int = 0) -> Iterator[Window]:
+    def done(self, step: Step, first: int = 0) -> Iterator[Window]:
         """Those of which every task completed."""
-        return self._between(keys.done_window(job_id, step, first), keys.done_window(job_id, step, FAR))
+        return self._between(keys.done_window, step, first)
 
-    def all(self, job_id: JobId, step: int, first: int = 0) -> Iterator[Window]:
-        sides = self.open(job_id, step, first), self.shut(job_id, step, first), self.done(job_id, step, first)
-        return heapq.merge(*sides, key=lambda window: window.number)
+    def all(self, step: Step) -> Iterator[Window]:
+        return heapq.merge(self.open(step), self.shut(step), self.done(step), key=lambda window: window.number)
 
-    def some(self, job_id: JobId, step: int, limit: int) -> list[Window]:
-        """The first few there are, of any kind."""
-        found = self._table.query(keys.windows(job_id, step), limit=limit)
-        return [job_items.window_from(item) for item in found.items]
+    def some(self, step: Step, limit: int) -> dict[Key, Window]:
+        """The first few there are in some partition, of any kind, by their keys."""
+        for number in _partitions(step):
+            found = self._table.query(keys.windows(step.job, step.number, number), limit=limit).items
+            if found:
+                return {Key(item["pk"], item["sk"]): job_items.window_from(item) for item in found}
+        return {}
 
-    def last(self, job_id: JobId, step: int) -> int:
+    def last(self, step: Step) -> int:
         """The greatest number there is; 0 if there is none."""
-        greatest = 0
-        for side in (keys.open_window, keys.shut_window, keys.done_window):
-            first, last = side(job_id, step, 0), side(job_id, step, FAR)
-            found = self._table.query(first.pk, first=first.sk, last=last.sk, descending=True, limit=1)
-            greatest = max([greatest, *(job_items.window_from(item).number for item in found.items)])
-        return greatest
+        for number in reversed(_partitions(step)):
+            pk = keys.windows(step.job, step.number, number)
+            sides = (side(step.job, step.number, 0).sk[:5] for side in SIDES)
+            found = [self._table.query(pk, first=s, last=s + "~", descending=True, limit=1).items for s in sides]
+            if any(found):
+                return max(job_items.window_from(item).number for items in found for item in items)
+        return 0
 
-    def any_open(self, job_id: JobId, step: int) -> bool:
-        first, last = keys.open_window(job_id, step, 0), keys.open_window(job_id, step, FAR)
-        return bool(self._table.query(first.pk, first=first.sk, last=last.sk, limit=1).items)
+    def any_open(self, step: Step) -> bool:
+        return next(self._between(keys.open_window, step, 0, limit=1), None) is not None
 
-    def _between(self, first: Key, last: Key) -> Iterator[Window]:
-        return (job_items.window_from(item) for item in pages(self._table, first.pk, first=first.sk, last=last.sk))
+    def _between(
+        self, side: Side, step: Step, first: int, last: int | None = None, limit: int = 100
+    ) -> Iterator[Window]:
+        end = window_of(step.count - 1) if last is None else last
+        for number in _partitions(step):
+            low, high = max(first, number), min(end, number + keys.WINDOWS_TOGETHER - 1)
+            if low <= high:
+                lowest, highest = side(step.job, step.number, low), side(step.job, step.number, high)
+                found = pages(self._table, lowest.pk, first=lowest.sk, last=highest.sk, limit=limit)
+                yield from (job_items.window_from(item) for item in found)
 
     # ---- writing
 
@@ -127,8 +135,8 @@ class WindowRecords:
             return False
         return True
 
-    def remove(self, windows: Iterable[Window]) -> None:
-        self._table.write_many([[Delete(job_items.window_key(window))] for window in windows])
+    def remove(self, windows: Iterable[Key]) -> None:
+        self._table.write_many([[Delete(key)] for key in windows])
 
 
 def _put(window: Window) -> Put:
@@ -139,3 +147,8 @@ def _nowhere(window: Window) -> list[Check]:
     shut = keys.shut_window(window.job, window.step, window.number)
     done = keys.done_window(window.job, window.step, window.number)
     return [Check(shut, (Absent(),)), Check(done, (Absent(),))]
+
+
+def _partitions(step: Step) -> range:
+    """The first window of each."""
+    return range(0, window_of(step.count - 1) + 1, keys.WINDOWS_TOGETHER)
