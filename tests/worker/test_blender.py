@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib.compilers.blender_python import overrides
 from millrace.agent.errors import CommandFailed
+from millrace.runtimes.blender import Listener
 from millrace.runtimes.ffmpeg import probe
 from tests.worker.pictures import difference, frames_of, pixels
 from tests.worker.scenes import make_scene
@@ -88,6 +89,29 @@ def test_a_frame_that_blender_leaves_out_without_a_word_fails_the_task(bench: Wo
         render(bench, "1-2", blender_cmd=str(program))
     assert "1 of 2 frames were rendered: Build without OpenImageDenoiser" in str(failed.value)
     assert "turn denoising off (denoise: false)" in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "percent", "activity"),
+    [
+        ("Fra:3 Mem:9M (Peak 9M) | Time:00:01.00 | Mem:0M | Scene, ViewLayer | Sample 5/10", 25.0, "frame 3, 5 of 10"),
+        ("Fra:3 Mem:42.38M (Peak 43.49M) | Time:00:47.99 | Rendering 26 / 52 samples", 25.0, "frame 3, 26 of 52"),
+        ("Fra:3 Mem:9M (Peak 9M) | Time:00:00.00 | Scene, ViewLayer | Initializing", 0.0, "frame 3"),
+        ("Saved: '/out/f_0003.png'", 50.0, "saved f_0003.png"),
+    ],
+)  # fmt: skip
+def test_what_blender_says_becomes_progress(bench: Workbench, line: str, percent: float, activity: str) -> None:
+    Listener(bench.context, frames=2)(line)
+    assert (bench.attempt.progress.percent, bench.attempt.progress.activity) == (percent, activity)
+
+
+def test_an_engine_that_needs_a_display_is_told_with_one_that_does_not(bench: Workbench) -> None:
+    (bench.work / "scene.blend").touch()
+    program = bench.work / "blender"
+    program.write_text("#!/bin/sh\necho Unable to open a display >&2\nexit 134\n")
+    program.chmod(0o755)
+    with pytest.raises(CommandFailed, match="Unable to open a display .*CYCLES does not"):
+        render(bench, blender_cmd=str(program))
 
 
 def test_a_scene_without_a_camera_is_told(bench: Workbench) -> None:

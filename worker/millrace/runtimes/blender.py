@@ -34,11 +34,12 @@ _UNSAID = (None, "", "blender", "{blender}")
 """What Flamenco's compilers write when they mean "whichever there is"; the last is a variable without a value."""
 PYTHON_FAILED = 42
 """Blender's exit code when a script of ours raised."""
-_FRAME = re.compile(r"Fra:(-?\d+) .*?(?:(?:Sample|Rendered) (\d+)/(\d+)|$)")
+_FRAME = re.compile(r"Fra:(-?\d+) .*?(?:(?:Sample|Rendered|Rendering) (\d+) ?/ ?(\d+)|$)")
 _SHOWN_EVERY_SECONDS = 5.0
 _HINTS = {
     "OpenImageDenoise": "this Blender is built without the denoiser: turn denoising off (denoise: false), or use "
     "the Blender from blender.org",
+    "Unable to open a display": "its engine needs a graphics driver, which this machine lacks; CYCLES does not",
     "no camera": "give the scene one, or name one of the file",
     "Cannot read file": "the .blend file is not there, or is damaged",
     "File format is not supported": "the .blend file is damaged, or was saved by a newer Blender",
@@ -94,7 +95,9 @@ class Listener:
         if line.startswith("Saved: "):
             self.saved.append(line[len("Saved: ") :].strip("'"))
             self.context.progress(self._percent(0.0), f"saved {Path(self.saved[-1]).name}")
-        elif re.match(r"(Error: |\w*Error: |No device)", line) and not line.startswith("Error: Python: Traceback"):
+        elif re.match(r"(\w*Error: |No device|Unable to open)", line) and not line.startswith(
+            "Error: Python: Traceback"
+        ):
             self.errors.append(line.removeprefix("Error: ").removeprefix("RuntimeError: "))
 
     def _rendering(self, line: str) -> None:
