@@ -15,7 +15,10 @@ BINARY = "application/octet-stream"
 NAVIGATION = (
     ("jobs", "Jobs"),
     ("workers", "Workers"),
+    ("pictures", "Pictures"),
+    ("farm", "Farm"),
     ("submit", "Submit"),
+    ("settings", "Settings"),
 )
 
 
@@ -68,6 +71,7 @@ def _html(root: str) -> str:
 <meta name="color-scheme" content="light dark">
 <title>Millrace</title>
 <link rel="icon" href="{ui}/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="{ui}/uPlot.css">
 <link rel="stylesheet" href="{ui}/style.css">
 <script src="{ui}/theme.js"></script>
 {preloads}

@@ -1,6 +1,6 @@
 // What a person may do to jobs: which of them allow it, what is asked before, what is said after, and the way back.
 
-import { patch, post, remove } from "./api.js";
+import { get, patch, post, remove } from "./api.js";
 import { h } from "./dom.js";
 import { number, plural } from "./format.js";
 import { soon } from "./live.js";
@@ -8,6 +8,8 @@ import { complain, confirmed, notice } from "./notices.js";
 import { jobs } from "./store.js";
 
 const AT_ONCE = 4;
+const PATIENCE_SECONDS = 60;
+const MOST_COUNTED_EXACTLY = 50;
 const OPEN = ["queued", "active", "paused", "compiling"];
 
 /** status lists: where the farm allows it; see the table of lifecycles. `undo` names the action that takes it back. */
@@ -25,12 +27,12 @@ export const allowing = (action, list) => list.filter((job) => ACTIONS[action].f
 export async function steer(action, list) {
   const chosen = allowing(action, list);
   const { asks, done, undo } = ACTIONS[action];
-  if (!chosen.length || (asks && !(await confirmed(question(action, chosen))))) return 0;
+  if (!chosen.length || (asks && !(await confirmed(question(action, await counted(chosen)))))) return 0;
   const { succeeded, failures } = await each(chosen, (job) => one(action, job));
   if (action === "delete") jobs.drop(succeeded.map((job) => job.id));
   if (succeeded.length) {
     const text = `${named(succeeded)} ${done}.`;
-    notice(text, { undo: undo && { text: "Undo", act: () => steer(undo, refreshed(succeeded)) } });
+    notice(text, { undo: undo && { text: "Undo", act: () => takeBack(undo, succeeded) } });
   }
   failures.slice(0, 3).forEach(complain);
   soon();
@@ -47,6 +49,33 @@ export async function prioritise(list, priority) {
   soon();
 }
 
+/** Counts in lists may be a moment old, or not there yet: a question tells those of now. */
+async function counted(list) {
+  if (list.length > MOST_COUNTED_EXACTLY) return list;
+  const now = new Map();
+  await each(list, async (job) => now.set(job.id, await get(`/jobs/${job.id}`)));
+  return list.map((job) => now.get(job.id) ?? job);
+}
+
+/** What was canceled can be retried once its running tasks have stopped, which takes as long as a worker is silent. */
+async function takeBack(action, list) {
+  const until = Date.now() + PATIENCE_SECONDS * 1000;
+  const patiently = async (job) => {
+    for (;;) {
+      try {
+        return await one(action, job);
+      } catch (error) {
+        if (error.status !== 409 || Date.now() > until) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 2000));
+      }
+    }
+  };
+  const { succeeded, failures } = await each(list, patiently);
+  if (succeeded.length) notice(`${named(succeeded)} ${ACTIONS[action].done}.`);
+  failures.slice(0, 3).forEach(complain);
+  soon();
+}
+
 const one = (action, job) =>
   action === "delete" ? remove(`/jobs/${job.id}`) : keep(post(`/jobs/${job.id}/${action}`));
 
@@ -55,8 +84,6 @@ async function keep(answer) {
   const { steps, ...job } = await answer;
   jobs.put([job]);
 }
-
-const refreshed = (list) => list.map((job) => jobs.items.get(job.id) ?? job);
 
 function question(action, chosen) {
   const tasks = chosen.reduce((sum, job) => sum + affected(action, job.counts), 0);

@@ -51,13 +51,17 @@ export function strip(onOpen) {
   const resized = new ResizeObserver(draw);
   const element = h("div", {}, canvas, hint);
   resized.observe(element);
+  document.addEventListener("themechange", draw);
   return {
     element,
     show(list) {
       tasks = list;
       draw();
     },
-    close: () => resized.disconnect(),
+    close() {
+      resized.disconnect();
+      document.removeEventListener("themechange", draw);
+    },
   };
 }
 

@@ -13,12 +13,14 @@ export function themeSwitch() {
   );
 }
 
+/** What draws on a canvas listens for "themechange". */
 function choose(value) {
   if (value === "system") {
     delete document.documentElement.dataset.theme;
     localStorage.removeItem("millrace-theme");
-    return;
+  } else {
+    document.documentElement.dataset.theme = value;
+    localStorage.setItem("millrace-theme", value);
   }
-  document.documentElement.dataset.theme = value;
-  localStorage.setItem("millrace-theme", value);
+  document.dispatchEvent(new Event("themechange"));
 }

@@ -1,0 +1,64 @@
+// The newest picture of each job that made some, newest job first.
+
+import { get } from "./api.js";
+import { h, replace } from "./dom.js";
+import { status } from "./format.js";
+import { live } from "./live.js";
+import { isPicture, picture } from "./pictures.js";
+import { href } from "./router.js";
+
+const JOBS = 200;
+const LOOK_AT_MOST_EVERY_SECONDS = 5;
+
+export function openPictures() {
+  const wall = h("div", { class: "wall" });
+  const empty = h("div", { class: "empty" }, h("p", {}, "Looking for pictures…"));
+  const shown = new Map();
+  let next = 0;
+  let closed = false;
+
+  async function read() {
+    if (Date.now() < next) return;
+    next = Date.now() + LOOK_AT_MOST_EVERY_SECONDS * 1000;
+    try {
+      const { items } = await get(`/jobs?limit=${JOBS}`);
+      for (const job of items) if (!closed) await show(job);
+      const order = items.filter((job) => shown.has(job.id)).map((job) => shown.get(job.id).element);
+      if (order.some((element, index) => wall.children[index] !== element)) replace(wall, order);
+      if (!order.length) replace(empty, h("h2", {}, "No pictures yet"), h("p", {}, "Jobs whose outputs are PNG, JPEG or WebP files show the newest of them here."));
+      empty.hidden = order.length > 0;
+    } catch (error) {
+      replace(empty, h("p", {}, error.message));
+    }
+  }
+
+  async function show(job) {
+    const last = (await outputs(job)).findLast(isPicture);
+    const state = `${last?.blob} ${job.status}`;
+    if (!last || shown.get(job.id)?.state === state) return;
+    const element = h(
+      "a",
+      { class: "card frame", href: href("jobs", job.id) },
+      picture(last, `${last.name} of ${job.name}`),
+      h("span", { class: "caption" }, h("strong", {}, job.name), status(job.status)),
+      h("span", { class: "faint" }, last.name),
+    );
+    shown.set(job.id, { state, element });
+  }
+
+  live.addEventListener("changes", read);
+  read();
+  return {
+    element: h("section", { class: "page" }, h("h1", {}, "Last rendered"), wall, empty),
+    close() {
+      closed = true;
+      live.removeEventListener("changes", read);
+    },
+  };
+}
+
+/** A job that has ended has them in the list already. */
+async function outputs(job) {
+  if (job.finished_at || !job.counts.completed) return job.outputs;
+  return (await get(`/jobs/${job.id}/outputs?limit=100`)).items;
+}

@@ -1,0 +1,73 @@
+// The farm's variables: one line for each value; lines of one name are one variable.
+
+import { get, put } from "./api.js";
+import { h, replace } from "./dom.js";
+import { complain, notice } from "./notices.js";
+import { may } from "./store.js";
+
+const TITLES = ["Name", "Value", "Platforms", "For", "Paths both ways"];
+
+export function variableCard() {
+  const body = h("tbody", {});
+  const isAllowed = may("admin");
+  const save = async (event) => {
+    event.preventDefault();
+    try {
+      await put("/variables", { variables: read(body) });
+      notice("Variables saved. They count for tasks that are given out from now on.");
+    } catch (error) {
+      complain(error);
+    }
+  };
+  get("/variables")
+    .then(({ variables }) => {
+      const rows = Object.entries(variables).flatMap(([name, { direction, values }]) => values.map((value) => line(body, name, direction, value)));
+      replace(body, rows);
+    })
+    .catch(complain);
+  return h(
+    "form",
+    { class: "card stack", onsubmit: save },
+    h("h2", {}, "Variables"),
+    h("p", { class: "faint" }, "{name} in the settings of commands becomes the value for the worker’s platform: linux, windows, darwin; none means all. Where paths go both ways, a path that begins with a value becomes that of the worker’s platform."),
+    h(
+      "fieldset",
+      { disabled: !isAllowed, class: "whole", "aria-label": "Variables" },
+      h(
+        "div",
+        { class: "scrolls whole", tabindex: "0", role: "region", "aria-label": "Lines" },
+        h("table", {}, h("thead", {}, h("tr", {}, TITLES.map((title) => h("th", { scope: "col" }, title)), h("td", {}))), body),
+      ),
+    ),
+    isAllowed &&
+      h("div", { class: "buttons" }, h("button", { type: "button", onclick: () => body.append(line(body, "", "oneway", { value: "", platforms: [], audience: "all" })) }, "Add a line"), h("button", { class: "primary" }, "Save the variables")),
+  );
+}
+
+function line(body, name, direction, { value, platforms, audience }) {
+  const field = (label, text, properties = {}) => h("td", {}, h("input", { type: "text", "aria-label": label, value: text, ...properties }));
+  const audiences = ["all", "workers", "users"].map((word) => h("option", { selected: word === audience }, word));
+  const row = h(
+    "tr",
+    {},
+    field("Name", name, { required: true, pattern: "[^{}]+" }),
+    field("Value", value),
+    field("Platforms", platforms.join(", ")),
+    h("td", {}, h("select", { "aria-label": "For" }, audiences)),
+    h("td", {}, h("input", { type: "checkbox", "aria-label": "Paths both ways", checked: direction === "twoway" })),
+    h("td", {}, h("button", { type: "button", class: "plain", "aria-label": `Remove ${name || "this line"}`, onclick: () => row.remove() }, "✕")),
+  );
+  return row;
+}
+
+function read(body) {
+  const variables = {};
+  for (const row of body.rows) {
+    const [name, value, platforms, audience, twoway] = row.querySelectorAll("input, select");
+    const variable = (variables[name.value] ??= { direction: "oneway", values: [] });
+    if (twoway.checked) variable.direction = "twoway";
+    const list = platforms.value.split(",").map((word) => word.trim()).filter(Boolean);
+    variable.values.push({ value: value.value, audience: audience.value, platforms: list });
+  }
+  return variables;
+}

@@ -1,0 +1,52 @@
+"""No page keeps anybody out: axe-core finds nothing serious, in light and dark, on a wide screen and a narrow one."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.dashboard.browsing import PAGES, goto, obstacles, page_of
+from tests.together.ensemble import Ensemble
+
+pytestmark = pytest.mark.needs("chromium")
+
+
+@pytest.fixture(scope="module")
+def places(ensemble: Ensemble) -> list[str]:
+    """Every page, on a farm where each has something to show."""
+    farm = ensemble.farm
+    commands = [{"name": "exec", "settings": {"cmd": "sh -c 'echo fine; echo Error: not so fine; exit 3'"}}]
+    tasks = [{"name": "one", "task_type": "exec", "commands": commands}]
+    job = farm.wait(farm.submit("commands", {"tasks": tasks}, name="failed", max_retries=0), timeout=60)
+    frames = {"frames": "1-500", "command": ["true", "{frame}"]}
+    farm.pause(farm.submit("frames", frames, name="paused", tags=["nobody has it"]))
+    [task], [worker] = farm.tasks(job), farm.workers()
+    return [*PAGES, f"jobs/{job.id}", f"tasks/{task.id}", f"workers/{worker.id}"]
+
+
+@pytest.mark.parametrize("theme, width", [("light", 1280), ("dark", 1280), ("light", 360)])
+def test_no_page_has_a_serious_obstacle(
+    browser: Browser, ensemble: Ensemble, places: list[str], theme: str, width: int
+) -> None:
+    with page_of(browser, ensemble.server.url, theme=theme, width=width) as page:
+        found = []
+        for place in places:
+            goto(page, place)
+            expect(page.get_by_role("heading", level=1).first).to_be_visible()
+            found += [f"{place}: {obstacle}" for obstacle in obstacles(page)]
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
+                f"{place} is wider than the screen"
+            )
+        assert not found, "\n".join(found)
+
+
+def test_a_question_is_no_obstacle_either(browser: Browser, ensemble: Ensemble, places: list[str]) -> None:
+    with page_of(browser, ensemble.server.url) as page:
+        goto(page, "jobs")
+        page.get_by_label("Mark paused").check()
+        page.get_by_role("button", name="Cancel", exact=True).click()
+        expect(page.get_by_role("dialog")).to_contain_text("500 tasks will not be run")
+        assert obstacles(page) == []
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        assert ensemble.farm.job(next(ensemble.farm.jobs("paused"))).status == "paused"

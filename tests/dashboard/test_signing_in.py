@@ -1,0 +1,70 @@
+"""A farm with tokens asks for one, and shows what it allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from millrace import Farm
+from tests.dashboard.browsing import goto, obstacles, page_of
+from tests.together.ensemble import Ensemble
+
+pytestmark = pytest.mark.needs("chromium")
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ensemble]:
+    one = Ensemble(tmp_path_factory.mktemp("closed"), {}, ["--auth", "token"]).start()
+    yield one
+    print(one.end())
+
+
+def test_a_viewer_signs_in_sees_no_buttons_and_signs_out(browser: Browser, closed: Ensemble, tmp_path: Path) -> None:
+    farm = Farm(closed.server.url, closed.server.admin_token)
+    viewer = farm.make_token("anna", ["submit"]).text or ""
+    (tmp_path / "code").write_text("print(1)")
+    settings = {"runtime": "python3", "code": farm.upload(tmp_path / "code")}
+    job = farm.submit("function", settings, name="hers")
+    with page_of(browser, closed.server.url) as page:
+        field = page.get_by_label("Token")
+        field.fill("mr_wrong")
+        field.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("does not know this token")
+        assert obstacles(page) == []
+        field.fill(viewer)
+        field.press("Enter")
+        expect(page.get_by_role("link", name="hers")).to_be_visible()
+        expect(page.get_by_text("anna")).to_be_visible()
+        expect(page.get_by_role("checkbox")).to_have_count(0)
+        assert page.evaluate("document.cookie") == ""
+        goto(page, f"jobs/{job.id}")
+        expect(page.get_by_role("heading", name="hers")).to_be_visible()
+        for action in ("Pause", "Cancel", "Delete"):
+            expect(page.get_by_role("button", name=action, exact=True)).to_have_count(0)
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_label("Token")).to_be_visible()
+        expect(page.get_by_text("hers")).to_have_count(0)
+
+
+def test_a_link_to_a_file_works_for_who_is_signed_in(browser: Browser, closed: Ensemble, tmp_path: Path) -> None:
+    farm = Farm(closed.server.url, closed.server.admin_token)
+    (tmp_path / "bytes").write_text("content")
+    blob = farm.upload(tmp_path / "bytes")
+    with page_of(browser, closed.server.url) as page:
+        page.get_by_label("Token").fill(closed.server.admin_token)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+        with page.expect_download() as started:
+            page.evaluate(
+                """blob => {
+                    const link = document.createElement("a");
+                    link.href = `/api/v1/blobs/${blob}/content`;
+                    link.download = "file";
+                    link.click();
+                }""",
+                blob,
+            )
+        assert Path(started.value.path()).read_text() == "content"

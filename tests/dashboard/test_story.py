@@ -1,0 +1,164 @@
+"""A person who never saw the page submits, follows, fixes and fetches, in a real browser with a real worker."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from millrace.sdk.values import Job
+from tests.dashboard.browsing import PATIENCE_MILLISECONDS, goto, page_of
+from tests.together.ensemble import Ensemble
+
+expect.set_options(timeout=PATIENCE_MILLISECONDS)
+pytestmark = pytest.mark.needs("chromium")
+
+
+@pytest.fixture
+def page(browser: Browser, ensemble: Ensemble) -> Iterator[Page]:
+    with page_of(browser, ensemble.server.url) as page:
+        yield page
+
+
+def run(command: str) -> dict[str, object]:
+    return {"name": "t", "task_type": "exec", "commands": [{"name": "exec", "settings": {"cmd": command}}]}
+
+
+def submitted(ensemble: Ensemble, name: str, *commands: str, tags: Sequence[str] = ()) -> Job:
+    tasks = [{**run(command), "name": f"task {number}"} for number, command in enumerate(commands)]
+    return ensemble.farm.submit("commands", {"tasks": tasks}, name=name, max_retries=0, tags=tags)
+
+
+def row(page: Page, name: str) -> object:
+    return page.get_by_role("row").filter(has=page.get_by_role("link", name=name, exact=True))
+
+
+@pytest.mark.needs("ffmpeg")
+def test_a_film_is_submitted_by_the_form_watched_and_fetched(
+    page: Page, tmp_path: Path, require_program: Callable[[str], str]
+) -> None:
+    film = tmp_path / "film.mp4"
+    source = ["-f", "lavfi", "-i", "testsrc2=s=160x90:d=4:r=10"]
+    subprocess.run([require_program("ffmpeg"), "-v", "error", *source, str(film)], check=True)
+    page.get_by_role("link", name="Submit", exact=True).click()
+    page.get_by_role("link", name="transcode").click()
+    page.get_by_label("Name").fill("the film")
+    page.get_by_label("Input (needed)").set_input_files(film)
+    page.get_by_text("more settings").click()
+    page.get_by_label("Format").select_option("mkv")
+    page.get_by_role("button", name="Submit").click()
+
+    expect(page.get_by_role("heading", name="the film")).to_be_visible()
+    expect(page.locator(".filters .status")).to_have_text("completed")
+    with page.expect_download() as started:
+        page.locator(".files a").first.click()
+    assert started.value.suggested_filename.endswith(".mkv")
+    assert Path(started.value.path()).stat().st_size > 1000
+
+
+def test_a_log_is_followed_and_searched_and_errors_stand_out(page: Page, ensemble: Ensemble, tmp_path: Path) -> None:
+    go_on = tmp_path / "go-on"
+    wait = f"until [ -e {go_on} ]; do sleep 0.1; done"
+    job = submitted(ensemble, "chatty", f"sh -c 'echo first line; echo Error: no texture; {wait}; echo last line'")
+    goto(page, f"jobs/{job.id}")
+    page.get_by_role("link", name="task 0").click()
+    log = page.get_by_role("region", name="Log")
+    expect(log).to_contain_text("first line")
+    expect(log.locator(".trouble")).to_have_text("Error: no texture")
+    go_on.touch()
+    expect(log).to_contain_text("last line")
+    page.get_by_label("Search the log").fill("LINE")
+    expect(page.get_by_text("2 found")).to_be_visible()
+    page.get_by_role("button", name="Next match").click()
+    expect(log.locator(".current")).to_contain_text("first line")
+
+
+def test_a_job_is_canceled_with_a_question_and_the_undo_runs_it_again(page: Page, ensemble: Ensemble) -> None:
+    job = submitted(ensemble, "too many", "sleep 5", "true", "true")
+    goto(page, f"jobs/{job.id}")
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    question = page.get_by_role("dialog")
+    expect(question).to_contain_text("3 tasks will not be run")
+    question.get_by_role("button", name="Leave it").click()
+    assert ensemble.farm.job(job.id).status != "canceled"
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    question.get_by_role("button", name="Cancel the job").click()
+    expect(page.locator(".filters .status")).to_have_text("canceled")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".filters .status")).to_have_text("completed")
+
+
+def test_a_job_that_failed_is_retried(page: Page, ensemble: Ensemble, tmp_path: Path) -> None:
+    repaired = tmp_path / "repaired"
+    submitted(ensemble, "broken", f"test -e '{repaired}'")
+    goto(page, "jobs?status=failed")
+    page.get_by_role("link", name="broken").click()
+    expect(page.locator(".filters .status")).to_have_text("failed")
+    repaired.touch()
+    page.get_by_role("button", name="Retry").click()
+    expect(page.locator(".filters .status")).to_have_text("completed")
+
+
+def test_several_jobs_are_marked_and_steered_at_once(page: Page, ensemble: Ensemble) -> None:
+    for name in ("pair one", "pair two"):
+        submitted(ensemble, name, "true", "true", tags=["nobody has it"])
+    goto(page, "jobs?q=pair")
+    expect(page.get_by_role("link", name="pair")).to_have_count(2)
+    page.get_by_label("Mark all jobs shown").click()
+    expect(page.get_by_text("2 jobs marked")).to_be_visible()
+    page.get_by_label("Priority, 0 to 100").fill("90")
+    page.get_by_role("button", name="Set priority").click()
+    expect(page.get_by_role("cell", name="90")).to_have_count(2)
+    page.get_by_label("Mark all jobs shown").click()
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.get_by_role("button", name="Cancel 2 jobs").click()
+    expect(page.get_by_role("table", name="Jobs").get_by_text("canceled")).to_have_count(2)
+
+
+def test_a_worker_is_put_to_sleep_and_woken_and_gets_hours(page: Page, ensemble: Ensemble) -> None:
+    goto(page, "workers")
+    page.get_by_role("link", name="node1").click()
+    page.get_by_role("button", name="Put to sleep").click()
+    expect(page.locator(".filters .status")).to_have_text("asleep")
+    page.get_by_role("button", name="Wake").click()
+    expect(page.locator(".filters .status")).to_have_text("awake")
+    page.get_by_label("from").fill("22:00")
+    page.get_by_label("to", exact=True).fill("06:00")
+    page.get_by_label("Sat").check()
+    page.get_by_role("button", name="Save the schedule").click()
+    expect(page.get_by_text("Sleep schedule saved.")).to_be_visible()
+    page.reload()
+    expect(page.get_by_label("from")).to_have_value("22:00")
+    expect(page.get_by_label("Sat")).to_be_checked()
+
+
+def test_what_is_wrong_with_a_job_stands_beside_its_field(page: Page) -> None:
+    goto(page, "submit/frames")
+    page.get_by_label("Name").fill("wrong")
+    page.get_by_label("Frames (needed)").fill("1-10x3")
+    expect(page.get_by_text("4 frames: 1, 4, 7, 10")).to_be_visible()
+    page.get_by_label("Frames (needed)").fill("10-1")
+    page.get_by_label("Command (needed)").fill("echo\n{frame}")
+    with page.expect_response(lambda response: response.status == 400):
+        page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_label("Frames (needed)")).to_have_attribute("aria-invalid", "true")
+
+
+def test_a_new_job_appears_by_itself_and_the_keyboard_reaches_it(page: Page, ensemble: Ensemble) -> None:
+    goto(page, "jobs?q=unheard")
+    expect(page.get_by_text("No job fits")).to_be_visible()
+    for name in ("unheard one", "unheard two"):
+        submitted(ensemble, name, "true")
+    expect(page.get_by_role("link", name="unheard one")).to_be_visible()
+    expect(page.get_by_role("link", name="unheard two")).to_be_visible()
+    page.get_by_role("link", name="unheard two").focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("link", name="unheard one")).to_be_focused()
+    page.keyboard.press("x")
+    expect(page.get_by_text("1 job marked")).to_be_visible()
+    page.get_by_role("link", name="unheard one").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="unheard one")).to_be_visible()
