@@ -38,6 +38,7 @@ def submit(farm: Farm, request: Request) -> Reply:
         max_retries=wanted.max_retries,
         on_failure=wanted.on_failure,
         retry=None if wanted.retry is None else wanted.retry.model_dump(),
+        after=tuple(map(int, wanted.after)),
     )
     owner = auth.authenticate(farm, request).owner
     job = jobs.submit(farm, submission, owner=owner, once=idempotency_key(request))

@@ -91,6 +91,7 @@ class JobDetails(Job):
 
     steps: list[Step]
     retry: Annotated[Retry, Field(description="What its tasks' failures mean.")]
+    after: Annotated[list[Id], Field(description="Jobs that must complete before it starts.")]
 
 
 class Attempt(Answer):

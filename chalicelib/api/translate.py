@@ -56,8 +56,10 @@ def job_details(job: core.Job, settings: Json, progress: Progress) -> models.Job
         )
         for step in progress.steps
     ]
-    retry = Retry.model_validate(policy_json(job.retry))
-    return models.JobDetails(**_job(job, settings, progress.counts, progress.percent), steps=steps, retry=retry)
+    retry, after = Retry.model_validate(policy_json(job.retry)), [str(number) for number in job.after]
+    return models.JobDetails(
+        **_job(job, settings, progress.counts, progress.percent), steps=steps, retry=retry, after=after
+    )
 
 
 def _job(job: core.Job, settings: Json, counts: Mapping[str, int], percent: int) -> dict[str, Any]:

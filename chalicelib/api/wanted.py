@@ -72,6 +72,10 @@ class JobWanted(Wanted):
         Field(description="`stop`: the first task that fails for good ends the job."),
     ] = "continue"
     retry: Annotated[Retry | None, Field(description="null: failures are tried again at once.")] = None
+    after: Annotated[
+        list[Annotated[str, Field(pattern="^[0-9]{1,16}$")]],
+        Field(max_length=20, description="Jobs that must complete before it starts; if one does not, it fails."),
+    ] = []
 
 
 class JobChange(Wanted):

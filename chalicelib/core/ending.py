@@ -13,8 +13,9 @@ from .ports import Change, Remove, Set
 from .records.fields import outputs_json
 
 
-def end(farm: Farm, job: Job, steps: Sequence[Step]) -> None:
-    """Every step is done or skipped: write what became of the job, once."""
+def end(farm: Farm, job: Job, steps: Sequence[Step]) -> Job | None:
+    """Every step is done or skipped: write what became of the job, once. The job as it is then; None if somebody else
+    was faster."""
     now = farm.clock.now()
     changes: list[Change] = [
         Set("counts", count_tasks(farm, job, steps)),
@@ -25,12 +26,13 @@ def end(farm: Farm, job: Job, steps: Sequence[Step]) -> None:
     if job.started_at is None and any(step.completed + step.failed for step in steps):
         changes.append(Set("started_at", now))
     if job.status in ENDED_JOBS:
-        farm.jobs.change(job, *changes)
+        ended = farm.jobs.change(job, *changes)
     else:
         unfit = _what_failed(steps)
         changes += [Set("finished_at", now)] + ([Set("error", unfit)] if unfit else [])
-        farm.jobs.transition(job, _event(steps), *changes)
+        ended = farm.jobs.transition(job, _event(steps), *changes)
     farm.bell.ring(f"job/{job.id}", times=None)
+    return ended
 
 
 def _event(steps: Sequence[Step]) -> str:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from . import blobs, compiling, counting, deleting, hooks
+from . import blobs, compiling, counting, deleting, following, hooks
 from .errors import BadInput, Conflict, NotFound
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, JOB, JobStatus, next_status
@@ -39,6 +39,8 @@ class Submission:
     annotations: Mapping[str, Json] = field(default_factory=dict)
     retry: Json = None
     """A retry policy as JSON (`retry_policy`), checked; None: the usual one."""
+    after: tuple[JobId, ...] = ()
+    """Jobs that must complete before it starts; if one of them does not, it fails."""
 
 
 def submit(
@@ -53,10 +55,14 @@ def submit(
     settings, _ = compiling.checked(kind, wanted.settings)
     if check_blobs:
         blobs.require_stored(farm, kind.blobs(settings))
+    following.check(farm, wanted.after)
     job = _new_job(farm, wanted, owner)
     try:
         farm.jobs.create(job, ("submit", once, _digest(wanted)) if once else None)
     except ConditionFailed as taken:
+        if once is None or taken.position > 0:  # of the jobs that it comes after one has just been deleted
+            following.check(farm, wanted.after)
+            raise
         return _first(farm, taken, wanted)
     return settle(farm, job.id) or job
 
@@ -90,6 +96,7 @@ def _new_job(farm: Farm, wanted: Submission, owner: str | None) -> Job:
         annotations=wanted.annotations,
         owner=owner,
         retry=policy_from(wanted.retry),
+        after=wanted.after,
     )
 
 

@@ -134,6 +134,10 @@ class Job:
     created_at: int
     started_at: int | None
     finished_at: int | None
+    after: tuple[JobId, ...] = ()
+    """Jobs that must complete before any of its steps is opened (`following.py`)."""
+    is_followed: bool = False
+    """Some job comes after this one."""
     settled: bool = False
     """Ended, and so has its last task: nothing is left to do for it."""
     annotations: Mapping[str, Json] = field(default_factory=dict)

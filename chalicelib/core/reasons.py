@@ -39,6 +39,7 @@ class Code(StrEnum):
     """The worker does not run tasks of this type."""
     WAITS_FOR_TASKS = "waits-for-tasks"
     WAITS_FOR_STEP = "waits-for-step"
+    WAITS_FOR_JOB = "waits-for-job"
     JOB_PAUSED = "job-paused"
     JOB_ENDING = "job-ending"
     """The job has ended, and its last tasks are being told."""

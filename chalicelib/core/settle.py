@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from . import aligning, deleting, dependents, ending, expanding, filling, restarting
+from . import aligning, deleting, dependents, ending, expanding, filling, following, restarting
 from .errors import FarmError
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, RUNNABLE_JOBS, JobStatus, StepStatus, TaskStatus
@@ -62,8 +62,17 @@ def decided(farm: Farm, job: Job, event: str, *changes: Change) -> Job | None:
 
 
 def settle(farm: Farm, job_id: JobId, *, thorough: bool = False) -> Job | None:
-    """Do what is missing for this job. `thorough`: also look into every task of its open windows, for marks and
-    releases that a crash has swallowed."""
+    """Do what is missing for this job, and then for those that come after it, if that has ended it. `thorough`: also
+    look into every task of its open windows, for marks and releases that a crash has swallowed."""
+    followers: list[JobId] = []
+    job = _settle(farm, job_id, followers, thorough=thorough)
+    while followers:  # not by recursion: a long row of jobs may end at once
+        _settle(farm, followers.pop(), followers)
+    return job
+
+
+def _settle(farm: Farm, job_id: JobId, followers: list[JobId], *, thorough: bool = False) -> Job | None:
+    """`followers` grows by those of this job, if it ends here."""
     turn = begin_turn(farm)
     for _ in range(ROUNDS):
         job = farm.jobs.get(job_id)
@@ -81,12 +90,12 @@ def settle(farm: Farm, job_id: JobId, *, thorough: bool = False) -> Job | None:
             for step in steps:
                 aligning.audit(farm, job, step)
             continue
-        if not _advance(farm, job, steps, turn):
+        if not _advance(farm, job, steps, turn, followers):
             return job
     return farm.jobs.get(job_id)
 
 
-def _advance(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn) -> bool:
+def _advance(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn, followers: list[JobId]) -> bool:
     """Do the first missing thing. True: something was done, or somebody else was faster; look again."""
     if job.status is JobStatus.COMPILING:
         return _compile(farm, job, steps)
@@ -99,6 +108,12 @@ def _advance(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn) -> bool:
     if job.on_failure == "stop" and job.status not in ENDED_JOBS and (failure := _first_failure(farm, job, steps)):
         end_early(farm, job, "fail", failure)
         return True
+    if job.after and job.status not in ENDED_JOBS and all(step.status is StepStatus.WAITING for step in steps):
+        if (never := following.why_never(farm, job)) is not None:
+            end_early(farm, job, "fail", never)
+            return True
+        if following.in_the_way(farm, job):
+            return False
     try:
         if any(_advance_step(farm, job, steps, step, turn) for step in steps):
             return True
@@ -106,7 +121,9 @@ def _advance(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn) -> bool:
         end_early(farm, job, "fail", error.message)
         return True
     if not steps or all(step.status in (StepStatus.DONE, StepStatus.SKIPPED) for step in steps):
-        ending.end(farm, job, steps)
+        ended = ending.end(farm, job, steps)
+        if ended is not None and ended.is_followed:
+            followers += farm.jobs.followers(job.id)
     return False
 
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
-from . import tasks
+from . import following, tasks
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, ENDED_TASKS, JobStatus, StepStatus, TaskStatus, WorkerStatus
 from .model import Job, Requirement, Step, Task, Worker
@@ -37,6 +37,10 @@ def of_job(farm: Farm, job: Job) -> list[Reason]:
     first = next(_queued_tasks(farm, job, steps), None)
     if first is not None:
         return [*_of_queued(farm, first), *closed]
+    unbegun = all(step.status is StepStatus.WAITING for step in steps)
+    if unbegun and (earlier := following.in_the_way(farm, job)):
+        names = several([f"{one.id} ({one.name}, {one.status.value})" for one in earlier])
+        return [Reason(Code.WAITS_FOR_JOB, f"it comes after job {names}"), *closed]
     return closed or [Reason(Code.NOT_WAITING, "its tasks run or have ended, or wait for those that run")]
 
 

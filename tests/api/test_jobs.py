@@ -39,6 +39,7 @@ def test_a_submitted_job_is_answered_whole(bench: Bench) -> None:
             {"name": "rung 0", "status": "open", "parents": [], "count": 2, "completed": 0, "failed": 0, "canceled": 0}
         ],
         "retry": {"delay_seconds": 0, "exit_codes": {}},
+        "after": [],
     }
     assert bench.get(f"/jobs/{job['id']}") == job
 

@@ -105,6 +105,20 @@ def test_workers_are_listed_by_name(millrace: Shell, quiet: Ensemble) -> None:
     assert {"one", "two"} <= {worker["name"] for worker in millrace.answer("workers")}
 
 
+def test_a_job_comes_after_another(millrace: Shell, tmp_path: Path) -> None:
+    go, order = tmp_path / "go", tmp_path / "order"
+    wait = f"until [ -e {go} ]; do sleep 0.05; done; echo first >> {order}"
+    first = millrace.run("submit", "commands", "--file", job_file(tmp_path, wait)).stdout.strip()
+    then = ["submit", "commands", "--file", job_file(tmp_path, f"echo second >> {order}"), "--after", first]
+    second = millrace.run(*then).stdout.strip()
+    assert f"it comes after job {first}" in millrace.run("why", second).stdout
+    go.touch()
+    assert millrace.run("wait", first, second).returncode == DONE
+    assert order.read_text().split() == ["first", "second"]
+    unknown = millrace.run("submit", "commands", "--file", job_file(tmp_path, "true"), "--after", "12345")
+    assert unknown.returncode == USAGE and "there is no job 12345" in unknown.stderr
+
+
 def test_why_says_what_a_job_waits_for_and_what_a_worker_misses(millrace: Shell, tmp_path: Path) -> None:
     job = millrace.run(
         "submit", "commands", "--file", job_file(tmp_path, "true"), "--tag", "+gpu", "--name", "wants a gpu"

@@ -79,12 +79,14 @@ class Farm:
         max_retries: int | None = None,
         on_failure: str | None = None,
         retry: Mapping[str, Any] | None = None,
+        after: Sequence[str | Job] = (),
         idempotency_key: str | None = None,
     ) -> Job:
         """Submit a job. Priority goes from 0 to 100, higher first; `on_failure` is `continue` or `stop`.
 
         `retry` says what failures mean: `{"delay_seconds": 60, "exit_codes": {"211": {"action": "retry" or "fail",
-        "delay_seconds": 300, "counted": False}}}`; all of it may be left out.
+        "delay_seconds": 300, "counted": False}}}`; all of it may be left out. `after`: jobs that must complete before
+        this one starts; it fails if one of them does not.
 
         Two submissions with one idempotency key are one job; without a key, each call makes its own.
         """
@@ -98,6 +100,7 @@ class Farm:
         body |= {"max_retries": max_retries} if max_retries is not None else {}
         body |= {"on_failure": on_failure} if on_failure else {}
         body |= {"retry": dict(retry)} if retry else {}
+        body |= {"after": [_text(job) for job in after]} if after else {}
         key = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
         return read_job(self._calls.json("POST", "/jobs", repeatable=True, json=body, headers=key))
 
@@ -279,6 +282,10 @@ class Farm:
             if not page.get("next"):
                 return
             params["cursor"] = page["next"]
+
+
+def _text(job: str | Job) -> str:
+    return job if isinstance(job, str) else job.id
 
 
 def _id(thing: str | Job | Task | Token | Webhook | WorkerInfo) -> str:

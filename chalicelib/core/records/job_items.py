@@ -37,6 +37,7 @@ def job_item(job: Job) -> dict[str, Any]:
         "aligned_epoch": job.aligned_epoch,
         "created_at": job.created_at,
         "owner": job.owner,
+        "after": list(job.after) or None,
         "annotations": to_json(dict(job.annotations)) if job.annotations else None,
         "retry": to_json(policy_json(job.retry)) if job.retry != RetryPolicy() else None,
         "listing_pk": keys.listing_pk("jobs"),
@@ -72,6 +73,8 @@ def job_from(item: Item) -> Job:
         finished_at=item.get("finished_at"),
         settled="unsettled_pk" not in item,
         owner=item.get("owner"),
+        after=tuple(item.get("after") or ()),
+        is_followed=item.get("is_followed", False),
         annotations=from_json(item.get("annotations")) or {},
         retry=policy_from(from_json(item.get("retry"))),
     )

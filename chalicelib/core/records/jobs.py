@@ -15,6 +15,7 @@ from ..ports import (
     ConditionFailed,
     Delete,
     Equals,
+    Exists,
     Key,
     Missing,
     OneOf,
@@ -50,7 +51,8 @@ class JobRecords:
     def create(self, job: Job, once: tuple[str, str, str] | None = None) -> None:
         """Write a new job; `once` = (scope, key, digest of the request) makes the call repeatable.
 
-        ConditionFailed.item is then the record of the first call: `job` (its id) and `digest`.
+        ConditionFailed at position 0 is then a repetition: its `item` is the record of the first call, `job` (its id)
+        and `digest`. At a later one a job that it comes after is gone.
         """
         operations: list[Operation] = []
         if once is not None:
@@ -61,7 +63,15 @@ class JobRecords:
             operations.append(Put(record, (Absent(),)))
         item = job_items.job_item(job) | changed.place(job.id, self._clock.now())
         operations.append(Put(item, (Absent(),)))
+        for earlier in job.after:
+            key = keys.follower(earlier, job.id)
+            operations.append(Put({"pk": key.pk, "sk": key.sk, "job": job.id}))
+            operations.append(Update(keys.job(earlier), (Set("is_followed", True),), (Exists(), Missing(HIDDEN))))
         self._table.write(*operations)
+
+    def followers(self, job_id: JobId) -> list[JobId]:
+        """The jobs that come after this one."""
+        return [item["job"] for item in pages(self._table, keys.after(job_id))]
 
     def transition(self, job: Job, event: str, *changes: Change) -> Job | None:
         """Move the job by a lifecycle event; None when it is no longer as `job` says (status, epoch, settled)."""
@@ -149,6 +159,8 @@ class JobRecords:
         """The job last: who dies half way can be called again."""
         for step in steps:
             self._table.write(Delete(keys.step(job.id, step.number)))
+        if job.is_followed:
+            self._table.write_many([[Delete(keys.follower(job.id, one))] for one in self.followers(job.id)])
         self._table.write(Delete(keys.job(job.id)))
 
     # ---- steps

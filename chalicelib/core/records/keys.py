@@ -14,6 +14,7 @@
 | next id of a second        | ids                       | base        | IDS#second               | -                            |
 | lanes in use, halted jobs  | claims (cached)           | base        | LANES                    | LANE#class, HALT#job         |
 | idempotency keys           | submit                    | base        | ONCE#scope#key           | -                            |
+| jobs that come after one   | settle                    | base        | AFTER#job                | id                           |
 | access tokens              | the doors                 | base        | TOKEN#hash               | -                            |
 | the farm itself            | bootstrap                 | base        | FARM                     | -                            |
 | its variables              | dialects, api             | base        | FARM                     | VARIABLES                    |
@@ -174,6 +175,14 @@ def lane(requirement: Requirement) -> Key:
 
 def halt(job_id: JobId) -> Key:
     return Key(LANES, f"HALT#{job_id}")
+
+
+def after(job_id: JobId) -> str:
+    return f"AFTER#{job_id}"
+
+
+def follower(job_id: JobId, follower_id: JobId) -> Key:
+    return Key(after(job_id), digits(follower_id))
 
 
 def once(scope: str, key: str) -> Key:

@@ -96,6 +96,7 @@ def submit_blender_tiles(invocation: Invocation, /, file: str, frame: int, **opt
 _JOB = (
     "name",
     "priority",
+    "after",
     "tags",
     "max_retries",
     "on_failure",

@@ -34,6 +34,7 @@ _JOB_OPTIONS = (
         help="What an exit code means: fail, retry:SECONDS, or wait:SECONDS (spends no retry). May be repeated.",
     ),
     click.option("--on-failure", type=click.Choice(["continue", "stop"]), help="What a failed task means for others."),
+    click.option("--after", multiple=True, metavar="JOB", help="Start when this job has completed. May be repeated."),
     click.option("--idempotency-key", help="Two submissions with the same key are one job."),
     click.option("--wait", "wait", is_flag=True, help="Wait for the end; the exit code tells how it went."),
     click.option(

@@ -1,0 +1,45 @@
+"""Jobs that come after other jobs: none of their steps is opened before each of those has completed.
+
+A submission writes the job, a row for each job it waits for, and a flag on each of those, in one transaction. Whoever
+ends a job gets it back from that very write, flag and all, and settles its followers then. So of a submission and an
+end at the same moment the later one knows of the other; what dies in between is the sweep's, as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .errors import BadInput
+from .farm import Farm
+from .lifecycle import JobStatus
+from .model import Job, JobId
+
+MOST_JOBS = 20
+
+
+def check(farm: Farm, after: Sequence[JobId]) -> None:
+    """Raises BadInput for a job that cannot be waited for."""
+    if len(after) > MOST_JOBS:
+        raise BadInput(f"a job may come after {MOST_JOBS} others, not {len(after)}", field="after")
+    if len(set(after)) < len(after):
+        raise BadInput("a job is named twice", field="after")
+    for job_id in after:
+        if farm.jobs.get(job_id) is None:
+            raise BadInput(f"there is no job {job_id} to come after", field="after")
+
+
+def in_the_way(farm: Farm, job: Job) -> list[Job]:
+    """The jobs that it still waits for."""
+    found = (farm.jobs.get(job_id) for job_id in job.after)
+    return [earlier for earlier in found if earlier is not None and earlier.status is not JobStatus.COMPLETED]
+
+
+def why_never(farm: Farm, job: Job) -> str | None:
+    """Why it cannot come any more; None while it may."""
+    for job_id in job.after:
+        earlier = farm.jobs.get(job_id)
+        if earlier is None:
+            return f"it comes after job {job_id}, which is gone"
+        if earlier.status in (JobStatus.FAILED, JobStatus.CANCELED):
+            return f"it comes after job {job_id} ({earlier.name}), which is {earlier.status.value}"
+    return None
