@@ -24,20 +24,21 @@ from .handlers import stream
 if TYPE_CHECKING:
     import boto3
 
+    from .embedded.bell import LocalBell
     from .embedded.feed import ChangeFeed
     from .store.change_log import ChangeRecord, Listener
 
 __all__ = ["aws_farm", "embedded_farm", "farm_from_environment", "rings"]
 
 
-def embedded_farm(settings: Settings) -> Farm:
+def embedded_farm(settings: Settings, bell: LocalBell | None = None) -> Farm:
     """A farm in one folder. Commits ring the bell, so that whoever waits hears of new work at once."""
     from .embedded.bell import LocalBell
     from .store.files import FileObjectStore
     from .store.sqlite import SqliteTable
 
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    clock, bell = SystemClock(), LocalBell()
+    clock, bell = SystemClock(), bell or LocalBell()
     table = SqliteTable(settings.data / "farm.db", INDEXES)
     schema.stamp(table)
     objects = FileObjectStore(settings.data / "objects", signing_secret(settings.data), clock=clock)

@@ -1,4 +1,4 @@
-"""`python -m chalicelib.embedded`: the whole farm as one process (`millrace serve`).
+"""`python -m chalicelib.embedded`: the whole farm as one process, or several (`millrace serve`).
 
 Prints `ready URL` when it answers. Ends cleanly on SIGTERM: running requests end, waiting ones are woken, whatever was
 acknowledged is in the data folder. Killed, it leaves the same; leases go on, and the next start takes up the rest.
@@ -11,6 +11,7 @@ import ipaddress
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from dataclasses import replace
@@ -21,6 +22,7 @@ from ..config import AUTHS, BadSettings, Settings, settings_from
 from ..core import access, sweeping
 from ..core.farm import Farm
 from ..core.ports import TableUnavailable
+from ..core.registry import NEW_LANE
 from ..core.schema import NewerData
 from ..edge import current, log_lines
 from ..edge.guard import make_guard
@@ -32,6 +34,8 @@ from ..webhooks import delivering
 from .bell import LocalBell
 from .election import Election
 from .server import EmbeddedServer
+from .siblings import SharedBell, Siblings, when_alone
+from .supervisor import MOST_PROCESSES, Supervisor, command_of_this_process
 from .timer import Timer
 
 SWEEP_SECONDS = 10.0
@@ -54,7 +58,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = _settings(options)
         log_lines.set_up(settings.log)
-        farm = embedded_farm(settings)
+        if options.processes > 1 and options.inherited is None:
+            return _supervise(options)
+        bell = SharedBell(options.inherited) if options.inherited else LocalBell()
+        farm = embedded_farm(settings, bell)
+        if isinstance(bell, SharedBell):
+            bell.on_heard = lambda topic: farm.registry.forget() if topic == NEW_LANE else None
     except BadSettings as error:
         print(f"millrace serve: {error}", file=sys.stderr)
         return USAGE
@@ -74,6 +83,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8000, help="0: any free port")
     parser.add_argument("--data", type=Path, help="folder for everything the farm keeps")
     parser.add_argument("--auth", choices=AUTHS, help="default: open on a loopback host, else token")
+    parser.add_argument("--processes", type=int, default=1, help="how many share the work; at most one for each core")
+    parser.add_argument("--inherited", type=Siblings.from_text, help=argparse.SUPPRESS)
     parser.add_argument("--i-know", action="store_true", help="allow --auth open on a host that others can reach")
     return parser.parse_args(arguments)
 
@@ -90,6 +101,8 @@ def _settings(options: argparse.Namespace) -> Settings:
         )
     if not 0 <= options.port <= 65535:
         raise BadSettings(f"--port must be 0 to 65535, not {options.port}")
+    if not 1 <= options.processes <= MOST_PROCESSES:
+        raise BadSettings(f"--processes must be 1 to {MOST_PROCESSES}, not {options.processes}")
     data = (options.data or given.data).expanduser().absolute()
     unsaid = {"push_networks": "MILLRACE_PUSH_NETWORKS", "hook_networks": "MILLRACE_HOOK_NETWORKS"}
     local = {field: LOOPBACK for field, name in unsaid.items() if loopback and name not in os.environ}
@@ -103,6 +116,15 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _supervise(options: argparse.Namespace) -> int:
+    try:
+        supervisor = Supervisor(command_of_this_process(), options.processes, options.host, options.port)
+    except OSError as error:
+        print(f"millrace serve: cannot listen on {options.host}:{options.port}: {error}", file=sys.stderr)
+        return FAILED
+    return supervisor.run(_stop_signal())
+
+
 def _serve(farm: Farm, settings: Settings, options: argparse.Namespace) -> int:
     table, bell, objects = farm.table, farm.bell, farm.objects
     assert isinstance(table, SqliteTable) and isinstance(bell, LocalBell) and isinstance(objects, FileObjectStore)
@@ -110,15 +132,26 @@ def _serve(farm: Farm, settings: Settings, options: argparse.Namespace) -> int:
     from app import app  # the routes; imported here, since `current` must know the farm first
 
     guard = make_guard(settings.auth, allow_ip_hosts=options.i_know)
+    shared: Siblings | None = options.inherited
     server = EmbeddedServer(
-        app, objects, host=options.host, port=options.port, guard=guard, clock=farm.clock, on_stop=[bell.close]
+        app,
+        objects,
+        host=options.host,
+        port=options.port,
+        guard=guard,
+        clock=farm.clock,
+        on_stop=[bell.close],
+        inherited=None if shared is None else socket.socket(fileno=shared.listener),
     )
     background = _background(farm, settings)
     stop = _stop_signal()  # before anybody is told that we are here
+    if shared is not None:
+        when_alone(shared.lifeline, stop.set)
     try:
         server.start()
         background.start()
-        _announce(farm, settings, server.url)
+        if shared is None or shared.announces:
+            _announce(farm, settings, server.url)
         stop.wait()
         log.info("stopping", extra={"action": "server_stopping"})
     finally:

@@ -15,11 +15,11 @@ _PAUSE_SECONDS = 0.1
 
 
 class Listener:
-    """Hands each new connection, with its peer's address, to `begin`. Raises OSError if the address is taken."""
+    """Hands each new connection, with its peer's address, to `begin`; several processes may accept from one socket."""
 
-    def __init__(self, host: str, port: int, begin: Callable[[socket.socket, str], None]) -> None:
+    def __init__(self, listener: socket.socket, begin: Callable[[socket.socket, str], None]) -> None:
         self._begin = begin
-        self._socket = _listening(host, port)
+        self._socket = listener
         self.port = int(self._socket.getsockname()[1])
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._stopping = threading.Event()
@@ -62,7 +62,8 @@ class Listener:
                 client.close()
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int) -> socket.socket:
+    """Raises OSError if the address is taken."""
     family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:

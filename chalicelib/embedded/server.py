@@ -20,7 +20,7 @@ from chalicelib.core.ports import Clock
 from chalicelib.embedded.answers import refusal
 from chalicelib.embedded.connection import Connection
 from chalicelib.embedded.http1 import Refused, render_head
-from chalicelib.embedded.listener import Listener
+from chalicelib.embedded.listener import Listener, listening
 from chalicelib.embedded.service import Guard, Service
 from chalicelib.store.files import FileObjectStore
 
@@ -51,8 +51,10 @@ class EmbeddedServer:
         clock: Clock | None = None,
         on_stop: Sequence[Callable[[], None]] = (),
         max_connections: int = MAX_CONNECTIONS,
+        inherited: socket.socket | None = None,
     ) -> None:
-        """`spool_dir`: on the objects' disk, so that a spooled file can be adopted. `on_stop`: wakes long polls."""
+        """`spool_dir`: on the objects' disk, so that a spooled file can be adopted. `on_stop`: wakes long polls.
+        `inherited`: a socket that listens already, in place of host and port."""
         spool_folder = spool_dir or objects.incoming
         spool_folder.mkdir(parents=True, exist_ok=True)
         self._service = Service(app, objects, clock=clock or SystemClock(), spool_folder=spool_folder, guard=guard)
@@ -62,11 +64,12 @@ class EmbeddedServer:
         self._connections: set[Connection] = set()
         self._changed = threading.Condition()
         self._stopping = threading.Event()
+        self._inherited = inherited
         self._listener: Listener | None = None
 
     def start(self) -> None:
         """Raises OSError when the address cannot be had."""
-        self._listener = Listener(self._host, self._port, self._begin)
+        self._listener = Listener(self._inherited or listening(self._host, self._port), self._begin)
         self._listener.start()
         self._port = self._listener.port
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from tests.bench import load
@@ -15,7 +16,7 @@ JOB_TASKS = 10_000
 
 
 def measure(options: Options) -> Iterator[Finding]:
-    for processes in (1,):
+    for processes in sorted({1, os.cpu_count() or 1}):
         with served(*(["--processes", str(processes)] if processes > 1 else [])) as farm:
             submit(farm.url, "frames", frames(1_000_000))
             yield from _cycles(farm, options, f"large step, {_many(processes)}", is_best=processes > 1)

@@ -18,12 +18,24 @@ from millrace.cli.options import command
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="The folder of all that the farm keeps.")
 @click.option("--auth", type=click.Choice(["open", "token"]), help="[default: open on loopback, else token]")
 @click.option(
+    "--processes", type=click.IntRange(1, 64), help="How many share the work, at most one for each core. [default: 1]"
+)
+@click.option(
     "--i-know", is_flag=True, help="Be open on an address that others can reach: anybody may run programs here."
 )
-def serve(host: str | None, port: int | None, data: Path | None, auth: str | None, i_know: bool) -> None:
+def serve(
+    host: str | None, port: int | None, data: Path | None, auth: str | None, processes: int | None, i_know: bool
+) -> None:
     """Run a farm on this machine; prints "ready URL". SIGTERM and Ctrl-C end it, nothing is lost."""
     arguments: list[str] = []
-    for option, value in (("--host", host), ("--port", port), ("--data", data and data.resolve()), ("--auth", auth)):
+    given = {
+        "--host": host,
+        "--port": port,
+        "--data": data and data.resolve(),
+        "--auth": auth,
+        "--processes": processes,
+    }
+    for option, value in given.items():
         arguments += [option, str(value)] if value is not None else []
     become(arguments + (["--i-know"] if i_know else []))
 
