@@ -153,7 +153,7 @@ def _held(farm: Farm, task_id: TaskId, worker_id: WorkerId | None, generation: i
 
 
 def _end(farm: Farm, task: Task, said: Report, lease: Lease | None = None) -> Task:
-    attempt = _attempt(farm, task, said)
+    attempt = attempt_of(farm, task, said)
     done = _ended(farm, task, said, attempt, lease)
     trace.attempt("ended", task.job, task.id, attempt.generation, attempt.worker, outcome=said.outcome.value)
     return done
@@ -238,7 +238,8 @@ def _fenced(update: Update, lease: Lease | None) -> Update:
     return replace(update, when=(*update.when, task_writes.unrenewed(lease)))
 
 
-def _attempt(farm: Farm, task: Task, said: Report) -> Attempt:
+def attempt_of(farm: Farm, task: Task, said: Report) -> Attempt:
+    """The attempt of a task under a lease, ending now."""
     assert task.lease is not None
     return Attempt(
         number=task.attempts[-1].number + 1 if task.attempts else 1,

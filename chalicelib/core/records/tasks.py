@@ -94,6 +94,10 @@ class TaskRecords:
     def update(self, update: Update) -> Task:
         return task_items.task_from(self._table.update(update))
 
+    def update_each(self, updates: Sequence[Update]) -> list[bool]:
+        """Independently of each other; says of each whether its conditions held."""
+        return [failed is None for failed in self._table.write_many([[update] for update in updates])]
+
     def take(self, lanes: Sequence[Requirement], pick: Pick) -> tuple[Task | Cursor | None, bool]:
         """Claim the best entry of these lanes; the flag says that others were faster, so ask again."""
         item, contended = self._table.take("ready", [keys.ready_pk(lane) for lane in lanes], pick)

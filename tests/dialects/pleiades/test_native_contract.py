@@ -96,6 +96,20 @@ def test_reports_are_applied_each_by_itself_and_only_once(site: Site, worker: Na
     assert jobs.get(site.farm, job.id).status is JobStatus.COMPLETED
 
 
+def test_completions_of_one_call_count_each_by_itself(site: Site, worker: Native) -> None:
+    job = submit(site, 4)
+    first, second, third, fourth = (worker.take() for _ in range(4))
+    late = {**lease(second), "generation": 9, "outcome": "completed"}
+    failed = {**lease(fourth), "outcome": "failed", "exit_code": 1, "error": "it broke"}
+    good = [{**lease(given), "outcome": "completed", "exit_code": 0} for given in (first, third)]
+    verdicts = worker.contract(reports=[good[0], late, good[1], failed])["reports"]
+    assert [verdict["accepted"] for verdict in verdicts] == [True, False, True, True]
+    assert [verdict["task"] for verdict in verdicts] == [given["task"] for given in (first, second, third, fourth)]
+    again = worker.contract(reports=good)["reports"]
+    assert [verdict["accepted"] for verdict in again] == [True, True]
+    assert jobs.progress(site.farm, job).counts["completed"] == 2
+
+
 def test_another_workers_task_cannot_be_reported(site: Site, worker: Native) -> None:
     submit(site)
     given = worker.take()
