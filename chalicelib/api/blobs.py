@@ -8,6 +8,7 @@ from ..core.errors import ObjectMissing
 from ..core.farm import Farm
 from ..core.ids import parse_id
 from ..core.model import Blob
+from ..core.ports import SignedRequest
 from ..edge import current
 from ..edge.http import Reply, Request, stored_object
 from ..edge.refusals import API
@@ -15,7 +16,7 @@ from . import models, translate
 from .answering import UNSNIFFED, answer
 from .operations import BINARY, Operation
 from .reading import read_body
-from .wanted import BlobWanted
+from .wanted import BlobWanted, ContentsWanted
 
 THROUGH_LAMBDA_BYTES = 4_000_000
 """Above this an answer does not fit through Lambda."""
@@ -31,6 +32,22 @@ def announce(farm: Farm, request: Request) -> Reply:
     upload = translate.upload(signed, request.absolute(signed.url) if signed else "")
     made = models.BlobAnnounced(id=str(blob.id), upload=upload)
     return answer(made, 201, {"Location": f"{API}/blobs/{blob.id}"})
+
+
+def missing(farm: Farm, request: Request) -> Reply:
+    """Ask which contents are not stored, up to 1,000 at once, and learn how to upload them.
+
+    No blob is made: this is for the objects that a manifest lists. Each upload is verified; other bytes are refused.
+    """
+    wanted = read_body(request, ContentsWanted)
+    found = blobs.missing(farm, [(content.size, content.sha256) for content in wanted.contents])
+    listed = [_missing(request, size, sha256, signed) for size, sha256, signed in found]
+    return answer(models.ContentsMissing(missing=listed))
+
+
+def _missing(request: Request, size: int, sha256: str, signed: SignedRequest) -> models.ContentMissing:
+    upload = models.Upload(method=signed.method, url=request.absolute(signed.url), headers=dict(signed.headers))
+    return models.ContentMissing(size=size, sha256=sha256, upload=upload)
 
 
 def show(farm: Farm, request: Request, blob_id: str) -> Reply:
@@ -72,6 +89,7 @@ OPERATIONS = (
         body=BlobWanted,
         headers={"Location": "The blob's path."},
     ),
+    Operation("POST", "/blobs/missing", missing, Scope.SUBMIT, answer=models.ContentsMissing, body=ContentsWanted),
     Operation("GET", "/blobs/{id}", show, Scope.SUBMIT, answer=models.Blob),
     Operation(
         "GET",

@@ -167,6 +167,16 @@ class BlobAnnounced(Answer):
     upload: Annotated[Upload | None, Field(description="null: the content is known already, nothing is to be sent.")]
 
 
+class ContentMissing(Answer):
+    size: int
+    sha256: Sha256
+    upload: Upload
+
+
+class ContentsMissing(Answer):
+    missing: Annotated[list[ContentMissing], Field(description="Each once, by digest; the others are stored.")]
+
+
 class Blob(Answer):
     """Immutable bytes with an id. `stored`: the content is there."""
 

@@ -99,6 +99,12 @@ class BlobWanted(Wanted):
     sha256: Sha256
 
 
+class ContentsWanted(Wanted):
+    """Contents that may have to be uploaded."""
+
+    contents: Annotated[list[BlobWanted], Field(min_length=1, max_length=1000)]
+
+
 class SweepWanted(Wanted):
     thorough: Annotated[bool, Field(description="Look into every task of every open window.")] = False
 

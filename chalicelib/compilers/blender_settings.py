@@ -9,7 +9,18 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator, 
 
 from ..core.model import BlobId
 from .blender_python import overrides
-from .fields import BLOB_OR_PATH, BlobRef, FileName, FramesText, Limited, Name, StoragePath, blob_id, is_storage_path
+from .fields import (
+    BLOB_OR_PATH,
+    BlobRef,
+    FileName,
+    FramesText,
+    Limited,
+    Name,
+    StoragePath,
+    blob_id,
+    is_storage_path,
+    manifest_of,
+)
 from .frame_ranges import parse_frames
 
 MOST_CHUNK = 1_000
@@ -57,6 +68,8 @@ class BlenderSettings(Limited):
     """The .blend file: a blob id, or an absolute path on storage that every worker sees."""
     inputs: dict[FileName, BlobRef] = Field(default={}, max_length=1_000)
     """Further files, such as textures, by their path relative to the .blend file."""
+    manifest: BlobRef | None = None
+    """A manifest of further files, laid out beside the .blend file."""
     scene: Name | None = None
     camera: Name | None = None
     engine: Engine | None = None
@@ -81,7 +94,7 @@ class BlenderSettings(Limited):
 
     @model_validator(mode="after")
     def files_lie_together(self) -> BlenderSettings:
-        if self.inputs and not is_blob(self.blend):
+        if (self.inputs or self.manifest is not None) and not is_blob(self.blend):
             raise ValueError("inputs go with an uploaded .blend file; on shared storage they lie beside it")
         if self.blend_name in self.inputs:
             raise ValueError(f"inputs must not hold {self.blend_name!r}, which is the .blend file itself")
@@ -102,11 +115,13 @@ class BlenderSettings(Limited):
         if not is_blob(self.blend):
             return []
         beside = [(f"input/{name}", blob_id(blob)) for name, blob in self.inputs.items()]
-        return [(self.filepath, blob_id(self.blend)), *beside]
+        folder = [] if self.manifest is None else [("input/", blob_id(self.manifest))]
+        return [*folder, (self.filepath, blob_id(self.blend)), *beside]
 
     @property
     def blobs(self) -> dict[str, BlobId]:
         named = {f"settings.inputs.{name}": blob_id(blob) for name, blob in self.inputs.items()}
+        named |= manifest_of(self.manifest)
         return {"settings.blend": blob_id(self.blend), **named} if is_blob(self.blend) else {}
 
     def python(self, **more: Any) -> str:

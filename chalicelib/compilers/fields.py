@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from ..core.ids import LARGEST
+from ..core.model import BlobId, ManifestId
 from .frame_ranges import parse_frames
 
 _ABSOLUTE = re.compile(r"/.+|[A-Za-z]:[\\/].+|\\\\.+")
@@ -94,3 +95,8 @@ def blob_id(reference: str) -> int:
     """The number in a reference; 0, which no blob has, for one that cannot exist."""
     number = int(reference)
     return number if number <= LARGEST else 0
+
+
+def manifest_of(reference: str | None) -> dict[str, BlobId]:
+    """What must be stored for the setting `manifest`."""
+    return {} if reference is None else {"settings.manifest": ManifestId(blob_id(reference))}

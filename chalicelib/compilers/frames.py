@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 from ..core.model import BlobId, Requirement
 from ..core.plans import Expansion, Results, StepPlan, TaskPlan
 from .command import MOST_BYTES, TASK_TYPE, Word
-from .fields import BlobRef, FileName, FramesText, Limited, Pattern, StoragePath, blob_id
+from .fields import BlobRef, FileName, FramesText, Limited, Pattern, StoragePath, blob_id, manifest_of
 from .frame_ranges import Chunks, FrameRange, parse_frames
 from .frame_template import EACH_FRAME, WHOLE_CHUNK, placeholders_in
 
@@ -38,6 +38,8 @@ class FramesSettings(Limited):
     """The program and its arguments, with placeholders: no shell, no splitting."""
     inputs: dict[FileName, BlobRef] = Field(default={}, max_length=1_000)
     """Files laid into `{input}` before the command runs."""
+    manifest: BlobRef | None = None
+    """A manifest whose files are laid into `{input}` too."""
     outputs: list[Pattern] | None = Field(default=None, max_length=20)
     """Which files of `{output}` come back, such as `*.png`; `**` is any number of folders. None: all, if the command
     names `{output}`; else none."""
@@ -80,6 +82,8 @@ class Frames:
         assert isinstance(settings, FramesSettings)
         chunks = Chunks(parse_frames(settings.frames), settings.chunk)
         inputs = tuple((f"{INPUT}/{name}", blob_id(blob)) for name, blob in settings.inputs.items())
+        if settings.manifest is not None:
+            inputs = ((f"{INPUT}/", blob_id(settings.manifest)), *inputs)
         outputs = tuple(f"{OUTPUT}/./{pattern}" for pattern in _patterns(settings))
 
         def task(index: int) -> TaskPlan:
@@ -103,7 +107,8 @@ class Frames:
 
     def blobs(self, settings: BaseModel) -> Mapping[str, BlobId]:
         assert isinstance(settings, FramesSettings)
-        return {f"settings.inputs.{name}": blob_id(blob) for name, blob in settings.inputs.items()}
+        named = {f"settings.inputs.{name}": blob_id(blob) for name, blob in settings.inputs.items()}
+        return named | manifest_of(settings.manifest)
 
 
 def _patterns(settings: FramesSettings) -> Sequence[str]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
+from . import manifests
 from .errors import BadInput, NotFound, ObjectMissing, Unavailable
 from .farm import Farm
-from .model import Blob, BlobId, Output, TaskId, WorkerId
+from .model import Blob, BlobId, ManifestId, Output, TaskId, WorkerId
 from .ports import SignedRequest
 
 LARGEST_BYTES = 5 * 1024**4
@@ -25,10 +26,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 def announce(farm: Farm, size: int, sha256: str) -> tuple[Blob, SignedRequest | None]:
     """A new blob and the request that uploads its content; None when the content is known already."""
-    if not _SHA256.fullmatch(sha256):
-        raise BadInput("sha256 must be 64 lower-case hex digits", field="sha256")
-    if not 0 <= size <= LARGEST_BYTES:
-        raise BadInput(f"size must be 0 to {LARGEST_BYTES} bytes, not {size}", field="size")
+    _check_announced(size, sha256)
     blob = _new(farm, size, sha256)
     head = farm.objects.head(blob.object_key)
     if head is not None and head.size != size:
@@ -37,6 +35,24 @@ def announce(farm: Farm, size: int, sha256: str) -> tuple[Blob, SignedRequest | 
     if head is not None:
         return blob, None
     return blob, farm.objects.sign_upload(blob.object_key, size=size, sha256=sha256, seconds=UPLOAD_SECONDS)
+
+
+def missing(farm: Farm, contents: Sequence[tuple[int, str]]) -> list[tuple[int, str, SignedRequest]]:
+    """Those of these (size, SHA-256) that are not there, each once, with the request that uploads it. Names nothing."""
+    for size, sha256 in contents:
+        _check_announced(size, sha256)
+    absent = manifests.absent_of(farm.objects, [(sha256, size) for size, sha256 in contents])
+    return [
+        (size, sha256, farm.objects.sign_upload(f"blobs/{sha256}", size=size, sha256=sha256, seconds=UPLOAD_SECONDS))
+        for sha256, size in sorted(absent)
+    ]
+
+
+def _check_announced(size: int, sha256: str) -> None:
+    if not _SHA256.fullmatch(sha256):
+        raise BadInput("sha256 must be 64 lower-case hex digits", field="sha256")
+    if not 0 <= size <= LARGEST_BYTES:
+        raise BadInput(f"size must be 0 to {LARGEST_BYTES} bytes, not {size}", field="size")
 
 
 def store(farm: Farm, source: BinaryIO, size: int, sha256: str) -> Blob:
@@ -84,6 +100,8 @@ def require_stored(farm: Farm, wanted: Mapping[str, BlobId]) -> None:
             require_content(farm, blob)
         except ObjectMissing as missing:
             raise BadInput(f"{field}: {missing.message}", field=field) from None
+        if isinstance(blob_id, ManifestId):
+            manifests.require_complete(farm, field, blob)
 
 
 def require_given(farm: Farm, worker: WorkerId, blob_id: BlobId, task: TaskId | None) -> None:

@@ -16,6 +16,11 @@ BlobId = int
 FunctionId = int
 Json = Any
 
+
+class ManifestId(int):
+    """A blob's id where the blob must be a manifest (`manifests.py`), and all files that it lists must be there."""
+
+
 FUNCTION_TYPE = "function:"
 """Prefix of the task types that stand for runtimes: `function:python3` runs on whoever declares runtime python3."""
 

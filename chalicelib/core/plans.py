@@ -24,7 +24,7 @@ class TaskPlan:
     requirement: Requirement
     commands: tuple[Mapping[str, Json], ...]
     inputs: tuple[tuple[str, BlobId], ...] = ()
-    """(file name in the work folder, blob)"""
+    """(file name in the work folder, blob); with `/` at its end a folder, and the blob its manifest."""
     outputs: tuple[str, ...] = ()
     parents: tuple[int, ...] = ()
     """Indices of tasks of the same step that must complete first."""
@@ -78,5 +78,6 @@ class JobType(Protocol):
     def plan(self, settings: BaseModel) -> Sequence[StepPlan]: ...
 
     def blobs(self, settings: BaseModel) -> Mapping[str, BlobId]:
-        """Which blobs must be stored before the job may start, by the settings' field that names them."""
+        """Which blobs must be stored before the job may start, by the settings' field that names them; a `ManifestId`
+        stands for all files of a manifest too."""
         ...

@@ -189,7 +189,7 @@ def transfer(manager: Manager, tmp_path: Path) -> Transfer:
 
 
 def fetch(transfer: Transfer, wanted: InputBlob, folder: Path) -> None:
-    transfer.fetch("11", [wanted], folder / "work", lambda seconds: None)
+    transfer.fetch(LeaseId("11", 1), [wanted], folder / "work", lambda seconds: None)
 
 
 def test_a_broken_download_goes_on_where_it_stopped(manager: Manager, transfer: Transfer, tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_an_input_with_a_wrong_checksum_is_an_error_that_names_it(
 def test_two_inputs_of_one_name_are_refused(manager: Manager, transfer: Transfer, tmp_path: Path) -> None:
     wanted = [InputBlob("in", **manager.store(content)) for content in (b"one", b"two")]
     with pytest.raises(CommandFailed, match="the same name"):
-        transfer.fetch("11", wanted, tmp_path / "work", lambda seconds: None)
+        transfer.fetch(LeaseId("11", 1), wanted, tmp_path / "work", lambda seconds: None)
 
 
 def test_an_input_the_farm_does_not_have_is_an_error_that_names_it(transfer: Transfer, tmp_path: Path) -> None:

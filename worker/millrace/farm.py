@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
 
-from millrace.sdk import results, transfers
+from millrace.sdk import folders, results, transfers
 from millrace.sdk.calls import Calls
 from millrace.sdk.errors import NotEnded
 from millrace.sdk.transfers import OnBytes
@@ -264,6 +264,14 @@ class Farm:
     def upload(self, path: str | Path, on_bytes: OnBytes | None = None) -> str:
         """Store a file as a blob, unless its content is known; the blob's id."""
         return transfers.upload(self._calls, Path(path), on_bytes)
+
+    def upload_folder(
+        self, folder: str | Path, *, paths: Sequence[str] | None = None, on_bytes: OnBytes | None = None
+    ) -> str:
+        """Store all files of a folder, or those named by path in it, as far as the farm lacks them; the blob id of
+        their manifest, for settings that take one. Symbolic links are refused."""
+        root = Path(folder)
+        return folders.upload_folder(self._calls, root, paths or folders.files_below(root), on_bytes)
 
     # ---- within ----
 

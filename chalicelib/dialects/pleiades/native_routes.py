@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...core import blobs, claiming, leases, logs, tasks, workers
+from ...core import blobs, claiming, leases, logs, manifests, tasks, workers
 from ...core.access import Scope
 from ...core.errors import BadInput, LeaseLost, NotFound
 from ...core.farm import Farm
@@ -24,6 +24,7 @@ from .native_contract import poll_seconds, told
 from .native_wire import (
     Announcement,
     Became,
+    FilesWanted,
     LogChunk,
     Nothing,
     Registration,
@@ -122,6 +123,14 @@ def status(farm: Farm, request: Request, worker_id: str) -> Reply:
     worker = native_worker(farm, request, worker_id)
     workers.has_become(farm, worker, parsed(Became, json_object(request)).status)
     return ok()
+
+
+def files(farm: Farm, request: Request, worker_id: str) -> Reply:
+    """Where objects of a manifest are, for a task of this worker."""
+    worker = native_worker(farm, request, worker_id)
+    wanted = parsed(FilesWanted, json_object(request))
+    signed = manifests.sign(farm, worker.id, wanted.task_id, wanted.generation, int(wanted.manifest), wanted.objects)
+    return ok(urls=[one.url for one in signed])
 
 
 # ---- blobs ---------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from ...core import manifests
 from ...core.ids import LARGEST
 from ...core.leases import Report
 from ...core.lifecycle import Outcome
@@ -155,6 +156,13 @@ class LogChunk(LeaseId):
         if (self.text is None) != announced or (self.size is None) != (self.sha256 is None):
             raise ValueError("a chunk has either text, or size and sha256")
         return self
+
+
+class FilesWanted(LeaseId):
+    """Objects of a manifest that a task reads."""
+
+    manifest: Id
+    objects: list[Sha256] = Field(min_length=1, max_length=manifests.MOST_AT_ONCE)
 
 
 class Became(_Native):

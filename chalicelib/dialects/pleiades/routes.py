@@ -49,6 +49,7 @@ ROUTES = (
     Route("POST", "/worker/{id}/sign-off", native_routes.sign_off),
     Route("POST", "/worker/{id}/renew", native_routes.renew),
     Route("POST", "/worker/{id}/log", native_routes.log),
+    Route("POST", "/worker/{id}/files", native_routes.files),
     Route("POST", "/worker/{id}/status", native_routes.status),
     Route("POST", "/data", blob_routes.upload),
     Route("GET", "/data/{id}", blob_routes.info, on_blob_error),

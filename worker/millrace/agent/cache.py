@@ -59,18 +59,27 @@ class BlobCache:
         """Where a download of this blob gathers."""
         return self._folder / f"{sha256}.part"
 
+    def draft(self, sha256: str) -> Path:
+        """Where this thread may put a file together before it is adopted; what a crash leaves there goes."""
+        return self._folder / f"{sha256}.{threading.get_ident()}.copy"
+
     def adopt(self, file: Path, sha256: str) -> Path:
         """Take a verified file in (it is moved) and make room for it."""
+        path = self.adopt_one_of_many(file, sha256)
+        self.make_room(keep=path)
+        return path
+
+    def adopt_one_of_many(self, file: Path, sha256: str) -> Path:
+        """The same without making room, which looks at every file here: who adopts many does that once, at the end."""
         os.chmod(file, 0o444)
         os.utime(file, ns=(time.time_ns(), _UNTOUCHED_NS))
         path = self._folder / sha256
         os.replace(file, path)
-        self._make_room(keep=path)
         return path
 
     def adopt_copy(self, file: Path, sha256: str) -> None:
         """Keep what a task produced, for it is likely to be wanted here again; a full disk is no reason to fail."""
-        draft = self._folder / f"{sha256}.{threading.get_ident()}.copy"
+        draft = self.draft(sha256)
         if (self._folder / sha256).exists():
             return
         try:
@@ -89,7 +98,8 @@ class BlobCache:
             if path.suffix == ".copy" or time.time() - path.stat().st_mtime > _PART_DAYS * 86400:
                 path.unlink(missing_ok=True)
 
-    def _make_room(self, keep: Path) -> None:
+    def make_room(self, keep: Path | None = None) -> None:
+        """Down to the limit, least recently used first."""
         with self._lock:
             files = [(path, path.stat()) for path in self._folder.iterdir() if path.is_file()]
             total = sum(stat.st_size for _, stat in files)

@@ -8,7 +8,7 @@ whether a repetition is still wanted. Dying half way loses at most one answer; e
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 from urllib.parse import quote, urljoin, urlsplit
@@ -16,7 +16,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import requests
 
 from millrace.agent.errors import NotRecognised, Refused, Unreachable
-from millrace.agent.protocol import JsonObject
+from millrace.agent.protocol import JsonObject, LeaseId
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
@@ -73,6 +73,24 @@ class FarmClient:
             target = urljoin(url, response.headers.get("Location", ""))
             response.close()
             response = self._send("GET", target, auth=_NoNetrc(), headers=headers, stream=True)
+        if response.status_code not in (200, 206, 416):
+            with response:
+                raise _error_of(response)
+        return response
+
+    def locate_objects(self, lease: LeaseId, manifest: str, objects: Sequence[str]) -> list[str]:
+        """`POST /worker/{id}/files`: where these objects of a manifest are, in their order."""
+        urls = self.worker_call("files", {**lease.to_wire(), "manifest": manifest, "objects": list(objects)}).get(
+            "urls"
+        )
+        if not isinstance(urls, list) or len(urls) != len(objects) or not all(isinstance(url, str) for url in urls):
+            raise Unreachable("the farm's answer about files is not what the protocol says")
+        return [url if urlsplit(url).scheme else self.farm_url_root + url for url in urls]
+
+    def open_object(self, url: str, offset: int) -> requests.Response:
+        """The bytes behind a signed URL, as `open_blob` gives them."""
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        response = self._send("GET", url, auth=_NoNetrc(), headers=headers, stream=True)
         if response.status_code not in (200, 206, 416):
             with response:
                 raise _error_of(response)

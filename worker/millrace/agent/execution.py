@@ -101,7 +101,7 @@ def _report(attempt: Attempt, workshop: Workshop, log: TaskLog) -> Report:
 
 def _run(attempt: Attempt, workshop: Workshop, log: TaskLog, work: Path) -> tuple[JsonObject, tuple[Output, ...]]:
     task = attempt.assignment
-    workshop.transfer.fetch(task.lease.task, task.inputs, work, attempt.wait)
+    workshop.transfer.fetch(task.lease, task.inputs, work, attempt.wait)
     workshop.isolation.hand_over(work)
     with _slot(attempt, workshop.slots):
         results = _run_commands(attempt, workshop, log, work)

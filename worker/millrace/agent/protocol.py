@@ -62,12 +62,17 @@ class Command:
 
 @dataclass(frozen=True)
 class InputBlob:
-    """A file to lay into the work folder before the first command."""
+    """A file to lay into the work folder before the first command; or, where the name ends with `/`, the manifest of
+    what is to be in that folder."""
 
     name: str
     blob: str
     size: int
     sha256: str
+
+    @property
+    def is_folder(self) -> bool:
+        return self.name.endswith("/")
 
     @classmethod
     def from_wire(cls, source: JsonObject) -> InputBlob:

@@ -7,29 +7,18 @@ by a crash: a download resumes from its part, an upload begins anew.
 
 from __future__ import annotations
 
-import hashlib
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TypeVar
-
-import requests
 
 from millrace.agent.cache import BlobCache, lay
 from millrace.agent.client import FarmClient
 from millrace.agent.errors import CommandFailed, Refused, Unreachable
-from millrace.agent.protocol import InputBlob, Output
+from millrace.agent.folders import FolderFetch
+from millrace.agent.protocol import InputBlob, LeaseId, Output
 from millrace.agent.retrying import until_answered
+from millrace.agent.streams import PARALLEL, Wait, all_at_once, copy_to, sha256_of
 from millrace.agent.workfolder import inside
-
-PARALLEL = 4
-BLOCK_BYTES = 1024 * 1024
-
-Wait = Callable[[float], None]
-"""Pauses for so many seconds and raises `Stopped` when the attempt was stopped; 0 only asks."""
-T = TypeVar("T")
-S = TypeVar("S")
 
 
 class Transfer:
@@ -42,16 +31,27 @@ class Transfer:
         self._cache = cache
         self._turns = threading.Semaphore(PARALLEL)
 
-    def fetch(self, task: str, inputs: Iterable[InputBlob], work: Path, wait: Wait) -> None:
-        """Lay every input of this task into `work`."""
+    def fetch(self, lease: LeaseId, inputs: Iterable[InputBlob], work: Path, wait: Wait) -> None:
+        """Lay every input of this attempt into `work`: folders first, then single files."""
         inputs = list(inputs)
         if len({one.name for one in inputs}) < len(inputs):
             raise CommandFailed("two inputs of the task have the same name")
-        _all_at_once(lambda one: self._fetch_one(task, one, work, wait), inputs)
+        for one in inputs:
+            if one.is_folder:
+                self._fetch_folder(lease, one, work, wait)
+        files = [one for one in inputs if not one.is_folder]
+        all_at_once(lambda one: self._fetch_one(lease.task, one, work, wait), files)
+
+    def _fetch_folder(self, lease: LeaseId, wanted: InputBlob, work: Path, wait: Wait) -> None:
+        root = inside(work, wanted.name.removesuffix("/"), "input folder")
+        with self._turns, self._cache.only_one(wanted.sha256):
+            cached = self._cache.find(wanted.sha256, wanted.size) or self._download(lease.task, wanted, wait)
+            listed = cached.read_bytes()
+        FolderFetch(self._client, self._cache, self._turns, lease, wanted, wait).lay_out(listed, root)
 
     def publish(self, files: Mapping[str, Path], wait: Wait) -> tuple[Output, ...]:
         """Store these files on the farm, each under its name."""
-        return tuple(_all_at_once(lambda one: self._publish_one(*one, wait), list(files.items())))
+        return tuple(all_at_once(lambda one: self._publish_one(*one, wait), list(files.items())))
 
     def republish(self, outputs: Iterable[Output], wait: Wait) -> tuple[Output, ...]:
         """Store outputs again, from the cache; `CommandFailed` if the bytes are not here any more."""
@@ -62,13 +62,17 @@ class Transfer:
         target.parent.mkdir(parents=True, exist_ok=True)
         with self._turns, self._cache.only_one(wanted.sha256):
             cached = self._cache.find(wanted.sha256, wanted.size)
-            lay(cached or self._download(task, wanted, wait), target)
+            source = cached or self._download(task, wanted, wait)
+            try:
+                lay(source, target)
+            except FileExistsError as error:
+                raise CommandFailed(f"input {wanted.name!r} is also in a folder among the inputs") from error
 
     def _download(self, task: str, wanted: InputBlob, wait: Wait) -> Path:
         part = self._cache.part(wanted.sha256)
         for last_try in (False, True):
             until_answered(lambda: self._append_rest(task, wanted, part, wait), wait)
-            found = _sha256_of(part)
+            found = sha256_of(part)
             if found == wanted.sha256 and part.stat().st_size == wanted.size:
                 return self._cache.adopt(part, wanted.sha256)
             size = part.stat().st_size
@@ -93,13 +97,13 @@ class Transfer:
                 resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(
                     f"bytes {have}-"
                 )
-                _copy_to(part, response, "ab" if resumed else "wb", wait)
+                copy_to(part, response, "ab" if resumed else "wb", wait)
         except Refused as refusal:
             raise CommandFailed(f"input {wanted.name!r}: {refusal}") from refusal
 
     def _publish_one(self, name: str, path: Path, wait: Wait) -> Output:
         with self._turns:
-            size, sha256 = path.stat().st_size, _sha256_of(path, wait)
+            size, sha256 = path.stat().st_size, sha256_of(path, wait)
             blob = self._store(name, path, size, sha256, wait)
         self._cache.adopt_copy(path, sha256)
         return Output(name, blob, size, sha256)
@@ -125,36 +129,3 @@ class Transfer:
             with open(path, "rb") as file:
                 self._client.put_bytes(upload["url"], upload.get("headers") or {}, file, size)
         return str(answer["id"])
-
-
-def _all_at_once(work: Callable[[S], T], items: list[S]) -> list[T]:
-    """`work` on each item, four at a time, results in order; the first error ends it."""
-    if len(items) <= 1:
-        return [work(item) for item in items]
-    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="transfer") as pool:
-        return list(pool.map(work, items))
-
-
-def _copy_to(path: Path, response: requests.Response, mode: str, wait: Wait) -> None:
-    try:
-        with open(path, mode) as file:
-            start = file.tell()
-            for block in response.iter_content(BLOCK_BYTES):
-                file.write(block)
-                wait(0)
-            received = file.tell() - start
-    except (requests.RequestException, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None and not isinstance(error, requests.RequestException):
-            raise CommandFailed(f"cannot write {path.name}: {error.strerror}") from error
-        raise Unreachable(f"the download broke off: {error.__class__.__name__}") from error
-    if received < int(response.headers.get("Content-Length") or 0):
-        raise Unreachable("the download broke off early")
-
-
-def _sha256_of(path: Path, wait: Wait = lambda seconds: None) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            digest.update(block)
-            wait(0)
-    return digest.hexdigest()

@@ -9,7 +9,15 @@ from datetime import UTC, datetime
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -124,6 +132,37 @@ class JobProgress:
             self.console.print(
                 f"{_named(job)} ({job.id}): {job.status}, {job.progress:.0f} %", soft_wrap=True, highlight=False
             )
+
+
+class UploadProgress:
+    """Of bytes, on stderr: a bar; where that is no terminal, a line at the end."""
+
+    def __init__(self, what: str) -> None:
+        self.console = Console(stderr=True)
+        self.bar = Progress(
+            TextColumn("uploading {task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self.what = escape(plain(what))
+        self.row = self.bar.add_task(self.what, total=None)
+        self.total = 0
+
+    def __enter__(self) -> UploadProgress:
+        self.bar.start()
+        return self
+
+    def __exit__(self, kind: object, *exc: object) -> None:
+        self.bar.stop()
+        if self.bar.disable and kind is None:
+            self.console.print(f"uploaded {self.what} ({size(self.total)})", soft_wrap=True, highlight=False)
+
+    def update(self, done: int, total: int) -> None:
+        self.total = total
+        self.bar.update(self.row, completed=done, total=total)
 
 
 def _named(job: Job) -> str:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from millrace.cli.folders import input_folder_option, upload_folder
 from millrace.cli.options import FarmCommand, Invocation, pass_invocation
 from millrace.cli.rendering import size
 from millrace.cli.submitting import job_options, limit_options, pair_of, submit_and_follow
@@ -47,6 +48,7 @@ _SCENE_OPTIONS = (
         type=click.Path(exists=True, path_type=Path),
         help="A file or folder beside the .blend file that it needs, such as textures. May be repeated.",
     ),
+    input_folder_option,
     click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Any other setting of the job type."),
 )
 
@@ -113,25 +115,26 @@ def _submit(
 ) -> int:
     farm = invocation.farm()
     job = {name: options.pop(name) for name in _JOB}
-    shared, given, pairs = (options.pop(name) for name in ("shared", "given", "pairs"))
+    shared, given, folder, pairs = (options.pop(name) for name in ("shared", "given", "input_folder", "pairs"))
     settings |= {name: value for name, value in options.items() if value not in (None, False) or name == "denoise"}
     settings = {name: value for name, value in settings.items() if value is not None}
     settings.setdefault("prefix", f"{Path(file).stem}_")
     settings |= dict(pair_of(pair, farm) for pair in pairs)
-    settings |= _shared_file(file, given) if shared else _uploaded(farm, Path(file), given)
+    settings |= _shared_file(file, given, folder) if shared else _uploaded(farm, Path(file), given, folder)
     job["name"] = job["name"] or title[:200]
     return submit_and_follow(invocation, farm, type, settings, **job)
 
 
-def _shared_file(file: str, given: tuple[Path, ...]) -> dict[str, Any]:
-    if given:
-        raise click.UsageError("--input uploads files, and --shared says that all is on shared storage; choose one")
+def _shared_file(file: str, given: tuple[Path, ...], folder: Path | None) -> dict[str, Any]:
+    if given or folder:
+        text = "--input and --input-folder upload files, and --shared says that all is on shared storage; choose one"
+        raise click.UsageError(text)
     # A path of another platform is as good: the workers know what it means.
     absolute = PurePath(file).is_absolute() or file[1:3] in (":\\", ":/") or file.startswith("\\\\")
     return {"blend": file if absolute else os.path.abspath(file)}
 
 
-def _uploaded(farm: Farm, file: Path, given: tuple[Path, ...]) -> dict[str, Any]:
+def _uploaded(farm: Farm, file: Path, given: tuple[Path, ...], folder: Path | None) -> dict[str, Any]:
     if not file.is_file():
         raise click.BadParameter(f"there is no file {file}", param_hint="FILE")
     root = file.resolve().parent
@@ -142,7 +145,14 @@ def _uploaded(farm: Farm, file: Path, given: tuple[Path, ...]) -> dict[str, Any]
     for name, one in beside.items():
         click.echo(f"uploading {name} ({size(one.stat().st_size)})", err=True)
         inputs[name] = farm.upload(one)
+    uploaded |= {"manifest": _beside(farm, root, file, folder)} if folder else {}
     return uploaded | ({"inputs": inputs} if inputs else {})
+
+
+def _beside(farm: Farm, root: Path, file: Path, folder: Path) -> str:
+    """The manifest of the files below `folder`, by the paths that lead to them from the .blend file."""
+    named = [name for name, one in _files_below(root, folder) if one.resolve() != file.resolve()]
+    return upload_folder(farm, root, named)
 
 
 def _files_below(root: Path, path: Path) -> list[tuple[str, Path]]:
@@ -151,6 +161,6 @@ def _files_below(root: Path, path: Path) -> list[tuple[str, Path]]:
         raise click.BadParameter(
             f"{path} does not lie below {root}, the folder of the .blend file, so it cannot be found from there; "
             "copy it there, or pack it into the file (File, External Data, Pack Resources)",
-            param_hint="--input",
+            param_hint="--input or --input-folder",
         )
     return [(one.resolve().relative_to(root).as_posix(), one) for one in files]

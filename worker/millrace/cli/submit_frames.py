@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from millrace.cli.folders import input_folder_option, upload_folder
 from millrace.cli.options import FarmCommand, Invocation, pass_invocation
 from millrace.cli.rendering import size
 from millrace.cli.submitting import job_options, limit_options, submit_and_follow
@@ -24,6 +25,7 @@ from millrace.farm import Farm
     type=click.Path(exists=True, path_type=Path),
     help="A file or folder that the command needs. May be repeated.",
 )
+@input_folder_option
 @click.option("--output", "outputs", multiple=True, metavar="PATTERN", help="Which files come back. [default: all]")
 @click.option("--folder", metavar="DIR", help="Run there, on storage that every worker sees; upload nothing unasked.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -36,6 +38,7 @@ def submit_frames(
     frames: str,
     chunk: int,
     given: tuple[Path, ...],
+    input_folder: Path | None,
     outputs: tuple[str, ...],
     folder: str | None,
     command: tuple[str, ...],
@@ -49,7 +52,7 @@ def submit_frames(
     {start} and {end} it runs once per chunk. Files that it leaves in the folder {output} come back as results.
 
     It runs in the folder {input}. Files here that the command names by a relative path are uploaded and are there under
-    the same name, as are those given with --input.
+    the same name, as are those given with --input, and all that is below --input-folder, by its path there.
 
       millrace submit frames --frames 1-100 --chunk 5 -- povray +K{frame} scene.pov +O{output}/f{frame}.png
     """
@@ -57,6 +60,7 @@ def submit_frames(
     named = [] if folder else [Path(word) for word in command if names_a_file(word)]
     inputs = upload_inputs(farm, [*named, *given])
     settings: dict[str, Any] = {"frames": frames, "chunk": chunk, "command": list(command), "inputs": inputs}
+    settings |= {"manifest": upload_folder(farm, input_folder)} if input_folder else {}
     settings |= {"outputs": list(outputs)} if outputs else {}
     settings |= {"folder": folder} if folder else {}
     limits = {"max_seconds": max_seconds, "idle_seconds": idle_seconds}

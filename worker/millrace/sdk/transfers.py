@@ -57,7 +57,7 @@ def _stored(calls: Calls, request: Json, path: Path, size: int, on_bytes: OnByte
         url, headers = urljoin(calls.url, request["url"]), dict(request["headers"])
         try:
             # Not the calls' session: the signed request says everything, and the store must not see the farm's token.
-            with _without_credentials(calls) as session:
+            with without_credentials(calls) as session:
                 response = session.request(request["method"], url, data=body, headers=headers, timeout=TIMEOUT_SECONDS)
         except DISTURBANCES:
             return False
@@ -69,7 +69,7 @@ def _stored(calls: Calls, request: Json, path: Path, size: int, on_bytes: OnByte
     return True
 
 
-def _without_credentials(calls: Calls) -> requests.Session:
+def without_credentials(calls: Calls) -> requests.Session:
     session = requests.Session()
     session.auth = lambda request: request
     session.trust_env = calls.session.trust_env
