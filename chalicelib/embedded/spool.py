@@ -11,7 +11,7 @@ import hashlib
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -54,7 +54,8 @@ def received(head: Head, body: Body, folder: Path) -> Iterator[Payload]:
     try:
         yield _spooled(start, body, path, limit)
     finally:
-        path.unlink(missing_ok=True)  # adopted: gone already
+        with suppress(OSError):  # where it could not be written it cannot be removed; what failed before says more
+            path.unlink(missing_ok=True)  # adopted: gone already
 
 
 def check_disk(folder: Path, wanted: int | None) -> None:
