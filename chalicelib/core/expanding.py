@@ -5,6 +5,7 @@ the job meanwhile. A process that dies anywhere leaves what the next `settle` ta
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from .cursors import Cursor, cut, shards_for
 from .errors import BadInput
 from .farm import Farm
 from .ids import PER_SECOND
-from .lifecycle import ENDED_JOBS, STEP, CursorStatus, StepStatus, next_status
+from .lifecycle import ENDED_JOBS, STEP, CursorStatus, StepStatus, TaskStatus, next_status
 from .model import Job, Step, Task, TaskId
 from .plans import StepPlan
 from .ports import Set
@@ -68,6 +69,10 @@ def _open_large_step(farm: Farm, of: Opened, base: TaskId) -> None:
     changes["status"] = next_status(STEP, of.step.status, "open").value
     still = farm.jobs.still(of.job)
     farm.cursors.open_step(of.step, cursors, still, [Set(name, value) for name, value in changes.items()])
+    # Lists show counts as last rolled up, and of tasks that are in no table nobody hears before the first claim.
+    counts = Counter({status.value: 0 for status in TaskStatus} | dict(of.job.counts))
+    counts[TaskStatus.QUEUED.value] += of.expansion.count
+    farm.jobs.change(of.job, Set("counts", dict(counts)))
 
 
 def _new_cursors(farm: Farm, of: Opened, base: TaskId) -> list[Cursor]:

@@ -42,6 +42,12 @@ def test_the_tasks_of_a_large_step_are_given_away_from_the_first_on(bench: Bench
     assert bench.counts(job)["completed"] == 1
 
 
+def test_lists_show_how_many_there_are_before_any_has_begun(bench: Bench) -> None:
+    bench.submit({"count": MANY})
+    [listed], _ = bench.farm.jobs.page(None, 10, None)
+    assert {status: count for status, count in listed.counts.items() if count} == {"queued": MANY}
+
+
 def test_a_large_step_is_worked_off_and_completes_its_job(bench: Bench) -> None:
     job = bench.submit({"count": 250}, {"count": 2, "after": [0]})
     worker = bench.worker()
