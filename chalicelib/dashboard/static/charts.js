@@ -4,8 +4,9 @@ import { h } from "./dom.js";
 import { number } from "./format.js";
 
 const HEIGHT = 190;
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+const TICK_SECONDS = [60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 7 * 86400];
 const LONGEST_CLOCK_SECONDS = 2 * 24 * 3600;
 
 /** series: [{ title, colour (a CSS variable), values }]; times in seconds since 1970. Gives an element. */
@@ -51,10 +52,11 @@ function options(place, width, series) {
   return {
     width,
     height: HEIGHT,
+    padding: [8, 20, 0, 0],
     legend: { show: false },
     cursor: { drag: { setScale: false } },
     scales: { y: { range: (_, __, most) => [0, Math.max(1, most * 1.1)] } },
-    axes: [{ ...axis, values: (_, ticks) => atTimes(ticks) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? number(tick) : "")) }],
+    axes: [{ ...axis, incrs: TICK_SECONDS, values: (_, ticks) => atTimes(ticks) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? number(tick) : "")) }],
     series: [{}, ...series.map((one) => ({ label: one.title, stroke: colour(one.colour), width: 2, points: { show: false }, spanGaps: false }))],
   };
 }

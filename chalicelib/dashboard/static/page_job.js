@@ -117,8 +117,11 @@ function drawJob(parts, job) {
   if (!parts.summary.contains(document.activeElement) || document.activeElement.tagName !== "INPUT") {
     replace(parts.summary, progress, h("p", { class: "words" }, inWords(job)), job.error && h("p", { class: "problem" }, job.error), facts(job));
   }
-  replace(parts.steps, h("h2", {}, "Steps"), job.steps.length ? stepGraph(job.steps) : h("p", { class: "faint" }, "Being made…"));
+  replace(parts.steps, h("h2", {}, "Steps"), job.steps.length ? stepGraph(exactly(job)) : h("p", { class: "faint" }, "Being made…"));
 }
+
+/** A step's numbers grow a hundred tasks at a time. If it is the only one, they are the job's, which are of this moment. */
+const exactly = ({ steps, counts }) => (steps.length === 1 ? [{ ...steps[0], ...counts }] : steps);
 
 function facts(job) {
   const rows = [

@@ -111,7 +111,7 @@ const nameCell = (job) => [
 
 const progressCell = (job) => [
   bar(job),
-  h("span", { class: "faint" }, `${number(job.counts.completed)}/${number(total(job.counts))}`),
+  h("span", { class: "faint" }, total(job.counts) ? `${number(job.counts.completed)}/${number(total(job.counts))}` : ""),
 ];
 
 const leftCell = (job) => (job.finished_at ? ["ended ", time(job.finished_at)] : timeLeft(job));

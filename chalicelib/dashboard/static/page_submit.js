@@ -15,6 +15,7 @@ const TYPES = {
   function: "A piece of code on an input",
   commands: "Tasks written out, as JSON",
   command: "One program, once, on one worker",
+  openjd: "A template of Open Job Description",
 };
 
 let described = null;

@@ -8,21 +8,32 @@ const MOST_BELIEVED_SECONDS = 30 * 24 * 3600;
 
 export const total = (counts) => Object.values(counts).reduce((sum, count) => sum + count, 0);
 
+/** The farm's own number grows a hundred tasks at a time; where there is one step only, its tasks say it exactly. */
+function percent(job) {
+  const all = total(job.counts);
+  if (job.status === "completed" || job.steps?.length !== 1 || !all) return job.progress;
+  return Math.floor((100 * ended(job)) / all);
+}
+
+const ended = ({ counts }) => counts.completed + counts.failed + counts.canceled;
+
 export function inWords(job) {
   const said = PARTS.filter((part) => job.counts[part]).map((part) => `${number(job.counts[part])} ${part}`);
   const all = total(job.counts);
-  return all ? `${job.progress} %: of ${number(all)} tasks ${said.join(", ") || "none begun"}` : "no tasks yet";
+  return all ? `${percent(job)} %: of ${number(all)} tasks ${said.join(", ") || "none begun"}` : "no tasks yet";
 }
 
 /** Later steps have no tasks yet, so the parts share what the job's own progress says, not the whole width. */
 export function bar(job) {
   const { completed, failed, canceled, active } = job.counts;
-  const ended = completed + failed + canceled;
-  const done = job.status === "completed" ? 100 : Math.max(job.progress, ended ? 1 : 0);
-  const running = Math.min(100 - done, (100 * active) / (total(job.counts) || 1));
-  const widths = { completed: share(completed, ended, done), failed: share(failed, ended, done) };
-  widths.canceled = share(canceled, ended, done);
-  widths.active = running;
+  const done = job.status === "completed" ? 100 : Math.max(percent(job), ended(job) ? 1 : 0);
+  const share = (count) => (ended(job) ? (count / ended(job)) * done : 0);
+  const widths = {
+    completed: share(completed),
+    failed: share(failed),
+    canceled: share(canceled),
+    active: Math.min(100 - done, (100 * active) / (total(job.counts) || 1)),
+  };
   return h(
     "div",
     { class: "progress", role: "img", "aria-label": inWords(job), title: inWords(job) },
@@ -32,12 +43,11 @@ export function bar(job) {
   );
 }
 
-const share = (count, ended, done) => (ended ? (count / ended) * done : 0);
-
 /** Seconds until the end, if the rest goes like what is done; null where that cannot be said. */
 export function secondsLeft(job) {
-  if (job.status !== "active" || !job.started_at || job.progress < 1) return null;
-  const left = (seconds(job.started_at) * (100 - job.progress)) / job.progress;
+  const done = percent(job);
+  if (job.status !== "active" || !job.started_at || done < 1) return null;
+  const left = (seconds(job.started_at) * (100 - done)) / done;
   return left < MOST_BELIEVED_SECONDS ? left : null;
 }
 
