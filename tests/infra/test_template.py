@@ -69,7 +69,7 @@ def test_the_table_has_the_keys_and_indexes_that_the_records_ask_for(resources: 
 def test_data_outlives_the_stack_and_is_found_again(resources: dict[str, Any], name: str) -> None:
     """A stack made anew imports only what is retained and has its name written out."""
     kept = resources[name]
-    assert kept["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert kept["DeletionPolicy"] == "Retain"
     assert kept["UpdateReplacePolicy"] == "Retain"
     assert kept["Properties"][f"{name}Name"] == NAMES[name]
 
