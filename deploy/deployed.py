@@ -19,7 +19,7 @@ from .errors import DeployFailed
 from .stack import Described, Tell
 
 START_SECONDS = 180.0
-CALL_SECONDS = 30.0
+CALL_SECONDS = 60.0
 PAUSE_SECONDS = 2.0
 FIRST_ADMIN = "first admin"
 SMOKE_TEST = "smoke test of a deployment"
@@ -74,6 +74,8 @@ def _looked_at(session: requests.Session, base: str) -> str:
     try:
         answer = session.get(urljoin(base, "api/v1/farm"), timeout=CALL_SECONDS)
         return str(answer.json()["version"]) if answer.ok else f"answering with status {answer.status_code}"
+    except requests.Timeout:
+        return "too slow to answer"
     except requests.ConnectionError:
         return "not answering (its name may not be known everywhere yet)"
     except (ValueError, KeyError):
