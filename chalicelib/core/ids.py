@@ -26,6 +26,11 @@ def made_at(number: int) -> int:
     return (EPOCH_SECONDS + (number >> SEQUENCE_BITS)) * 1000
 
 
+def first_of(at: int) -> int:
+    """No id made in this second or later is below it. `at`: milliseconds since 1970."""
+    return max(0, at // 1000 - EPOCH_SECONDS) << SEQUENCE_BITS
+
+
 def parse_id(text: object, noun: str = "id") -> int:
     """The id in a decimal string. Anything that is no id we could have made names nothing: NotFound."""
     if isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 16 and 0 < int(text) <= LARGEST:

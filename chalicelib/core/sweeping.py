@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
-from . import changes, dependents, statistics, workers
+from . import changes, dependents, retention, statistics, workers
 from .errors import FarmError
 from .farm import Farm
 from .leases import expire
@@ -46,6 +46,7 @@ def sweep(farm: Farm, *, thorough: bool = False, ends_leases: bool = True) -> Sw
         workers.note_lost(farm, fleet)
     statistics.note(farm, open_jobs, fleet)
     changes.forget(farm)
+    retention.prune(farm)
     farm.registry.prune(lambda requirement: not farm.tasks.head(requirement, 1))
     _lift_halts(farm)
     return Swept(expired, settled, failed)

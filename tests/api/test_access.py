@@ -47,6 +47,7 @@ def test_reading_and_submitting_need_less_than_steering() -> None:
     assert {name for name, scope in needs.items() if scope == "admin"} == {
         "POST /sweep",
         "PUT /variables",
+        "PUT /retention",
     } | tokens | hooks
     submit = {name for name, scope in needs.items() if scope == "submit"}
     assert {name for name in submit if not name.startswith("GET")} == {"POST /jobs", "POST /blobs"}

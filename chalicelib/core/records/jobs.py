@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..lifecycle import JOB, STEP, JobStatus, next_status
 from ..model import Job, JobId, Step
@@ -129,6 +130,14 @@ class JobRecords:
         found = self._table.get_many([Key(entry["pk"], entry["sk"]) for entry in page.items])
         jobs = [job_items.job_from(item) for item in found if item is not None and HIDDEN not in item]
         return [job for job in jobs if status is None or job.status == status], page.cursor
+
+    def oldest(self, status: str, *, last: JobId) -> Iterator[Job]:
+        """Those in this status with an id up to `last`, oldest first; a hundred at a time."""
+        entries = pages(self._table, keys.status_pk(status), index="status", last=keys.digits(last))
+        while some := list(itertools.islice(entries, 100)):
+            for item in self._table.get_many([Key(entry["pk"], entry["sk"]) for entry in some]):
+                if item is not None and HIDDEN not in item and item["status"] == status:
+                    yield job_items.job_from(item)
 
     def unsettled(self) -> Iterable[JobId]:
         """Ids of the jobs that may need work, oldest first."""

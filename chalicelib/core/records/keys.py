@@ -18,6 +18,7 @@
 | access tokens              | the doors                 | base        | TOKEN#hash               | -                            |
 | the farm itself            | bootstrap                 | base        | FARM                     | -                            |
 | its variables              | dialects, api             | base        | FARM                     | VARIABLES                    |
+| how long ended jobs are kept | sweep, api              | base        | FARM                     | RETENTION                    |
 | latest image               | dialects                  | base        | FARM                     | LATEST_IMAGE                 |
 | whose data was copied in   | migrate                   | base        | FARM                     | MIGRATED_FROM                |
 | ids that others chose      | dialects                  | base        | ALIAS#dialect#noun       | their id                     |
@@ -203,6 +204,10 @@ def variables() -> Key:
 
 def migrated_from() -> Key:
     return Key("FARM", "MIGRATED_FROM")
+
+
+def retention() -> Key:
+    return Key("FARM", "RETENTION")
 
 
 def latest_image() -> Key:
