@@ -170,6 +170,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "/api/v1/tasks/": ("task",),
     "/api/v1/workers/": ("worker",),
     "/api/v1/tokens/": ("token",),
+    "/api/v1/webhooks/": ("webhook",),
     "/tasks/{id}/": ("flamenco2 task",),
     "/may-i-run/": ("flamenco2 task",),
     "/logfile/": ("flamenco2 job", "flamenco2 task"),
@@ -226,6 +227,7 @@ def _fill(whole: WholeFarm) -> None:
         job = post("/job", {"lambda": function, "input": blob}).json()["id"]
         tasks = session.get(f"{whole.url}/api/v1/jobs/{job}/tasks", timeout=20).json()["items"]
         token = post("/api/v1/tokens", {"name": "somebody", "scopes": ["submit"]}).json()["id"]
+        hook = post("/api/v1/webhooks", {"url": "http://127.0.0.1:9/", "events": ["job.failed"]}).json()["id"]
         secret = "hJ4rT0wq9LzXcV8bNm2KpQ7sYd5FgE3aUi6OoRt1WxZvCyBnM4kLjHgFdSaPqWeR"
         described = {"secret": secret, "platform": "linux", "supported_task_types": ["sleep"], "nickname": "node8"}
         second = post("/register-worker", described).json()["_id"]
@@ -246,6 +248,7 @@ def _fill(whole: WholeFarm) -> None:
         "job": job,
         "task": tasks[0]["id"],
         "token": str(token),
+        "webhook": hook,
         "flamenco2 worker": second,
         "flamenco2 secret": secret,
         "flamenco2 job": hexids.hex_of(int(job)),
