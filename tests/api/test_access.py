@@ -50,7 +50,11 @@ def test_reading_and_submitting_need_less_than_steering() -> None:
         "PUT /retention",
     } | tokens | hooks
     submit = {name for name, scope in needs.items() if scope == "submit"}
-    assert {name for name in submit if not name.startswith("GET")} == {"POST /jobs", "POST /blobs"}
+    assert {name for name in submit if not name.startswith("GET")} == {
+        "POST /jobs",
+        "POST /blobs",
+        "POST /blobs/missing",
+    }
 
 
 def test_who_may_not_ask_learns_nothing_about_the_request(bench: Bench) -> None:
