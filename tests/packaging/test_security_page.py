@@ -1,4 +1,4 @@
-"""`docs/security.md` names tests that exist."""
+"""`docs/security.md` and `docs/promises.md` name tests that exist."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("docs/security.md",)
+PAGES = ("docs/security.md", "docs/promises.md")
 NAMED = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 
 
