@@ -10,9 +10,11 @@ import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from millrace.agent.isolation import CONFINED_TYPES
 from millrace.agent.run import DEFAULT_RUNTIMES, DEFAULT_TASK_TYPES
 from millrace.cli import fleet
 from millrace.cli.entry import millrace, run
@@ -335,3 +337,29 @@ def test_the_worker_command_takes_what_the_agent_takes_by_default() -> None:
 def test_a_worker_listens_only_when_all_that_it_takes_is_said(cli: Cli, options: list[str], said: str) -> None:
     done = cli("worker", *options)
     assert done.code == 2 and said in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "types", "apart"),
+    [
+        ([], DEFAULT_TASK_TYPES, {}),
+        (["--sandbox"], CONFINED_TYPES, {"sandbox": True}),
+        (["--task-user", "nobody", "--types", "exec,sim"], ("exec", "sim"), {"user": "nobody"}),
+        (
+            ["--task-memory-mb", "500", "--task-cpu-seconds", "60"],
+            DEFAULT_TASK_TYPES,
+            {"memory_mb": 500, "cpu_seconds": 60},
+        ),
+    ],
+)
+def test_a_worker_is_told_how_to_keep_its_tasks_apart(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], types: tuple[str, ...], apart: dict[str, object]
+) -> None:
+    """And takes by itself only types that it can run so."""
+    told: dict[str, Any] = {}
+    monkeypatch.setattr("millrace.agent.run.run_worker", lambda url, **options: told.update(options) or 0)
+    monkeypatch.setattr("millrace.runtimes.blender.find_blender", lambda: None)
+    assert run(["worker", *arguments]) == 0
+    assert told["task_types"][: len(types)] == types
+    nothing = {"user": None, "sandbox": False, "memory_mb": None, "cpu_seconds": None, "writable": ()}
+    assert told["apart"] == {**nothing, **apart}
