@@ -13,7 +13,10 @@
 | MILLRACE_DELIVERY           | inline (embedded), redirect (AWS) | how large downloads leave, see Settings         |
 | MILLRACE_LEASE_SECONDS      | 120                               | how long a worker holds a task without renewing |
 | MILLRACE_GRACE_SECONDS      | 90                                | how much later the manager lets a lease end     |
-| MILLRACE_LOST_AFTER_SECONDS | 90                                | a worker silent for so long is shown as lost    |
+| MILLRACE_LOST_AFTER_SECONDS | 90; 180 on AWS                    | a worker silent for so long is shown as lost    |
+| MILLRACE_POLL_IDLE_SECONDS  | 5; 30 on AWS                      | how often a worker asks that has nothing to do  |
+| MILLRACE_POLL_HOLDING_      | 1; 20 on AWS                      | how often one asks whether what it runs is      |
+| SECONDS                     |                                   | still wanted (one name)                         |
 | MILLRACE_SETTLE_SECONDS     | 5                                 | how long a call works on one job before it      |
 |                             |                                   | leaves the rest to the queue                    |
 | MILLRACE_WAIT_SECONDS       | 25, at most a quarter of a lease  | the longest long poll                           |
@@ -128,18 +131,33 @@ def default_data(environment: Mapping[str, str]) -> Path:
     return Path(environment.get("XDG_DATA_HOME") or "~/.local/share") / "millrace" / "farm"
 
 
+_DURATIONS = (
+    "lease_seconds",
+    "grace_seconds",
+    "lost_after_seconds",
+    "poll_idle_seconds",
+    "poll_holding_seconds",
+    "wait_seconds",
+    "settle_seconds",
+)
+_ON_AWS = Limits(poll_idle_seconds=30, poll_holding_seconds=20, lost_after_seconds=180, contact_every_seconds=60)
+"""Each call is paid for: see docs/cost.md."""
+
+
 def _limits(environment: Mapping[str, str]) -> Limits:
     given = {
         name: _seconds(f"MILLRACE_{name.upper()}", text)
-        for name in ("lease_seconds", "grace_seconds", "lost_after_seconds", "wait_seconds", "settle_seconds")
+        for name in _DURATIONS
         if (text := environment.get(f"MILLRACE_{name.upper()}"))
     }
-    lost_after = given.get("lost_after_seconds", Limits.lost_after_seconds)
-    contact_every = min(Limits.contact_every_seconds, lost_after / 3)
+    usual = _ON_AWS if environment.get("MILLRACE_TABLE") else Limits()
+    contact_every = given.get("lost_after_seconds", usual.lost_after_seconds) / 3
+    if usual is not _ON_AWS:
+        contact_every = min(usual.contact_every_seconds, contact_every)
     # A worker counts its lease from before the call that waited for the task: most of it must be left then.
     wait = min(Limits.wait_seconds, given.get("lease_seconds", Limits.lease_seconds) / 4)
     try:
-        return replace(Limits(contact_every_seconds=contact_every, wait_seconds=wait), **given)  # type: ignore[arg-type]
+        return replace(usual, contact_every_seconds=contact_every, wait_seconds=wait, **given)  # type: ignore[arg-type]
     except ValueError as error:
         raise BadSettings(str(error)) from None
 

@@ -1,4 +1,4 @@
-"""The command line of a checkout: `./millrace deploy`, `destroy`, `status`, `migrate`.
+"""The command line of a checkout: `./millrace deploy`, `destroy`, `status`, `migrate`, `cost`.
 
 Exit codes: 0 done; 1 failed; 2 the call itself is wrong; 130 interrupted (CloudFormation goes on by itself).
 """
@@ -13,7 +13,7 @@ from typing import Any
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import deployed, deploying, destroying, migrating, telling
+from . import costing, costs, deployed, deploying, destroying, migrating, telling
 from .account import connect
 from .build import ARCHITECTURES
 from .errors import DeployFailed, WrongUse
@@ -101,6 +101,20 @@ def migrate(stage: str, region: str | None, data: Path) -> None:
 def tell(line: str) -> None:
     click.echo(line)
     sys.stdout.flush()
+
+
+@millrace.command("cost")
+@click.option("--workers", type=click.IntRange(0), default=100, show_default=True)
+@click.option("--tasks", type=click.IntRange(0), default=1_000_000, show_default=True, help="In a month.")
+@click.option("--task-seconds", type=click.FloatRange(0), default=30.0, show_default=True, help="How long each runs.")
+@click.option("--door", type=click.Choice(["gateway", "url"]), default="gateway", show_default=True)
+def cost(workers: int, tasks: int, task_seconds: float, door: str) -> None:
+    """What a farm of native workers would cost in a month, from measured calls and AWS's prices. Asks AWS nothing."""
+    setup = costs.Setup(through_gateway=door == "gateway")
+    lines = list(costing.farm_of(setup, workers=workers, tasks=tasks, seconds=task_seconds))
+    for what, dollars, _ in [*lines, ("Together", sum(dollars for _, dollars, _ in lines), None)]:
+        click.echo(f"{what:<45} ${dollars:>12,.2f}")
+    click.echo(f"Prices of {setup.prices.noted}; bytes that leave AWS are not in it. docs/cost.md says what is.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

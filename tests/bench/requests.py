@@ -19,12 +19,14 @@ from tests.api.bench import Bench, serving
 from tests.bench.figures import Figure, Finding
 from tests.bench.metered import Bill, MeteredTable
 from tests.bench.options import Options
-from tests.bench.served import explicit, frames
+from tests.bench.served import ROOT, explicit, frames
 from tests.engines.memory_objects import MemoryObjects
 from tests.engines.simulated import SimulatedClock
 from tests.store.engines import dynamo_table_with, moto_client
 
 Bills = dict[str, Bill]
+CALLS = ROOT / "deploy" / "calls.json"
+"""What `millrace cost` counts with; `python -m tests.bench.requests` writes it."""
 FEW, MANY = 101, 1_000_000
 
 
@@ -81,6 +83,7 @@ def _calls(bench: Bench, worker: _Native, queued: int) -> Iterator[tuple[str, An
     bench.clock.advance(3_000)  # the lanes known to this process are 2 s old at most
     worker.contract(1)
     yield "contract: complete and claim, written tasks", lambda: worker.contract(1)
+    yield "contract: is it still wanted, one held", lambda: worker.listen()
     yield "renew", lambda: worker.renew()
     yield "log: one chunk", lambda: worker.log()
 
@@ -116,6 +119,11 @@ class _Native:
         answer = self._post("/contract", {**asked, "reports": reports})
         self._held = [{"task": got["task"], "generation": got["generation"]} for got in answer["assignments"]]
 
+    def listen(self) -> None:
+        self._asked += 1
+        asked = {"request_id": f"r{self._asked}", "slots": 0, "timeout": 0, "held": self._held, "reports": []}
+        self._post("/contract", asked)
+
     def renew(self) -> None:
         self._post("/renew", {"leases": self._held})
 
@@ -131,3 +139,14 @@ class _Native:
 
 def _json(body: Any) -> bytes:
     return json.dumps(body).encode()
+
+
+def as_json(found: Bills) -> dict[str, dict[str, float]]:
+    return {
+        name: {"requests": bill.count, "read_units": bill.read_units, "write_units": bill.write_units}
+        for name, bill in found.items()
+    }
+
+
+if __name__ == "__main__":
+    CALLS.write_text(json.dumps(as_json(bills(MANY)), indent=1) + "\n")
