@@ -175,14 +175,21 @@ def _assignment(farm: Farm, task: Task) -> Assignment:
     return Assignment(task, task.lease, max(0.0, task.lease.seconds - max(0.0, passed)))
 
 
-def reconcile(farm: Farm, worker: Worker, held: Iterable[tuple[TaskId, int]], *, at_start: bool = False) -> None:
+def reconcile(
+    farm: Farm,
+    worker: Worker,
+    held: Iterable[tuple[TaskId, int]],
+    *,
+    at_start: bool = False,
+    until: int | None = None,
+) -> None:
     """Release what the table says this worker holds and the worker does not know of.
 
-    At sign-on everything unknown goes at once (the process that held it is gone: `interrupted`); later only what was
-    given long enough ago for the answer to have arrived.
+    At sign-on everything unknown goes at once (the process that held it is gone: `interrupted`), if it was given
+    `until` then; later only what was given long enough ago for the answer to have arrived.
     """
     known = set(held)
-    horizon = farm.clock.now() - (0 if at_start else SETTLING_MS)
+    horizon = until if until is not None else farm.clock.now() - (0 if at_start else SETTLING_MS)
     for entry in farm.tasks.held_by(worker.id):
         if (entry.task, entry.generation) in known or entry.granted_at > horizon:
             continue

@@ -78,6 +78,10 @@ class Worker:
     address: str = ""
     """Where its last noted call came from; empty where nobody asked."""
     sleep_schedule: SleepSchedule | None = None
+    start: int | None = None
+    """The number of its newest start, where its protocol counts them (`starting.py`)."""
+    started_at: int | None = None
+    """When that start first signed on."""
     lost_at: int | None = None
     """When the sweep found it silent for too long; its next contact takes that back. `workers.liveness` decides what is
     shown, this only makes it news."""

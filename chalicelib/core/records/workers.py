@@ -17,6 +17,7 @@ from ..ports import (
     Exists,
     Include,
     Key,
+    Missing,
     Operation,
     Put,
     Set,
@@ -112,6 +113,16 @@ class WorkerRecords:
         )
         try:
             self._table.write(update)
+        except ConditionFailed:
+            return False
+        return True
+
+    def begin(self, worker: Worker, start: int, now: int) -> bool:
+        """Note a new start. False when the worker's newest start is no longer the one that was read."""
+        before = Missing("start") if worker.start is None else Equals("start", worker.start)
+        changes = (Set("start", start), Set("started_at", now))
+        try:
+            self._table.write(Update(keys.worker(worker.id), changes, (Exists(), before)))
         except ConditionFailed:
             return False
         return True

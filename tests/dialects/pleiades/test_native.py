@@ -175,3 +175,20 @@ def test_a_log_is_strict(site: Site, worker: Native, wrong: dict[str, Any], stat
 @pytest.mark.parametrize("status", ["offline", "lost", "AWAKE", None, 5])
 def test_a_worker_becomes_only_what_it_can(worker: Native, status: Any) -> None:
     assert_refused(worker.call("status", {"status": status}), 400)
+
+
+def test_a_sign_on_or_off_that_comes_twice_or_late_takes_no_task_away(site: Site) -> None:
+    submit(site)
+    worker = enlist(site)
+    hello = {"runtime": [], "worker": SELF, "held": []}
+
+    def at_start(number: int) -> dict[str, dict[str, str]]:
+        return {"headers": {"X-Millrace-Start": str(number)}}
+
+    assert worker.call("sign-on", hello, **at_start(7)).status_code == 200
+    assert worker.call("sign-on", hello, **at_start(8)).status_code == 200
+    assignment = worker.take()
+    assert worker.call("sign-on", hello, **at_start(8)).status_code == 200  # doubled
+    assert worker.call("sign-on", hello, **at_start(7)).status_code == 409  # of a process that is gone
+    assert worker.call("sign-off", {}, **at_start(7)).status_code == 200
+    assert worker.report(assignment)["accepted"] is True

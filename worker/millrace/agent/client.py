@@ -38,11 +38,16 @@ class FarmClient:
         self.farm_url = farm_url.rstrip("/")
         self._token = token
         self._credentials: Credentials | None = None
+        self._start: int | None = None
         self._threads = threading.local()
 
     def use(self, credentials: Credentials) -> None:
         """Speak as this worker from now on."""
         self._credentials = credentials
+
+    def started(self, number: int) -> None:
+        """The number of this start goes along from now on: a sign-on that the network brings twice or late is known."""
+        self._start = number
 
     def register(self, body: JsonObject) -> JsonObject:
         """`POST /worker`: become a worker of the farm. Not repeatable: a lost answer leaves an unused worker behind."""
@@ -52,7 +57,9 @@ class FarmClient:
     def worker_call(self, action: str, body: JsonObject, answer_seconds: float = ANSWER_SECONDS) -> JsonObject:
         """`POST /worker/{id}/{action}`: contract, renew, log, status, sign-on, sign-off."""
         # The farm's log shows a claim under the id that it also keeps on the task.
-        headers = {"X-Request-Id": str(body["request_id"])} if "request_id" in body else None
+        headers = {"X-Request-Id": str(body["request_id"])} if "request_id" in body else {}
+        if self._start is not None and action in ("sign-on", "sign-off"):
+            headers["X-Millrace-Start"] = str(self._start)
         path = f"/worker/{self._me.worker_id}/{action}"
         return self._answer("POST", path, body, auth=self._basic, headers=headers, answer_seconds=answer_seconds)
 

@@ -58,6 +58,7 @@ class Membership:
         A farm that no longer knows us gets a new registration, once; if it then refuses its own new worker,
         `StartError`.
         """
+        self._client.started(self._state.next_start())
         known = self._state.credentials(self._client.farm_url)
         if known is not None:
             self._client.use(known)

@@ -15,6 +15,7 @@ import os
 import re
 import socket
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -64,6 +65,15 @@ class StateFolder:
     def keep(self, credentials: Credentials, farm_url: str) -> None:
         identity = {"farm": farm_url, "id": credentials.worker_id, "secret": credentials.secret}
         write_json_durably(self.root / "identity.json", identity)
+
+    def next_start(self) -> int:
+        """A number for this start, greater than those of all starts before it: also if the folder was put back from a
+        copy, since it is no less than the seconds of the day's clock."""
+        path = self.root / "start.json"
+        before = (read_json(path) or {}).get("start")
+        number = max(int(time.time()), before + 1 if isinstance(before, int) else 0)
+        write_json_durably(path, {"start": number})
+        return number
 
     def lock(self) -> IO[str]:
         """Hold the folder until the returned file is closed. Raises `StartError` (exit 2) naming the holder."""
