@@ -1,4 +1,4 @@
-// What concerns the whole farm: tokens and variables; and what concerns this browser.
+// What concerns the whole farm: tokens, variables and webhooks; and what concerns this browser.
 
 import { h } from "./dom.js";
 import { notice } from "./notices.js";
@@ -6,6 +6,7 @@ import { pricePerWorkerHour, setPricePerWorkerHour } from "./prices.js";
 import { may, me } from "./store.js";
 import { tokenCard } from "./tokens.js";
 import { variableCard } from "./variables.js";
+import { webhookCard } from "./webhooks.js";
 
 export function openSettings() {
   return {
@@ -13,8 +14,9 @@ export function openSettings() {
       "section",
       { class: "page" },
       h("h1", {}, "Settings"),
-      may("admin") ? tokenCard() : h("p", {}, `Tokens and variables are changed by an administrator. Your token may: ${me.scopes.join(", ")}.`),
+      may("admin") ? tokenCard() : h("p", {}, `Tokens, variables and webhooks are changed by an administrator. Your token may: ${me.scopes.join(", ")}.`),
       variableCard(),
+      may("admin") && webhookCard(),
       browserCard(),
     ),
   };
