@@ -2,7 +2,7 @@
 
 import { get, remove, session } from "./api.js";
 import { h, replace } from "./dom.js";
-import { follow, live } from "./live.js";
+import { begin as beginLive, follow, live } from "./live.js";
 import { complain } from "./notices.js";
 import { signIn } from "./page_signin.js";
 import { PAGES } from "./pages.js";
@@ -31,7 +31,8 @@ async function start() {
   else begin();
 }
 
-function begin() {
+async function begin() {
+  await beginLive();
   route();
   follow();
 }

@@ -14,12 +14,15 @@ let seconds = 2;
 let isDown = false;
 let wake = () => {};
 
+/** To be awaited before any list is read: what changes from then on is told. */
+export const begin = () => once();
+
 export async function follow() {
   document.addEventListener("visibilitychange", () => wake());
   for (;;) {
+    await pause(seconds);
     if (document.hidden) await new Promise((resolve) => (wake = resolve));
     await once();
-    await pause(seconds);
   }
 }
 
