@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 from ..config import VERSION
-from ..core import sweeping, workers
+from ..core import pruning, sweeping, workers
 from ..core.access import Scope
 from ..core.errors import Forbidden
 from ..core.farm import Farm
@@ -16,7 +16,7 @@ from . import models
 from .answering import answer
 from .operations import Operation
 from .reading import read_body
-from .wanted import SweepWanted
+from .wanted import PruneWanted, SweepWanted
 
 MOST_COUNTED = 1000
 """Whoever asks whether the farm is ready must not make it read everything."""
@@ -57,7 +57,18 @@ def sweep(farm: Farm, request: Request) -> Reply:
     return answer(models.Swept(expired=done.expired, settled=done.settled, failed=done.failed))
 
 
+def prune(farm: Farm, request: Request) -> Reply:
+    """Remove old content that nothing needs.
+
+    Needed is what a job that was not deleted, a task of it, or a function names, with all files of its manifests.
+    """
+    wanted = read_body(request, PruneWanted, may_be_empty=True)
+    done = pruning.prune(farm, older_than_days=wanted.older_than_days, dry_run=wanted.dry_run)
+    return answer(models.Pruned(**done._asdict()))
+
+
 OPERATIONS = (
     Operation("GET", "/farm", show, None, answer=models.Farm),
     Operation("POST", "/sweep", sweep, Scope.ADMIN, answer=models.Swept, body=SweepWanted),
+    Operation("POST", "/prune", prune, Scope.ADMIN, answer=models.Pruned, body=PruneWanted, problems=(409,)),
 )

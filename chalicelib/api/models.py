@@ -205,6 +205,15 @@ class Farm(Answer):
     ]
 
 
+class Pruned(Answer):
+    """What is counted are contents, each once however many blobs name it."""
+
+    removed: int
+    removed_bytes: int
+    kept: int
+    complete: Annotated[bool, Field(description="false: the time of the call was over; call again.")]
+
+
 class Swept(Answer):
     """What one pass did: leases ended, jobs settled, jobs that could not be settled (the farm's log says why)."""
 

@@ -109,5 +109,12 @@ class SweepWanted(Wanted):
     thorough: Annotated[bool, Field(description="Look into every task of every open window.")] = False
 
 
+class PruneWanted(Wanted):
+    older_than_days: Annotated[
+        int, Field(ge=1, le=3650, description="What was stored, or relied on, since then stays, needed or not.")
+    ] = 30
+    dry_run: Annotated[bool, Field(description="Remove nothing, and say what would be removed.")] = False
+
+
 class Nothing(Wanted):
     """No fields; the body may be left out."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import BinaryIO
 
-from . import manifests
+from . import holding, manifests
 from .errors import BadInput, NotFound, ObjectMissing, Unavailable
 from .farm import Farm
 from .model import Blob, BlobId, ManifestId, Output, TaskId, WorkerId
@@ -28,7 +28,7 @@ def announce(farm: Farm, size: int, sha256: str) -> tuple[Blob, SignedRequest | 
     """A new blob and the request that uploads its content; None when the content is known already."""
     _check_announced(size, sha256)
     blob = _new(farm, size, sha256)
-    head = farm.objects.head(blob.object_key)
+    head = holding.held(farm, blob.object_key)
     if head is not None and head.size != size:
         raise BadInput(f"the content with this sha256 has {head.size} bytes, not {size}", field="size")
     farm.blobs.add(blob)
@@ -41,7 +41,7 @@ def missing(farm: Farm, contents: Sequence[tuple[int, str]]) -> list[tuple[int, 
     """Those of these (size, SHA-256) that are not there, each once, with the request that uploads it. Names nothing."""
     for size, sha256 in contents:
         _check_announced(size, sha256)
-    absent = manifests.absent_of(farm.objects, [(sha256, size) for size, sha256 in contents])
+    absent = manifests.absent_of(farm, [(sha256, size) for size, sha256 in contents])
     return [
         (size, sha256, farm.objects.sign_upload(f"blobs/{sha256}", size=size, sha256=sha256, seconds=UPLOAD_SECONDS))
         for sha256, size in sorted(absent)
@@ -58,7 +58,7 @@ def _check_announced(size: int, sha256: str) -> None:
 def store(farm: Farm, source: BinaryIO, size: int, sha256: str) -> Blob:
     """A new blob with content that has come in already."""
     blob = _new(farm, size, sha256)
-    if farm.objects.head(blob.object_key) is None:
+    if holding.held(farm, blob.object_key) is None:
         farm.objects.put_stream(blob.object_key, source, size=size, sha256=sha256)
     farm.blobs.add(blob)
     return blob
@@ -96,12 +96,17 @@ def require_stored(farm: Farm, wanted: Mapping[str, BlobId]) -> None:
         blob = known.get(blob_id)
         if blob is None:
             raise BadInput(f"{field}: no such blob: {blob_id}", field=field)
-        try:
-            require_content(farm, blob)
-        except ObjectMissing as missing:
-            raise BadInput(f"{field}: {missing.message}", field=field) from None
+        if holding.held(farm, blob.object_key) is None:
+            text = f"blob {blob.id} was announced, but its {blob.size} bytes were never uploaded"
+            raise BadInput(f"{field}: {text}", field=field)
         if isinstance(blob_id, ManifestId):
             manifests.require_complete(farm, field, blob)
+
+
+def hold(farm: Farm, wanted: Iterable[BlobId]) -> None:
+    """Keep what a job relies on, as far as it is there, from being removed just now. Raises Unavailable: try again."""
+    for blob in farm.blobs.get_many(list(wanted)).values():
+        holding.held(farm, blob.object_key)
 
 
 def require_given(farm: Farm, worker: WorkerId, blob_id: BlobId, task: TaskId | None) -> None:

@@ -55,6 +55,8 @@ def submit(
     settings, _ = compiling.checked(kind, wanted.settings)
     if check_blobs:
         blobs.require_stored(farm, kind.blobs(settings))
+    else:
+        blobs.hold(farm, kind.blobs(settings).values())
     following.check(farm, wanted.after)
     job = _new_job(farm, wanted, owner)
     try:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from .errors import BadInput, LeaseLost, NotFound, ObjectMissing
 from .farm import Farm
 from .file_paths import clashes, wrong_with
+from .holding import held
 from .model import Blob, BlobId, TaskId, WorkerId
 from .ports import ObjectStore, SignedRequest
 
@@ -87,7 +88,7 @@ def require_complete(farm: Farm, field: str, blob: Blob) -> None:
         manifest = read(farm, blob)
     except (ValueError, ObjectMissing) as error:
         raise BadInput(f"{field}: blob {blob.id}: {error}", field=field) from None
-    absent = absent_of(farm.objects, manifest.objects)
+    absent = absent_of(farm, manifest.objects)
     if not absent:
         return
     holes = [number for number, one in enumerate(manifest.objects) if one in absent]
@@ -101,11 +102,11 @@ def _holds_one_of(numbers: range, holes: Sequence[int]) -> bool:
     return at < len(holes) and holes[at] < numbers.stop
 
 
-def absent_of(objects: ObjectStore, wanted: Iterable[Object]) -> set[Object]:
-    """Those of which the store has no content, or content of another size."""
+def absent_of(farm: Farm, wanted: Iterable[Object]) -> set[Object]:
+    """Those of which the store has no content, or content of another size; the others are held."""
 
     def is_there(one: Object) -> bool:
-        head = objects.head(f"blobs/{one[0]}")
+        head = held(farm, f"blobs/{one[0]}")
         return head is not None and head.size == one[1]
 
     distinct = list(dict.fromkeys(wanted))

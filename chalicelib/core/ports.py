@@ -291,6 +291,10 @@ class ObjectStore(Protocol):
 
     def delete(self, key: str) -> None: ...
 
+    def touch(self, key: str) -> bool:
+        """Make `modified_at` now; False if there is no such object. S3 does it up to 5 GiB."""
+        ...
+
     def sign_upload(self, key: str, *, size: int, sha256: str, seconds: int) -> SignedRequest:
         """A request that stores exactly these bytes under exactly this key, and nothing else."""
         ...

@@ -129,6 +129,17 @@ class FileObjectStore:
             if folder == self.root or not _removed_if_empty(folder):
                 return
 
+    def touch(self, key: str) -> bool:
+        file = self.open_file(key)
+        if file is None:
+            return False
+        with file, _disk_errors_named():
+            if os.fstat(file.fileno()).st_nlink == 0:
+                return False
+            os.utime(file.fileno())
+            # Deleted between the two: then what was touched is a file without a name.
+            return os.fstat(file.fileno()).st_nlink > 0
+
     # -- signed requests --
 
     def sign_upload(self, key: str, *, size: int, sha256: str, seconds: int) -> SignedRequest:

@@ -46,6 +46,7 @@ def test_reading_and_submitting_need_less_than_steering() -> None:
     tokens = {"GET /tokens", "POST /tokens", "DELETE /tokens/{id}"}
     assert {name for name, scope in needs.items() if scope == "admin"} == {
         "POST /sweep",
+        "POST /prune",
         "PUT /variables",
         "PUT /retention",
     } | tokens | hooks

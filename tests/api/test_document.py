@@ -88,6 +88,7 @@ def test_answers_are_as_the_document_says(bench: Bench, document: dict[str, Any]
         "Worker": bench.get(f"/workers/{worker.id}"),
         "Blocklist": bench.get(f"/workers/{worker.id}/blocklist"),
         "Swept": bench.post("/sweep"),
+        "Pruned": bench.post("/prune"),
     }
     for name, answer in seen.items():
         schema = document["components"]["schemas"][name]

@@ -41,6 +41,9 @@ class MemoryObjects:
     def delete(self, key: str) -> None:
         self._objects.pop(key, None)
 
+    def touch(self, key: str) -> bool:
+        return key in self._objects
+
     def sign_upload(self, key: str, *, size: int, sha256: str, seconds: int) -> SignedRequest:
         return SignedRequest("PUT", f"/objects/{key}?size={size}&sha256={sha256}", {})
 

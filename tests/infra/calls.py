@@ -26,6 +26,7 @@ OBJECTS = {
     "GetObject": "GetObject",
     "HeadObject": "GetObject",
     "PutObject": "PutObject",
+    "CopyObject": "PutObject",
     "CreateMultipartUpload": "PutObject",
     "UploadPart": "PutObject",
     "CompleteMultipartUpload": "PutObject",
@@ -65,6 +66,8 @@ def needs(service: str, operation: str, params: Mapping[str, Any]) -> Iterator[N
             yield Need("s3:ListBucket", "Bucket")
         case "s3", _:
             yield Need(f"s3:{OBJECTS[operation]}", f"Bucket/{params['Key']}")
+            if operation == "CopyObject":
+                yield Need("s3:GetObject", f"Bucket/{params['CopySource']['Key']}")
             if operation in LOOKS:
                 yield Need("s3:ListBucket", "Bucket")
         case "sqs", "SendMessage":

@@ -155,6 +155,7 @@ def manager_works(bench: Bench) -> None:
     with pytest.raises(ObjectMismatch):
         farm.objects.put_stream("blobs/broken", io.BytesIO(large), size=len(large), sha256="0" * 64)
     farm.objects.sign_download("blobs/large", seconds=60, content_type="text/plain")
+    farm.objects.touch("blobs/large")
     jobs.delete(farm, job.id)
 
 

@@ -201,3 +201,17 @@ def test_any_keys_are_listed_as_sorted_text(folder: ObjectStore, keys: set[str],
 def test_an_announcement_that_cannot_be_is_not_signed(objects: ObjectStore, size: int, sha256: str) -> None:
     with pytest.raises(ValueError, match="size|SHA-256"):
         objects.sign_upload("blobs/x", size=size, sha256=sha256, seconds=60)
+
+
+def test_what_is_touched_is_as_if_stored_now_and_keeps_its_bytes(objects: ObjectStore) -> None:
+    objects.put("blobs/a", DATA)
+    stored = objects.head("blobs/a")
+    time.sleep(1.1)  # S3 counts in seconds
+    assert objects.touch("blobs/a")
+    touched = objects.head("blobs/a")
+    assert stored is not None and touched is not None and touched.modified_at > stored.modified_at
+    assert (touched.size, objects.get("blobs/a")) == (len(DATA), DATA)
+
+
+def test_what_is_not_there_cannot_be_touched(objects: ObjectStore) -> None:
+    assert not objects.touch("blobs/none") and objects.head("blobs/none") is None

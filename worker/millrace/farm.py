@@ -25,6 +25,7 @@ from millrace.sdk.values import (
     Job,
     JobOutput,
     LogPiece,
+    Pruned,
     Reason,
     Task,
     Token,
@@ -34,6 +35,7 @@ from millrace.sdk.values import (
     read_info,
     read_job,
     read_job_output,
+    read_pruned,
     read_reasons,
     read_task,
     read_token,
@@ -42,6 +44,8 @@ from millrace.sdk.values import (
 )
 
 PAGE = 100
+PRUNE_SECONDS = 3600.0
+"""A farm on one machine looks through all of its tasks in one call."""
 
 
 class Farm:
@@ -272,6 +276,12 @@ class Farm:
         their manifest, for settings that take one. Symbolic links are refused."""
         root = Path(folder)
         return folders.upload_folder(self._calls, root, paths or folders.files_below(root), on_bytes)
+
+    def prune(self, *, older_than_days: int = 30, dry_run: bool = False) -> Pruned:
+        """Remove content that no job needs and nobody stored or relied on for so many days; needs scope admin."""
+        body = {"older_than_days": older_than_days, "dry_run": dry_run}
+        timeout = (5.0, PRUNE_SECONDS)
+        return read_pruned(self._calls.json("POST", "/prune", repeatable=False, json=body, timeout=timeout))
 
     # ---- within ----
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 from ..model import Blob, BlobId, Function, FunctionId
-from ..ports import Absent, Put, Table
+from ..ports import Absent, AtMost, ConditionFailed, Delete, Equals, Key, Put, Table
 from . import keys, worker_items
+from .paging import pages
 
 KEPT_BLOBS = 10_000
 
@@ -37,6 +39,30 @@ class BlobRecords:
     def add(self, blob: Blob) -> None:
         self._table.write(Put(worker_items.blob_item(blob), (Absent(),)))
 
+    # ---- content about to be removed ----
+
+    def doom(self, digests: Sequence[str], now: int, forgotten_ms: int) -> int | None:
+        """Say that this content is about to be removed; when that was said. None: another process is at it. Of one that
+        died the word holds until it is `forgotten_ms` old."""
+        key = keys.doomed()
+        item = {"pk": key.pk, "sk": key.sk, "digests": list(digests), "at": now}
+        for free in (Absent(), AtMost("at", now - forgotten_ms)):
+            try:
+                self._table.write(Put(item, (free,)))
+            except ConditionFailed:
+                continue
+            return now
+        return None
+
+    def undoom(self, doomed_at: int) -> None:
+        with contextlib.suppress(ConditionFailed):
+            self._table.write(Delete(keys.doomed(), (Equals("at", doomed_at),)))
+
+    def doomed(self, since: int) -> frozenset[str]:
+        """Digests of what is about to be removed, as said since then."""
+        item = self._table.get(keys.doomed())
+        return frozenset(item["digests"]) if item is not None and item["at"] >= since else frozenset()
+
 
 class FunctionRecords:
     def __init__(self, table: Table) -> None:
@@ -48,3 +74,10 @@ class FunctionRecords:
 
     def add(self, function: Function) -> None:
         self._table.write(Put(worker_items.function_item(function), (Absent(),)))
+
+    def all_codes(self) -> Iterator[BlobId]:
+        """The code of every function; of one made a moment ago it may be missing where indexes lag."""
+        for entry in pages(self._table, keys.listing_pk("functions"), index="listing"):
+            item = self._table.get(Key(entry["pk"], entry["sk"]))
+            if item is not None:
+                yield item["code"]

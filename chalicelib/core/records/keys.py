@@ -27,10 +27,12 @@
 | webhooks, how far it looked | webhooks, api            | base        | HOOKS                    | id, CURSOR                   |
 | what a webhook is told     | webhooks, api             | base        | OUTBOX#hook              | event: its time first        |
 | notes of a room            | dialects                  | base        | NOTE#room#name           | -                            |
+| content about to be removed | prune, blobs             | base        | FARM                     | DOOMED                       |
 | first runnable tasks       | claim, why                | `ready`     | READY#class hash#shard   | priority|id: best first      |
 | leases, delays that ran out| sweep                     | `due`       | DUE#shard                | time: oldest first           |
 | tasks a worker holds       | sign-on, renew, api       | `held`      | HELD#worker              | task id                      |
-| jobs, workers, blobs       | lists                     | `listing`   | LIST#noun                | id                           |
+| jobs, workers              | lists                     | `listing`   | LIST#noun                | id                           |
+| functions, notes           | prune                     | `listing`   | LIST#noun                | id, room and name            |
 | jobs by status             | lists                     | `status`    | STATUS#status            | id                           |
 | jobs of an owner           | lists                     | `owned`     | OWNER#name               | id                           |
 | jobs that need settling    | sweep                     | `unsettled` | UNSETTLED                | job id                       |
@@ -208,6 +210,10 @@ def migrated_from() -> Key:
 
 def retention() -> Key:
     return Key("FARM", "RETENTION")
+
+
+def doomed() -> Key:
+    return Key("FARM", "DOOMED")
 
 
 def latest_image() -> Key:

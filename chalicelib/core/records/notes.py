@@ -6,14 +6,15 @@ its version, so that two calls at the same moment lose nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import Unavailable
-from ..ports import Absent, Condition, ConditionFailed, Delete, Equals, Put, Table
+from ..ports import Absent, Condition, ConditionFailed, Delete, Equals, Key, Put, Table
 from . import keys
 from .fields import from_json, to_json
+from .paging import pages
 
 Fields = Mapping[str, Any]
 TRIES = 10
@@ -68,9 +69,18 @@ class Notes:
 
     def _put(self, name: str, fields: Fields, version: int, condition: Condition) -> bool:
         key = keys.note(self._room, name)
-        item = {"pk": key.pk, "sk": key.sk, "fields": to_json(fields), "version": version}
+        listed = {"listing_pk": keys.listing_pk("notes"), "listing_sk": f"{self._room}#{name}"}
+        item = {"pk": key.pk, "sk": key.sk, "fields": to_json(fields), "version": version, **listed}
         try:
             self._table.write(Put(item, (condition,)))
         except ConditionFailed:
             return False
         return True
+
+
+def all_notes(table: Table) -> Iterator[Fields]:
+    """Of all rooms. Notes written a moment ago may be missing where indexes lag."""
+    for entry in pages(table, keys.listing_pk("notes"), index="listing"):
+        item = table.get(Key(entry["pk"], entry["sk"]))
+        if item is not None:
+            yield from_json(item["fields"])

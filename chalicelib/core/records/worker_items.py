@@ -96,6 +96,8 @@ def function_item(function: Function) -> dict[str, Any]:
         "runtime": function.runtime,
         "tags": list(function.tags),
         "created_at": function.created_at,
+        "listing_pk": keys.listing_pk("functions"),
+        "listing_sk": keys.digits(function.id),
     }
     return item(keys.function(function.id), fields)
 

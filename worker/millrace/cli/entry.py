@@ -17,6 +17,7 @@ from millrace.cli.fleet import worker, workers
 from millrace.cli.hooks import unhook, webhook, webhooks
 from millrace.cli.options import FarmGroup
 from millrace.cli.plain_text import plain_lines
+from millrace.cli.pruning import prune
 from millrace.cli.reading import download, logs
 from millrace.cli.serving import serve
 from millrace.cli.steering import cancel, delete, pause, resume, retry
@@ -53,7 +54,7 @@ for _type in (submit_frames, submit_blender_render, submit_blender_tiles, submit
     submit.add_command(_type)
 for _command in (demo, serve, backup, restore, worker, submit, rerun, jobs, show, why, wait, logs, download):
     millrace.add_command(_command)
-for _command in (cancel, pause, resume, retry, delete, workers, token, tokens, revoke, doctor, completion):
+for _command in (cancel, pause, resume, retry, delete, prune, workers, token, tokens, revoke, doctor, completion):
     millrace.add_command(_command)
 for _command in (webhook, webhooks, unhook):
     millrace.add_command(_command)

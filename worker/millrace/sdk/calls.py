@@ -90,7 +90,8 @@ class Calls:
     ) -> requests.Response | tuple[FarmError, float]:
         """A success; or an error worth another try, and the least seconds before that. Raises what no try can mend."""
         try:
-            response = self.session.request(method, f"{self.url}/api/v1{path}", timeout=TIMEOUT_SECONDS, **parts)
+            wanted = {"timeout": TIMEOUT_SECONDS, **parts}
+            response = self.session.request(method, f"{self.url}/api/v1{path}", **wanted)
         except DISTURBANCES as error:
             trouble = Unreachable(f"no farm answers at {self.url}: {cause(error)}")
             if repeatable or never_sent(error):

@@ -174,7 +174,17 @@ class Delivery:
     error: str | None
 
 
-Value = FarmInfo | Job | Task | WorkerInfo | Output | Attempt | Token | Reason | Webhook | Delivery
+@dataclass(frozen=True)
+class Pruned:
+    """What `Farm.prune` removed, or would have. `complete`: it came to the end; else call it again."""
+
+    removed: int
+    removed_bytes: int
+    kept: int
+    complete: bool
+
+
+Value = FarmInfo | Job | Task | WorkerInfo | Output | Attempt | Token | Reason | Webhook | Delivery | Pruned
 
 
 # ---- from JSON: a missing or misshapen field means that no farm of our version is speaking --------------------------
@@ -324,3 +334,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(field) for field in value]
     return value
+
+
+def read_pruned(data: Json) -> Pruned:
+    return Pruned(data["removed"], data["removed_bytes"], data["kept"], data["complete"])
