@@ -58,7 +58,7 @@ def show(farm: Farm, request: Request) -> Reply:
     Workers get commands with every `{name}` in a text replaced. Workers of our own also get a path that begins with a
     value of a two-way variable, whatever platform that is for, as the path that it is on theirs.
     """
-    found = variables.read(farm)
+    found = variables.read(farm.table)
     return answer(Variables(variables={name: _shown(variable) for name, variable in found.items()}))
 
 
@@ -70,7 +70,7 @@ def replace(farm: Farm, request: Request) -> Reply:
     wanted = read_body(request, VariablesWanted)
     if taken := sorted(RESERVED & wanted.variables.keys()):
         raise BadInput(f"{{{taken[0]}}} is a placeholder of frame commands; use another name", field="variables")
-    variables.write(farm, {name: _variable(variable) for name, variable in wanted.variables.items()})
+    variables.write(farm.table, {name: _variable(variable) for name, variable in wanted.variables.items()})
     return show(farm, request)
 
 

@@ -8,14 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .model import Json
 from .ports import Clock, Put, Table
 from .records import keys
-
-if TYPE_CHECKING:
-    from .farm import Farm
 
 ONE_WAY, TWO_WAY = "oneway", "twoway"
 ALL, WORKERS, USERS = "all", "workers", "users"
@@ -40,20 +37,16 @@ class Variable:
 Variables = Mapping[str, Variable]
 
 
-def read(farm: Farm) -> Variables:
-    return _from_table(farm.table)
-
-
-def _from_table(table: Table) -> Variables:
+def read(table: Table) -> Variables:
     item = table.get(keys.variables())
     return {} if item is None else {name: _variable(fields) for name, fields in item["variables"].items()}
 
 
-def write(farm: Farm, variables: Variables) -> None:
+def write(table: Table, variables: Variables) -> None:
     """Replace them all."""
     key = keys.variables()
     fields = {name: _fields(variable) for name, variable in variables.items()}
-    farm.table.write(Put({"pk": key.pk, "sk": key.sk, "variables": fields}))
+    table.write(Put({"pk": key.pk, "sk": key.sk, "variables": fields}))
 
 
 def for_worker(variables: Variables, platform: str) -> Mapping[str, str]:
@@ -92,7 +85,7 @@ class VariableCache:
     def read(self) -> Variables:
         known, now = self._known, self._clock.now()
         if known is None or not 0 <= now - known[0] < self._fresh_ms:
-            known = self._known = now, _from_table(self._table)
+            known = self._known = now, read(self._table)
         return known[1]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
+from importlib import import_module
 
 from ..core import queueing, sweeping
 from ..core.farm import Farm
@@ -34,7 +35,6 @@ def minute_passed(farm: Farm, stage: str, scheduled_for: str) -> sweeping.Swept:
     if current.settings().hook_networks:
         delivering.deliver_all(farm, current.hook_pusher(), current.settings().farm_name)
     if current.settings().push_networks:
-        import app  # noqa: F401  # the rooms, which bring their rounds along; other minutes start without them
-
+        import_module("app")  # the rooms, which bring their rounds along; other minutes start without them
         pushing.push_for(farm, current.pusher(), PUSH_SECONDS)
     return done

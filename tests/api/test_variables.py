@@ -21,7 +21,7 @@ def test_variables_are_replaced_as_a_whole(bench: Bench) -> None:
     answer = bench.call("PUT", "/variables", {"variables": {"blender": BLENDER}})
     assert (answer.status, answer.json) == (200, {"variables": {"blender": BLENDER}})
     assert bench.get("/variables") == answer.json
-    assert variables.for_worker(variables.read(bench.farm), "windows") == {"blender": "C:\\blender.exe"}
+    assert variables.for_worker(variables.read(bench.farm.table), "windows") == {"blender": "C:\\blender.exe"}
     render = {"values": [{"value": "/render/"}]}
     answer = bench.call("PUT", "/variables", {"variables": {"render": render}})
     assert list(answer.json["variables"]) == ["render"]

@@ -17,11 +17,11 @@ BLENDER = Variable(
 
 
 def test_they_are_kept_as_a_whole(bench: Bench) -> None:
-    assert variables.read(bench.farm) == {}
-    variables.write(bench.farm, {"blender": BLENDER, "x": Variable((), "twoway")})
-    assert variables.read(bench.farm) == {"blender": BLENDER, "x": Variable((), "twoway")}
-    variables.write(bench.farm, {})
-    assert variables.read(bench.farm) == {}
+    assert variables.read(bench.farm.table) == {}
+    variables.write(bench.farm.table, {"blender": BLENDER, "x": Variable((), "twoway")})
+    assert variables.read(bench.farm.table) == {"blender": BLENDER, "x": Variable((), "twoway")}
+    variables.write(bench.farm.table, {})
+    assert variables.read(bench.farm.table) == {}
 
 
 def test_workers_get_what_is_meant_for_them() -> None:

@@ -79,7 +79,7 @@ def _note_assigned(farm: Farm, worker: Worker, task: Task) -> bool:
 
 def _document(farm: Farm, worker: Worker, task: Task) -> dict[str, object]:
     job = farm.jobs.get(task.job)
-    texts = variables.for_worker(variables.read(farm), worker.platform)
+    texts = variables.for_worker(variables.read(farm.table), worker.platform)
     commands = variables.replaced(task.work.commands, texts)
     failed_on = [farm.workers.get(number) for number in sorted(giving_up.failed_on(task))]
     failed_by = [(w.id, translate.identifier(w.address, w.name)) for w in failed_on if w is not None]

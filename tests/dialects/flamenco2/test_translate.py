@@ -94,7 +94,7 @@ def test_no_other_digit_makes_an_id_of_ours() -> None:
 def test_variables_are_replaced_in_the_copy_that_is_sent(site: Site) -> None:
     values = (Value("/opt/blender/", "workers", ("linux",)), Value("C:\\blender", "workers", ("windows",)))
     variables.write(
-        site.farm,
+        site.farm.table,
         {"blender": Variable(values), "render": Variable((Value("/r/", "all"), Value("/u", "users")), "twoway")},
     )
     settings = {

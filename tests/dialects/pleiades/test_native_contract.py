@@ -40,7 +40,7 @@ def test_an_assignment_says_everything_the_worker_needs(site: Site, worker: Nati
 def test_variables_and_paths_are_those_of_the_workers_platform(site: Site) -> None:
     worker = enlist(site, task_types=["exec"])
     shots = Variable((Value("S:/shots", platforms=("windows",)), Value("/mnt/shots", platforms=("linux",))), "twoway")
-    variables.write(site.farm, {"shots": shots, "tool": Variable((Value("/opt/tool"),))})
+    variables.write(site.farm.table, {"shots": shots, "tool": Variable((Value("/opt/tool"),))})
     settings = {"frames": "1", "command": ["{frame}", "S:/shots/a.blend"], "folder": "{shots}/010"}
     jobs.submit(site.farm, jobs.Submission("a job", "frames", settings))
     task = {"name": "t", "task_type": "exec", "commands": [{"name": "exec", "settings": {"cmd": "{tool} --help"}}]}
