@@ -18,7 +18,7 @@ from tests.together.ensemble import Ensemble
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.full, pytest.mark.timeout(900)]
 JOBS = 10_000
 LONGEST_MILLISECONDS = 1000
-"""Of the main thread at once; measured on a quiet machine: nothing above 100."""
+"""Of the main thread at once, on a busy machine; 103 were measured."""
 WATCH = """
 window.longest = 0;
 new PerformanceObserver(list => {
