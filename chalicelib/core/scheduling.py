@@ -37,9 +37,13 @@ def key_of(candidate: Item) -> Key:
     return Key(candidate["pk"], candidate["sk"])
 
 
-def lanes_for(worker: Worker, registry: Registry) -> list[Lane]:
+def lanes_for(worker: Worker, registry: Registry) -> tuple[Lane, ...]:
     """The lanes this worker may serve, highest priority first."""
-    return sorted((lane for lane in registry.lanes if fits(lane.requirement, worker)), key=lambda lane: -lane.top)
+    able = (worker.id, worker.abilities, worker.tags)
+    if (known := registry.served.get(able)) is None:
+        fitting = (lane for lane in registry.lanes if fits(lane.requirement, worker))
+        known = registry.served[able] = tuple(sorted(fitting, key=lambda lane: -lane.top))
+    return known
 
 
 @dataclass

@@ -7,9 +7,10 @@ field name, which no item can have.
 
 from __future__ import annotations
 
+import heapq
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -94,6 +95,17 @@ class Rows:
 
     def _index_keys(self, item: Item) -> tuple[str | None, ...]:
         return tuple(item.get(column) for column in self._columns)
+
+    def heads(self, connection: sqlite3.Connection, index: str, pks: Sequence[str]) -> list[tuple[str, str]]:
+        """First sort key and name of each of these partitions that is not empty, as a heap."""
+        if len(pks) == 1:
+            return [("", pks[0])]
+        pk_field, *order = key_fields(index)
+        first = f"SELECT {order[0]} FROM items WHERE {pk_field} = value ORDER BY {', '.join(order)} LIMIT 1"
+        found = connection.execute(f"SELECT ({first}) AS head, value FROM json_each(?)", (orjson.dumps(pks).decode(),))
+        heads = [(head, pk) for head, pk in found if head is not None]
+        heapq.heapify(heads)
+        return heads
 
     def partition(
         self,

@@ -15,7 +15,7 @@ import itertools
 import sqlite3
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import overload
@@ -208,18 +208,37 @@ class SqliteTable:
         self, index: str, pks: Sequence[str], page: int, connection: sqlite3.Connection
     ) -> Generator[_Candidates, None, None]:
         """Pages of all partitions together, in one order by sort key."""
-        heads = [self._rows.partition(connection, index, pk, limit=page * TAKE_PAGES) for pk in pks]
-        merged = heads[0] if len(heads) == 1 else heapq.merge(*heads)
-        try:
+        # A statement left open would keep the writer's connection on an old state of the file.
+        with closing(self._merged(index, pks, page * TAKE_PAGES, connection)) as merged:
             for _ in range(TAKE_PAGES):
                 rows = list(itertools.islice(merged, page))
                 if not rows:
                     return
                 yield _Candidates(rows)
-        finally:
-            # A statement left open would keep the writer's connection on an old state of the file.
-            for head in heads:
-                head.close()
+
+    def _merged(
+        self, index: str, pks: Sequence[str], limit: int, connection: sqlite3.Connection
+    ) -> Generator[Row, None, None]:
+        """A partition is opened when the turn of its first row has come: of five hundred lanes, a few are."""
+        heads = self._rows.heads(connection, index, pks)
+        opened: list[tuple[Row, int, sqlite3.Cursor]] = []
+        with ExitStack() as cursors_of_partitions:
+            while heads or opened:
+                while heads and (not opened or heads[0][0] <= opened[0][0][0]):
+                    _, pk = heapq.heappop(heads)
+                    rows = self._rows.partition(connection, index, pk, limit=limit)
+                    cursors_of_partitions.callback(rows.close)
+                    if (first := rows.fetchone()) is not None:
+                        heapq.heappush(opened, (first, len(heads), rows))
+                if not opened:
+                    return  # the one partition there was is empty
+                row, number, rows = opened[0]
+                following = rows.fetchone()
+                if following is None:
+                    heapq.heappop(opened)
+                else:
+                    heapq.heapreplace(opened, (following, number, rows))
+                yield row
 
     # ---- connections ---------------------------------------------------------------------------------------------
 

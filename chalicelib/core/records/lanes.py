@@ -7,7 +7,8 @@ producer that knows the row as fresh does not write it again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 
 from ..model import JobId, Requirement
 from ..ports import AtMost, ConditionFailed, Delete, Equals, Item, Put, Table
@@ -29,6 +30,8 @@ class Registry:
     lanes: tuple[Lane, ...]
     halted: frozenset[JobId]
     """Jobs whose queued tasks must not be given away, although some may still stand in their lanes."""
+    served: dict[Hashable, tuple[Lane, ...]] = field(default_factory=dict, compare=False, repr=False)
+    """By whom: what was found for a worker while this picture counts (`scheduling.lanes_for`)."""
 
 
 class LaneRecords:
