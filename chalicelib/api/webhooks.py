@@ -149,7 +149,7 @@ def _delivery(kept: Kept) -> Delivery:
 
 OPERATIONS = (
     Operation("GET", "/webhooks", listing, Scope.ADMIN, answer=Webhooks),
-    Operation("POST", "/webhooks", create, Scope.ADMIN, 201, NewWebhook, body=WebhookWanted, problems=(409,)),
+    Operation("POST", "/webhooks", create, Scope.ADMIN, 201, NewWebhook, body=WebhookWanted, problems=(404, 409)),
     Operation("GET", "/webhooks/{id}", show, Scope.ADMIN, answer=WebhookDetails),
     Operation("PATCH", "/webhooks/{id}", change, Scope.ADMIN, answer=WebhookDetails, body=WebhookChange),
     Operation("DELETE", "/webhooks/{id}", delete, Scope.ADMIN, 204),

@@ -8,12 +8,13 @@ import shutil
 import subprocess
 import sys
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from millrace.runtimes.ffmpeg import find_ffmpeg
 from tests.cli.conftest import Done
 from tests.cli.stub_farm import StubFarm
 from tests.together.ensemble import ROOT
@@ -22,8 +23,9 @@ Cli = Callable[..., Done]
 
 
 @pytest.fixture
-def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """`programs(blender="echo Blender 4.2")`: programs of that name that do this, and no others on the PATH."""
+    find_ffmpeg.cache_clear()
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -36,7 +38,8 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., N
             (folder / name).chmod(0o755)
 
     make(ffmpeg="echo 'ffmpeg version 7.1 Copyright (c) 2000'", blender="echo Blender 4.2.0")
-    return make
+    yield make
+    find_ffmpeg.cache_clear()  # it remembers for as long as the process lives
 
 
 def findings(cli: Cli) -> dict[str, dict[str, Any]]:
