@@ -28,18 +28,15 @@ def check(farm: Farm, after: Sequence[JobId]) -> None:
             raise BadInput(f"there is no job {job_id} to come after", field="after")
 
 
-def in_the_way(farm: Farm, job: Job) -> list[Job]:
-    """The jobs that it still waits for."""
-    found = (farm.jobs.get(job_id) for job_id in job.after)
-    return [earlier for earlier in found if earlier is not None and earlier.status is not JobStatus.COMPLETED]
-
-
-def why_never(farm: Farm, job: Job) -> str | None:
-    """Why it cannot come any more; None while it may."""
+def in_the_way(farm: Farm, job: Job) -> tuple[list[Job], str | None]:
+    """The jobs that it still waits for; and why it cannot come any more, None while it may."""
+    waits_for: list[Job] = []
     for job_id in job.after:
         earlier = farm.jobs.get(job_id)
         if earlier is None:
-            return f"it comes after job {job_id}, which is gone"
+            return waits_for, f"it comes after job {job_id}, which is gone"
         if earlier.status in (JobStatus.FAILED, JobStatus.CANCELED):
-            return f"it comes after job {job_id} ({earlier.name}), which is {earlier.status.value}"
-    return None
+            return waits_for, f"it comes after job {job_id} ({earlier.name}), which is {earlier.status.value}"
+        if earlier.status is not JobStatus.COMPLETED:
+            waits_for.append(earlier)
+    return waits_for, None

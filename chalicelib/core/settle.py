@@ -109,10 +109,11 @@ def _advance(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn, followers:
         end_early(farm, job, "fail", failure)
         return True
     if job.after and job.status not in ENDED_JOBS and all(step.status is StepStatus.WAITING for step in steps):
-        if (never := following.why_never(farm, job)) is not None:
+        waits_for, never = following.in_the_way(farm, job)
+        if never is not None:
             end_early(farm, job, "fail", never)
             return True
-        if following.in_the_way(farm, job):
+        if waits_for:
             return False
     try:
         if any(_advance_step(farm, job, steps, step, turn) for step in steps):

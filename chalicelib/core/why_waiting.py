@@ -38,7 +38,7 @@ def of_job(farm: Farm, job: Job) -> list[Reason]:
     if first is not None:
         return [*_of_queued(farm, first), *closed]
     unbegun = all(step.status is StepStatus.WAITING for step in steps)
-    if unbegun and (earlier := following.in_the_way(farm, job)):
+    if unbegun and (earlier := following.in_the_way(farm, job)[0]):
         names = several([f"{one.id} ({one.name}, {one.status.value})" for one in earlier])
         return [Reason(Code.WAITS_FOR_JOB, f"it comes after job {names}"), *closed]
     return closed or [Reason(Code.NOT_WAITING, "its tasks run or have ended, or wait for those that run")]
