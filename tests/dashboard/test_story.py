@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -162,3 +163,27 @@ def test_a_new_job_appears_by_itself_and_the_keyboard_reaches_it(page: Page, ens
     page.get_by_role("link", name="unheard one").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="unheard one")).to_be_visible()
+
+
+def test_a_strip_of_many_tasks_leads_by_keyboard_to_one_of_them(page: Page, ensemble: Ensemble) -> None:
+    settings = {"frames": "1-20000", "command": ["true", "{frame}"]}
+    job = ensemble.farm.submit("frames", settings, name="many", tags=["nobody has it"])
+    goto(page, f"jobs/{job.id}")
+    strip = page.get_by_role("slider")
+    expect(strip).to_have_attribute("aria-label", re.compile("20,000 tasks: 20,000 queued"))
+    strip.focus()
+    page.keyboard.press("End")
+    expect(strip).to_have_attribute("aria-valuetext", re.compile("to 20,000: .* queued"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("of 20,000: ")).to_be_visible()
+    expect(page.get_by_role("link", name="frame 20000")).to_have_count(0)
+    expect(page.get_by_role("row").nth(1)).to_contain_text("frame 19")
+    strip.focus()
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="frame 20000")).to_be_visible()
+    page.go_back()
+    page.get_by_role("button", name="Show all").click()
+    expect(page.get_by_role("row").nth(1)).to_contain_text("frame 1")
+    page.get_by_role("table", name="Tasks").evaluate("table => table.scrollTo(0, 1e9)")
+    expect(page.get_by_text("400 read")).to_be_visible()

@@ -41,13 +41,13 @@ class WindowRecords:
         """Those that still have a task to end, by number; lazily, page by page."""
         return self._between(keys.open_window, step, first, last)
 
-    def shut(self, step: Step, first: int = 0) -> Iterator[Window]:
+    def shut(self, step: Step, first: int = 0, last: int | None = None) -> Iterator[Window]:
         """Those that ended with a failed or a canceled task."""
-        return self._between(keys.shut_window, step, first)
+        return self._between(keys.shut_window, step, first, last)
 
-    def done(self, step: Step, first: int = 0) -> Iterator[Window]:
+    def done(self, step: Step, first: int = 0, last: int | None = None) -> Iterator[Window]:
         """Those of which every task completed."""
-        return self._between(keys.done_window, step, first)
+        return self._between(keys.done_window, step, first, last)
 
     def all(self, step: Step) -> Iterator[Window]:
         return heapq.merge(self.open(step), self.shut(step), self.done(step), key=lambda window: window.number)

@@ -3,25 +3,20 @@
 import { contentUrl, get, pages } from "./api.js";
 import { h, replace } from "./dom.js";
 import { bytes, duration, number, plural, seconds, status, time } from "./format.js";
+import { jobTasks } from "./job_tasks.js";
 import { live } from "./live.js";
 import { complain } from "./notices.js";
 import { isPicture, picture } from "./pictures.js";
 import { bar, inWords, timeLeft } from "./progress.js";
-import { filter, href } from "./router.js";
-import { Rows } from "./rows.js";
 import { ACTIONS, allowing, prioritise, steer } from "./steering.js";
 import { stepGraph } from "./step_graph.js";
 import { jobs, may } from "./store.js";
-import { strip } from "./strip.js";
-import { MOST_READ, TasksOfJob } from "./tasks_of_job.js";
 
 const ENDED = ["completed", "failed", "canceled"];
 const MOST_FILES = 200;
-const TASK_WORDS = ["", "active", "failed", "queued", "waiting", "completed", "canceled", "paused"];
 
 export function openJob(place) {
   const id = place.id;
-  const tasks = new TasksOfJob(id);
   const parts = {
     head: h("div", { class: "filters" }),
     summary: h("div", { class: "card" }),
@@ -30,7 +25,7 @@ export function openJob(place) {
     files: h("div", { class: "card", hidden: true }),
     settings: h("details", { class: "card" }),
   };
-  const taskPart = taskTable(tasks, place.query);
+  const taskPart = jobTasks(id, place.query);
   const element = h(
     "section",
     { class: "page" },
@@ -53,7 +48,7 @@ export function openJob(place) {
       drawJob(parts, job);
       if (isFirst) drawSettings(parts.settings, job.settings);
       await Promise.all([
-        isFirst ? tasks.more() : tasks.refresh(job.counts),
+        taskPart.show(job),
         drawWhy(parts.why, job),
         drawFiles(parts.files, job),
       ]);
@@ -117,11 +112,9 @@ function drawJob(parts, job) {
   if (!parts.summary.contains(document.activeElement) || document.activeElement.tagName !== "INPUT") {
     replace(parts.summary, progress, h("p", { class: "words" }, inWords(job)), job.error && h("p", { class: "problem" }, job.error), facts(job));
   }
-  replace(parts.steps, h("h2", {}, "Steps"), job.steps.length ? stepGraph(exactly(job)) : h("p", { class: "faint" }, "Being made…"));
+  parts.steps.hidden = job.steps.length === 1; // the tasks below say it all
+  replace(parts.steps, h("h2", {}, "Steps"), job.steps.length ? stepGraph(job.steps) : h("p", { class: "faint" }, "Being made…"));
 }
-
-/** A step's numbers grow a hundred tasks at a time. If it is the only one, they are the job's, which are of this moment. */
-const exactly = ({ steps, counts }) => (steps.length === 1 ? [{ ...steps[0], ...counts }] : steps);
 
 function facts(job) {
   const rows = [
@@ -183,68 +176,4 @@ export const fileLink = (file) =>
 
 function drawSettings(details, settings) {
   replace(details, h("summary", {}, "Settings"), h("pre", { tabindex: "0" }, settings ? JSON.stringify(settings, null, 2) : "They cannot be read."));
-}
-
-function taskTable(tasks, query) {
-  let wanted = query.get("tasks") ?? "";
-  const cells = strip((task) => (location.hash = href("tasks", task.id)));
-  const heading = h("h2", {}, "Tasks");
-  const chips = h("div", { class: "chips", role: "group", "aria-label": "Status of tasks" });
-  const more = h("button", { hidden: true, onclick: () => tasks.more().catch(complain) }, `Read ${number(MOST_READ)} more`);
-  const rows = new Rows({
-    label: "Tasks",
-    className: "tasks",
-    rowHeight: 40,
-    key: (task) => task.id,
-    columns: [
-      { key: "name", title: "Task", cell: (task) => h("a", { href: href("tasks", task.id) }, task.name) },
-      { key: "status", title: "Status", cell: (task) => status(task.status) },
-      { key: "progress", title: "Progress", className: "number", cell: (task) => (task.status === "active" ? `${task.progress} %` : "") },
-      { key: "type", title: "Type", className: "wide", cell: (task) => task.task_type },
-      { key: "attempts", title: "Attempts", className: "number wide", cell: (task) => task.attempts.length || "" },
-      { key: "took", title: "Took", className: "number", cell: took },
-      { key: "said", title: "Last words", className: "wide", cell: (task) => task.activity ?? task.attempts.at(-1)?.error ?? "" },
-    ],
-  });
-
-  const draw = () => {
-    const all = [...tasks.items.values()];
-    const tally = { "": all.length };
-    for (const task of all) tally[task.status] = (tally[task.status] ?? 0) + 1;
-    const seen = wanted ? all.filter((task) => task.status === wanted) : all;
-    const words = TASK_WORDS.filter((word) => !word || tally[word] || word === wanted);
-    const held = chips.contains(document.activeElement) && document.activeElement.dataset.status;
-    replace(chips, words.map((word) => chip(word, wanted, tally[word] ?? 0)));
-    if (held !== false) chips.querySelector(`[data-status="${held}"]`)?.focus();
-    heading.textContent = tasks.isWhole ? plural(all.length, "task") : `The first ${number(all.length)} tasks`;
-    cells.show(all);
-    rows.show(seen);
-    rows.element.style.height = `${Math.min(seen.length, 12) * 40 + 44}px`;
-    more.hidden = tasks.isWhole || !tasks.isRead;
-  };
-  tasks.addEventListener("change", draw);
-  return {
-    element: h("div", { class: "card stack" }, heading, cells.element, chips, rows.element, more),
-    filter(next) {
-      wanted = next.get("tasks") ?? "";
-      draw();
-    },
-    close() {
-      rows.close();
-      cells.close();
-    },
-  };
-}
-
-const chip = (word, wanted, count) =>
-  h(
-    "button",
-    { class: "chip", "aria-pressed": String(word === wanted), "data-status": word, onclick: () => filter({ tasks: word }) },
-    word || "all",
-    h("span", { class: "tally" }, number(count)),
-  );
-
-function took(task) {
-  const last = task.attempts.at(-1);
-  return last ? duration(seconds(last.started_at, last.ended_at)) : "";
 }

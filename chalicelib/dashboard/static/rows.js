@@ -6,12 +6,14 @@ const MARGIN_ROWS = 6;
 
 /**
  * columns: [{ key, title, className, sort, cell(item) }]; a cell is drawn again only when its item is another object.
- * key(item): its id. label: what the table holds. onSort(key), onOpen(item), onMark(item): optional.
+ * key(item): its id. label: what the table holds. onSort(key), onOpen(item), onMark(item), and onEnd(), called while the last row is in sight: optional.
  */
 export class Rows {
-  constructor({ columns, key, label, className = "", rowHeight = 48, sortedBy = {}, onSort, onOpen, onMark }) {
-    Object.assign(this, { columns, key, rowHeight, onSort, onOpen, onMark, sortedBy });
+  constructor({ columns, key, label, className = "", rowHeight = 48, sortedBy = {}, onSort, onOpen, onMark, onEnd }) {
+    Object.assign(this, { columns, key, rowHeight, onSort, onOpen, onMark, onEnd, sortedBy });
     this.items = [];
+    this.first = 0;
+    this.last = 0;
     this.drawn = new Map();
     this.head = h("div", { role: "row", class: "row head", "aria-rowindex": 1 });
     this.body = h("div", { role: "rowgroup", class: "row-space" });
@@ -70,6 +72,8 @@ export class Rows {
       this.items.length,
       Math.ceil((top + this.element.clientHeight) / this.rowHeight) + MARGIN_ROWS,
     );
+    Object.assign(this, { first, last });
+    if (last === this.items.length) this.onEnd?.();
     const wanted = new Map();
     for (let index = first; index < last; index += 1) wanted.set(this.key(this.items[index]), index);
     for (const [key, row] of this.drawn) {

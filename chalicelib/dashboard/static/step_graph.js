@@ -3,7 +3,7 @@
 import { svg } from "./dom.js";
 import { number } from "./format.js";
 
-const WIDTH = 150;
+const WIDTH = 200;
 const HEIGHT = 46;
 const GAP_X = 44;
 const GAP_Y = 14;
@@ -55,7 +55,7 @@ function arrow([fromX, fromY], [toX, toY]) {
   return svg("path", { class: "arrow", d: `M${x1},${y1} C${x1 + bend},${y1} ${x2 - bend},${y2} ${x2},${y2} m-6,-4 l6,4 l-6,4` });
 }
 
-const short = (text) => (text.length > 18 ? `${text.slice(0, 17)}…` : text);
+const short = (text) => (text.length > 24 ? `${text.slice(0, 23)}…` : text);
 
 function said(step) {
   if (!step.count) return step.status;

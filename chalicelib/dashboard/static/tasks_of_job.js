@@ -1,62 +1,87 @@
-// The tasks of one job, as far as they were read, kept true without reading them all again: what runs is asked for, and
-// what ran at the last look; the rest is read again only when the farm's counts say that something was missed.
+// The tasks of one job as its list shows them: read a page at a time as they come into sight, filtered by the farm, and
+// kept true by reading again only the pages in sight.
 
 import { get } from "./api.js";
 
-const PAGE = 1000;
-export const MOST_READ = 5000;
-const READ_ALL_UP_TO = 200;
+const PAGE = 200;
+const MOST_EMPTY_PAGES = 50;
 
 export class TasksOfJob extends EventTarget {
   constructor(job) {
     super();
     this.job = job;
-    this.items = new Map();
-    this.next = null;
-    this.isRead = false;
+    this.status = "";
+    this.start = null;
+    this.forget();
   }
 
-  get isWhole() {
-    return this.isRead && this.next === null;
+  forget() {
+    this.pages = [];
+    this.next = this.start;
+    this.isEnded = false;
+    this.reading = null;
   }
 
-  /** The next pages, up to `most` tasks. */
-  async more(most = MOST_READ) {
-    const until = this.items.size + most;
-    do {
-      const page = await get(`/jobs/${this.job}/tasks?limit=${PAGE}${this.next ? `&cursor=${this.next}` : ""}`);
-      for (const task of page.items) this.items.set(task.id, task);
-      this.next = page.next;
-      this.isRead = true;
-      this.tell();
-    } while (this.next && this.items.size < until);
-  }
-
-  /** counts: the job's own, of this moment. */
-  async refresh(counts) {
-    if (!this.isRead || this.items.size <= READ_ALL_UP_TO) return this.again();
-    const ran = new Set([...this.items.values()].filter((task) => task.status === "active").map((task) => task.id));
-    const running = await get(`/jobs/${this.job}/tasks?status=active&limit=${PAGE}`);
-    for (const task of running.items) {
-      ran.delete(task.id);
-      if (this.items.has(task.id)) this.items.set(task.id, task);
-    }
-    for (const id of ran) this.items.set(id, await get(`/tasks/${id}`));
-    if (this.isWhole && this.differs(counts)) return this.again();
+  /** start: a cursor, or null for the first task. */
+  choose(status, start) {
+    if (status === this.status && start === this.start) return;
+    Object.assign(this, { status, start });
+    this.forget();
     this.tell();
   }
 
-  async again() {
-    const most = Math.max(this.items.size, PAGE);
-    this.items = new Map();
-    this.next = null;
-    await this.more(most);
+  /** As far as they are read, each once. */
+  get items() {
+    return [...new Map(this.pages.flatMap((page) => page.items).map((task) => [task.id, task])).values()];
   }
 
-  differs(counts) {
-    const mine = {};
-    for (const task of this.items.values()) mine[task.status] = (mine[task.status] ?? 0) + 1;
-    return Object.entries(counts).some(([status, count]) => (mine[status] ?? 0) !== count);
+  /** The next page with something on it; nothing happens while one is being read, or after the last. */
+  more() {
+    if (!this.isEnded) this.reading ??= this.readOn().finally(() => (this.reading = null));
+    return this.reading;
+  }
+
+  async readOn() {
+    for (let looked = 0; looked < MOST_EMPTY_PAGES && !this.isEnded; looked += 1) {
+      const { pages } = this;
+      const page = await this.page(this.next);
+      if (pages !== this.pages) return; // another choice was made meanwhile
+      this.next = page.next;
+      this.isEnded = page.next === null;
+      this.pages.push(page);
+      if (page.items.length) break;
+    }
+    this.tell();
+  }
+
+  /** Rows `first` to `last` are in sight. */
+  async refresh(first, last) {
+    const { pages } = this;
+    let begins = 0;
+    for (const [at, page] of pages.entries()) {
+      const ends = begins + page.items.length;
+      if (begins <= last && (first <= ends || !page.items.length)) {
+        const fresh = await this.page(page.cursor);
+        if (pages !== this.pages) return;
+        pages[at] = fresh;
+        if (fresh.next !== page.next) this.readAgainAfter(at);
+      }
+      begins = ends;
+    }
+    this.tell();
+  }
+
+  /** Where a page ends now elsewhere, those behind it no longer fit. */
+  readAgainAfter(at) {
+    this.pages.splice(at + 1);
+    this.next = this.pages[at].next;
+    this.isEnded = this.next === null;
+  }
+
+  async page(cursor) {
+    const query = new URLSearchParams({ limit: PAGE, ...(this.status && { status: this.status }), ...(cursor && { cursor }) });
+    const { items, next } = await get(`/jobs/${this.job}/tasks?${query}`);
+    return { cursor, items, next };
   }
 
   tell() {
