@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from millrace.agent.isolation import CONFINED_TYPES
@@ -314,8 +315,10 @@ def test_a_reader_that_leaves_is_nothing_to_talk_about(stub: StubFarm) -> None:
 
 
 def test_every_command_explains_itself() -> None:
-    for name, command in millrace.commands.items():
-        assert command.help, name
+    context = click.Context(millrace)
+    for name in millrace.list_commands(context):
+        command = millrace.get_command(context, name)
+        assert command is not None and command.help, name
         assert run([name, "--help"]) == 0
 
 

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from millrace.agent.ahead import Ahead
 from millrace.agent.attempt import Attempt, StopReason
 from millrace.agent.cache import BlobCache
 from millrace.agent.client import FarmClient
@@ -47,9 +48,9 @@ class Options:
     """How a worker behaves. Defaults are for a machine that does one task at a time."""
 
     slots: int = 1
-    prefetch: int = 0
-    """Tasks taken beyond the slots, so that their inputs arrive while others run. It takes work from idle workers: 0
-    or 1.
+    prefetch: int | None = None
+    """Tasks taken beyond the slots, so that they and their inputs are there when others end. It keeps work from idle
+    workers: None takes as many as are begun a moment later (`ahead.py`).
     """
     grace_seconds: float = 20.0
     """How long running tasks may go on after a stop."""
@@ -83,8 +84,9 @@ class Agent:
         self._logs = LogShipper(state.outbox, client)
         transfer = Transfer(client, BlobCache(state.cache))
         slots = threading.Semaphore(options.slots)
+        self._ahead = Ahead(options.slots, options.prefetch)
         self._workshop = Workshop(
-            state.work, transfer, self._outbox, self._logs, slots, interpreters, options.isolation
+            state.work, transfer, self._outbox, self._logs, slots, self._ahead, interpreters, options.isolation
         )
         self._contract = ContractLoop(
             client,
@@ -201,7 +203,9 @@ class Agent:
         """How many tasks may be claimed now."""
         if self._draining or self._asleep or self._stop_requested.is_set() or self._fault is not None:
             return 0
-        return max(0, self._options.slots + self._options.prefetch - len(self._held))
+        held, now = self._held.all(), boot_seconds()
+        longest = max((now - one.runs_since for one in held if one.runs_since is not None), default=0.0)
+        return max(0, self._options.slots + self._ahead.wanted(longest) - len(held))
 
     def _take(self, assignment: Assignment, sent_at: float) -> None:
         """A task is ours: start it on a thread of its own."""
@@ -209,7 +213,7 @@ class Agent:
         if not self._held.add(attempt):
             return
         if self._draining:
-            attempt.stop(StopReason.INTERRUPTED)
+            attempt.stop(StopReason.RELEASED)
         # Before its first process: from then on somebody must be there to end it.
         self._tell_guard(self._held.all())
         threading.Thread(target=self._execute, args=(attempt,), name=f"task {attempt.id}", daemon=True).start()
@@ -235,6 +239,8 @@ class Agent:
 
     def _become(self, status: str, lazy: bool) -> None:
         """Lazily means after the running tasks; the farm repeats its wish until we say that it is so."""
+        if status != "awake":
+            self._held.release_unbegun()
         if status != "awake" and not lazy:
             self._held.stop_all(StopReason.INTERRUPTED)
         if status == "offline":

@@ -24,19 +24,21 @@ NOTIFY_SECONDS = 5.0
 class StopReason(enum.IntEnum):
     """Why an attempt must end. A later, higher reason replaces a lower one; nothing leads back."""
 
-    INTERRUPTED = 1
+    RELEASED = 1
+    """It was taken ahead, and its turn does not come soon or not at all: report `released`; no command has begun."""
+    INTERRUPTED = 2
     """The worker is draining or asked to sleep: notify, wait, kill, report `interrupted` (costs the task no retry)."""
-    CANCELED = 2
+    CANCELED = 3
     """The farm asked: notify, wait, kill, report `canceled`."""
-    OVERTIME = 3
+    OVERTIME = 4
     """The attempt ran longer than its `max_seconds`: notify, wait, kill, report `failed`."""
-    IDLE = 4
+    IDLE = 5
     """Its commands showed no sign of life for its `idle_seconds`: notify, wait, kill, report `failed`."""
-    EXPIRED = 5
+    EXPIRED = 6
     """The lease could not be renewed and is about to end: kill at once, report `interrupted`; too late is refused,
     and fine.
     """
-    LOST = 6
+    LOST = 7
     """The farm said the lease is lost, somebody else may have it: kill at once, upload nothing, report nothing."""
 
     @property
@@ -78,6 +80,9 @@ class Attempt:
         self._is_urgent = False
         self._notify_seconds = NOTIFY_SECONDS
         self._lived_at: float | None = None
+        self._begun_at: float | None = None
+        self._waits_since: float | None = None
+        self._waited_seconds = 0.0
 
     @property
     def id(self) -> LeaseId:
@@ -99,6 +104,43 @@ class Attempt:
     def lived_at(self) -> float | None:
         """When its commands last showed a sign of life; None while none runs."""
         return self._lived_at
+
+    @property
+    def runs_since(self) -> float | None:
+        """When it got its slot; None before."""
+        return self._begun_at
+
+    def overtime_at(self) -> float | None:
+        """When it will have taken all of its `max_seconds`, if it has such. The wait for a slot does not count."""
+        limit = self.assignment.max_seconds
+        if limit is None or self._waits_since is not None:
+            return None
+        return self.taken_at + self._waited_seconds + limit
+
+    def waits(self) -> None:
+        """Everything is here, and all slots are taken."""
+        self._waits_since = self._clock()
+
+    def waits_longer_than(self, seconds: float) -> bool:
+        return self._waits_since is not None and self._clock() - self._waits_since >= seconds
+
+    def begins(self) -> None:
+        """It has a slot. Raises `Stopped` if it was stopped, or released, a moment before."""
+        with self._lock:
+            now = self._clock()
+            if self._waits_since is not None:
+                self._waited_seconds, self._waits_since = now - self._waits_since, None
+            if self._reason is None:
+                self._begun_at = now
+        self.check()
+
+    def release_unbegun(self) -> None:
+        """Give it back, unless it has a slot: then it goes on."""
+        with self._lock:
+            if self._begun_at is not None or self._reason is not None:
+                return
+            self._reason = StopReason.RELEASED
+        self.stopping.set()
 
     def lives(self) -> None:
         """A command begins, wrote something, or is at work otherwise."""

@@ -1,34 +1,27 @@
 """The worker's half of the native protocol over HTTP: one method per call, errors translated here and nowhere else.
 
-Called from every thread of the agent; each thread has its own `requests` session, so connections are kept and never
-shared. Promises: no redirect is followed with our credentials, and nothing is retried here, for only the caller knows
-whether a repetition is still wanted. Dying half way loses at most one answer; every call can be repeated.
+Called from every thread of the agent; connections are kept, and used by one thread at a time (`connections`). Promises:
+no redirect is followed with our credentials, and nothing is retried here, for only the caller knows whether a
+repetition is still wanted. Dying half way loses at most one answer; every call can be repeated.
 """
 
 from __future__ import annotations
 
-import threading
+import base64
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 from urllib.parse import quote, urljoin, urlsplit
 
-import requests
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError
 
+from millrace.agent.connections import Connections
 from millrace.agent.errors import NotRecognised, Refused, Unreachable
-from millrace.agent.protocol import JsonObject, LeaseId
+from millrace.agent.protocol import Credentials, JsonObject, LeaseId
 
-CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
 _BUSY = {429, 500, 502, 503, 504}
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """What registration gave: the worker's id and its secret."""
-
-    worker_id: str
-    secret: str
 
 
 class FarmClient:
@@ -39,7 +32,7 @@ class FarmClient:
         self._token = token
         self._credentials: Credentials | None = None
         self._start: int | None = None
-        self._threads = threading.local()
+        self._connections = Connections()
 
     def use(self, credentials: Credentials) -> None:
         """Speak as this worker from now on."""
@@ -52,38 +45,36 @@ class FarmClient:
     def register(self, body: JsonObject) -> JsonObject:
         """`POST /worker`: become a worker of the farm. Not repeatable: a lost answer leaves an unused worker behind."""
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-        return self._answer("POST", "/worker", body, auth=_NoNetrc(), headers=headers)
+        return self._answer("/worker", body, headers)
 
     def worker_call(self, action: str, body: JsonObject, answer_seconds: float = ANSWER_SECONDS) -> JsonObject:
         """`POST /worker/{id}/{action}`: contract, renew, log, status, sign-on, sign-off."""
         # The farm's log shows a claim under the id that it also keeps on the task.
-        headers = {"X-Request-Id": str(body["request_id"])} if "request_id" in body else {}
+        headers = self._basic
+        if "request_id" in body:
+            headers["X-Request-Id"] = str(body["request_id"])
         if self._start is not None and action in ("sign-on", "sign-off"):
             headers["X-Millrace-Start"] = str(self._start)
-        path = f"/worker/{self._me.worker_id}/{action}"
-        return self._answer("POST", path, body, auth=self._basic, headers=headers, answer_seconds=answer_seconds)
+        return self._answer(f"/worker/{self._me.worker_id}/{action}", body, headers, answer_seconds)
 
     def announce_blob(self, size: int, sha256: str) -> JsonObject:
         """`POST /data`: a place to send the bytes to, or `upload: null` when the farm has them already."""
-        return self._answer("POST", "/data", {"size": size, "sha256": sha256}, auth=self._basic)
+        return self._answer("/data", {"size": size, "sha256": sha256}, self._basic)
 
-    def open_blob(self, blob: str, offset: int, task: str) -> requests.Response:
+    def open_blob(self, blob: str, offset: int, task: str) -> BaseHTTPResponse:
         """The bytes of a blob from `offset` on, as a stream: 200 from the start, 206 from `offset`, 416 past the end.
         `task`: ours, which reads it; a worker may read nothing else.
 
         A redirect is followed by hand and without credentials: they are the farm's business, not the object store's.
         """
-        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        range_asked = {"Range": f"bytes={offset}-"} if offset else {}
         url = f"{self.farm_url}/data/{blob}/blob?task={quote(task)}"
-        response = self._send("GET", url, auth=self._basic, headers=headers, stream=True)
-        if response.status_code in (301, 302, 303, 307, 308):
+        response = self._send("GET", url, {**self._basic, **range_asked}, is_streamed=True)
+        if response.status in (301, 302, 303, 307, 308):
             target = urljoin(url, response.headers.get("Location", ""))
             response.close()
-            response = self._send("GET", target, auth=_NoNetrc(), headers=headers, stream=True)
-        if response.status_code not in (200, 206, 416):
-            with response:
-                raise _error_of(response)
-        return response
+            url, response = target, self._send("GET", target, range_asked, is_streamed=True)
+        return _streamed(url, response)
 
     def locate_objects(self, lease: LeaseId, manifest: str, objects: Sequence[str]) -> list[str]:
         """`POST /worker/{id}/files`: where these objects of a manifest are, in their order."""
@@ -94,23 +85,19 @@ class FarmClient:
             raise Unreachable("the farm's answer about files is not what the protocol says")
         return [url if urlsplit(url).scheme else self.farm_url_root + url for url in urls]
 
-    def open_object(self, url: str, offset: int) -> requests.Response:
+    def open_object(self, url: str, offset: int) -> BaseHTTPResponse:
         """The bytes behind a signed URL, as `open_blob` gives them."""
         headers = {"Range": f"bytes={offset}-"} if offset else {}
-        response = self._send("GET", url, auth=_NoNetrc(), headers=headers, stream=True)
-        if response.status_code not in (200, 206, 416):
-            with response:
-                raise _error_of(response)
-        return response
+        return _streamed(url, self._send("GET", url, headers, is_streamed=True))
 
     def put_bytes(self, url: str, headers: Mapping[str, str], body: IO[bytes], size: int) -> None:
         """Send a blob to where `announce_blob` said, with exactly the headers it named."""
         target = url if urlsplit(url).scheme else self.farm_url_root + url
-        # An empty file object would go out chunked, which presigned URLs refuse.
-        data: IO[bytes] | bytes = body if size else b""
-        with self._send("PUT", target, auth=_NoNetrc(), headers=headers, data=data, answer_seconds=300.0) as response:
-            if response.status_code >= 300:
-                raise _error_of(response)
+        # Without a length a file would go out chunked, which presigned URLs refuse.
+        length = {} if any(name.lower() == "content-length" for name in headers) else {"Content-Length": str(size)}
+        response = self._send("PUT", target, {**headers, **length}, body if size else b"", answer_seconds=300.0)
+        if response.status >= 300:
+            raise _error_of("PUT", target, response)
 
     @property
     def farm_url_root(self) -> str:
@@ -125,46 +112,42 @@ class FarmClient:
         return self._credentials
 
     @property
-    def _basic(self) -> requests.auth.AuthBase:
-        return requests.auth.HTTPBasicAuth(self._me.worker_id, self._me.secret)
+    def _basic(self) -> dict[str, str]:
+        pair = f"{self._me.worker_id}:{self._me.secret}".encode()
+        return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
 
     def _answer(
+        self, path: str, body: JsonObject, headers: Mapping[str, str], answer_seconds: float = ANSWER_SECONDS
+    ) -> JsonObject:
+        url, content = self.farm_url + path, json.dumps(body, allow_nan=False).encode()
+        headers = {**headers, "Content-Type": "application/json"}
+        response = self._send("POST", url, headers, content, answer_seconds=answer_seconds)
+        answer = _json_of(response)
+        if response.status != 200 or answer is None or answer.get("code", 0) != 0:
+            raise _error_of("POST", url, response)
+        return answer
+
+    def _send(
         self,
         method: str,
-        path: str,
-        body: JsonObject,
+        url: str,
+        headers: Mapping[str, str],
+        body: IO[bytes] | bytes | None = None,
         *,
-        auth: requests.auth.AuthBase,
-        headers: Mapping[str, str] | None = None,
         answer_seconds: float = ANSWER_SECONDS,
-    ) -> JsonObject:
-        url = self.farm_url + path
-        with self._send(method, url, auth=auth, headers=headers, json=body, answer_seconds=answer_seconds) as response:
-            answer = _json_of(response)
-            if response.status_code != 200 or answer is None or answer.get("code", 0) != 0:
-                raise _error_of(response)
-            return answer
-
-    def _send(self, method: str, url: str, *, answer_seconds: float = ANSWER_SECONDS, **rest: Any) -> requests.Response:
+        is_streamed: bool = False,
+    ) -> BaseHTTPResponse:
         try:
-            timeout = (CONNECT_SECONDS, answer_seconds)
-            return self._session.request(method, url, timeout=timeout, allow_redirects=False, **rest)
-        except (requests.RequestException, OSError) as error:
+            return self._connections.send(method, url, headers, body, answer_seconds, is_streamed)
+        except (HTTPError, OSError) as error:
             raise Unreachable(f"{method} {_without_query(url)}: {error.__class__.__name__}") from error
 
-    @property
-    def _session(self) -> requests.Session:
-        if not hasattr(self._threads, "session"):
-            self._threads.session = requests.Session()
-        session: requests.Session = self._threads.session
-        return session
 
-
-class _NoNetrc(requests.auth.AuthBase):
-    """Sends no credentials; without it `requests` would look some up in ~/.netrc."""
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        return request
+def _streamed(url: str, response: BaseHTTPResponse) -> BaseHTTPResponse:
+    if response.status not in (200, 206, 416):
+        with response:
+            raise _error_of("GET", url, response)
+    return response
 
 
 def _without_query(url: str) -> str:
@@ -172,30 +155,38 @@ def _without_query(url: str) -> str:
     return url.split("?", 1)[0]
 
 
-def _json_of(response: requests.Response) -> JsonObject | None:
+def _content_of(response: BaseHTTPResponse) -> bytes:
     try:
-        answer = response.json()
-    except (ValueError, requests.RequestException):
+        return response.data
+    except (HTTPError, OSError):
+        return b""
+
+
+def _json_of(response: BaseHTTPResponse) -> JsonObject | None:
+    try:
+        answer = json.loads(_content_of(response))
+    except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) else None
 
 
-def _error_of(response: requests.Response) -> Exception:
+def _error_of(method: str, url: str, response: BaseHTTPResponse) -> Exception:
     """The exception for an answer that is no success."""
-    status, answer = response.status_code, _json_of(response)
-    what = f"{response.request.method} {_without_query(response.url)}: HTTP {status}"
+    status, answer = response.status, _json_of(response)
+    what = f"{method} {_without_query(url)}: HTTP {status}"
     if status in _BUSY:
         return Unreachable(what, _retry_after(response))
-    if answer is None and response.request.method == "POST":
+    if answer is None and method == "POST":
         # A gateway or a captive portal answered, not the farm: nothing may be concluded from its 401 or 404.
         return Unreachable(f"{what}, and not in JSON: is this the farm's URL?")
-    message = f"{what}: {(answer or {}).get('message') or response.text[:200]}"
-    about_us = urlsplit(response.url).path.rpartition("/worker/")[1] != ""
+    text = _content_of(response).decode("utf-8", "replace")[:200]
+    message = f"{what}: {(answer or {}).get('message') or text}"
+    about_us = urlsplit(url).path.rpartition("/worker/")[1] != ""
     kind = NotRecognised if status == 401 or (status == 404 and about_us) else Refused
     return kind(message, status)
 
 
-def _retry_after(response: requests.Response) -> float | None:
+def _retry_after(response: BaseHTTPResponse) -> float | None:
     try:
         return max(0.0, float(response.headers["Retry-After"]))
     except (KeyError, ValueError):

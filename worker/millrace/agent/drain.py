@@ -37,6 +37,7 @@ class Drain:
 
     def run(self, grace_seconds: float | None, flush_seconds: float) -> None:
         """Running tasks may go on for `grace_seconds` (None: to their end), the last reports take `flush_seconds`."""
+        self._held.release_unbegun()
         say("drain", "Stopping: no new tasks.", running=len(self._held) or None)
         self._let_finish(grace_seconds)
         self._held.stop_all(StopReason.INTERRUPTED)

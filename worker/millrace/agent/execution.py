@@ -14,10 +14,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from millrace.agent.ahead import Ahead
 from millrace.agent.attempt import Attempt, Progress, StopReason
 from millrace.agent.context import Context, task_environment
 from millrace.agent.errors import CommandFailed, Stopped
 from millrace.agent.isolation import NO_ISOLATION, Isolation
+from millrace.agent.lease import boot_seconds
 from millrace.agent.logship import LogShipper
 from millrace.agent.observe import ERROR, say
 from millrace.agent.outbox import Outbox
@@ -38,6 +40,7 @@ class Workshop:
     outbox: Outbox
     logs: LogShipper
     slots: threading.Semaphore
+    ahead: Ahead
     interpreters: Mapping[str, Sequence[str]]
     isolation: Isolation = NO_ISOLATION
 
@@ -103,7 +106,7 @@ def _run(attempt: Attempt, workshop: Workshop, log: TaskLog, work: Path) -> tupl
     task = attempt.assignment
     workshop.transfer.fetch(task.lease, task.inputs, work, attempt.wait)
     workshop.isolation.hand_over(work)
-    with _slot(attempt, workshop.slots):
+    with _slot(attempt, workshop):
         results = _run_commands(attempt, workshop, log, work)
     attempt.check()
     attempt.progressed(Progress(100.0, "uploading"))
@@ -132,21 +135,34 @@ def _run_commands(attempt: Attempt, workshop: Workshop, log: TaskLog, work: Path
 
 
 class _slot(AbstractContextManager[None]):
-    """The right to compute: a task fetched ahead waits here until one of the running ones is through."""
+    """The right to compute: a task taken ahead waits here until a running one is through, but not for long."""
 
-    def __init__(self, attempt: Attempt, slots: threading.Semaphore) -> None:
-        self._attempt, self._slots = attempt, slots
+    def __init__(self, attempt: Attempt, workshop: Workshop) -> None:
+        self._attempt, self._slots, self._ahead = attempt, workshop.slots, workshop.ahead
 
     def __enter__(self) -> None:
-        while not self._slots.acquire(timeout=0.2):
-            self._attempt.check()
+        if not self._slots.acquire(blocking=False):
+            self._attempt.waits()
+            while not self._slots.acquire(timeout=0.2):
+                if self._attempt.waits_longer_than(self._ahead.patience_seconds):
+                    self._attempt.release_unbegun()
+                self._attempt.check()
+        try:
+            self._attempt.begins()
+        except Stopped:
+            self._slots.release()
+            raise
 
     def __exit__(self, *error: object) -> None:
         self._slots.release()
+        begun_at = self._attempt.runs_since
+        if begun_at is not None:
+            self._ahead.ended(boot_seconds() - begun_at)
 
 
 def _stopped(attempt: Attempt, log: TaskLog) -> Report:
     outcome, why = {
+        StopReason.RELEASED: ("released", None),
         StopReason.CANCELED: ("canceled", None),
         StopReason.OVERTIME: ("failed", f"ran longer than the {attempt.assignment.max_seconds} s it may take"),
         StopReason.IDLE: ("failed", f"showed no sign of life for {attempt.assignment.idle_seconds} s"),

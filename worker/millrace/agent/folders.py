@@ -173,10 +173,10 @@ class FolderFetch:
             self._locate([one.sha256])
         try:
             with self._client.open_object(self._urls[one.sha256], have if have < one.size else 0) as response:
-                if response.status_code == 416:
+                if response.status == 416:
                     part.unlink()
                     raise Unreachable("the farm has fewer bytes than were begun with: starting over")
-                resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(
+                resumed = response.status == 206 and response.headers.get("Content-Range", "").startswith(
                     f"bytes {have}-"
                 )
                 copy_to(part, response, "ab" if resumed else "wb", self._wait)

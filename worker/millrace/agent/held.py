@@ -40,6 +40,11 @@ class Held:
         for attempt in self.all():
             attempt.stop(reason)
 
+    def release_unbegun(self) -> None:
+        """Give back what has no slot yet."""
+        for attempt in self.all():
+            attempt.release_unbegun()
+
     def wait_until_empty(self, seconds: float) -> bool:
         """True if no attempt is left within `seconds`."""
         with self._changed:

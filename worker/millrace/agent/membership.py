@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from millrace import __version__
-from millrace.agent.client import Credentials, FarmClient
+from millrace.agent.client import FarmClient
 from millrace.agent.errors import NotRecognised, Refused, StartError
 from millrace.agent.observe import WARNING, say
-from millrace.agent.protocol import JsonObject, LeaseId
+from millrace.agent.protocol import Credentials, JsonObject, LeaseId
 from millrace.agent.retrying import until_answered
 from millrace.agent.state import StateFolder
 

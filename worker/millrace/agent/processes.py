@@ -35,8 +35,16 @@ _KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
 class ProcessTree:
     """A running command and everything it started. `notify` and `kill` may be called from any thread, at any time."""
 
-    def __init__(self, process: subprocess.Popen[bytes], work: Path, note: Path, sandboxed: bool = False) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        work: Path,
+        note: Path,
+        sandboxed: bool = False,
+        started: str | None = None,
+    ) -> None:
         self._process = process
+        self._started = started
         self._sandboxed = sandboxed
         self._work = work
         self._note = note
@@ -71,9 +79,9 @@ class ProcessTree:
             start_new_session=True,
             **isolation.popen_options(),
         )
-        note = work.with_name(work.name + ".pid")
-        write_json_durably(note, {"pid": process.pid, "started": started_at(process.pid)})
-        return cls(process, work, note, isolation.sandbox)
+        note, started = work.with_name(work.name + ".pid"), started_at(process.pid)
+        write_json_durably(note, {"pid": process.pid, "started": started})
+        return cls(process, work, note, isolation.sandbox, started)
 
     @property
     def pid(self) -> int:
@@ -115,7 +123,7 @@ class ProcessTree:
 
     def _members(self) -> list[int]:
         own = [self._process.pid] if self._process.poll() is None else []
-        return own + [pid for pid in members_of(self._process.pid, self._work) if pid not in own]
+        return own + [pid for pid in members_of(self._process.pid, self._work, self._started) if pid not in own]
 
     def _signal(self, number: int) -> list[int]:
         """Send to every live member; returns whom it went to."""
@@ -140,8 +148,13 @@ def _dumps_core(pid: int) -> bool:
     return how is not None and how.si_code == os.CLD_DUMPED
 
 
-def members_of(leader: int, work: Path) -> list[int]:
-    """Live processes (zombies are not) of the session or group `leader`, or with `work` as their work folder."""
+def members_of(leader: int, work: Path, started: str | None = None) -> list[int]:
+    """Live processes (zombies are not) of the session or group `leader`, or with `work` as their work folder.
+
+    `started`: when the leader was, if known. It is at the end of each command that all processes of the machine are
+    looked at, so what is older than the command is not asked for its environment.
+    """
+    oldest = int(started) if started is not None else 0
     if sys.platform == "win32":
         return _descendants_by_psutil(leader)
     if not Path("/proc/self/stat").exists():
@@ -152,7 +165,7 @@ def members_of(leader: int, work: Path) -> list[int]:
         stat = _stat(pid)
         if stat is None or stat[0] in ("Z", "X") or pid == os.getpid():
             continue
-        if leader in (int(stat[2]), int(stat[3])) or marker in _environment(pid):
+        if leader in (int(stat[2]), int(stat[3])) or (int(stat[19]) >= oldest and marker in _environment(pid)):
             found.append(pid)
     return found
 
@@ -255,11 +268,17 @@ def _stat(pid: int) -> list[str] | None:
     process.
     """
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        handle = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
     except OSError:
         return None
+    try:
+        text = os.read(handle, 4096).decode(errors="replace")
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
     # The command's name stands in parentheses and may itself hold spaces and parentheses.
-    return text.rpartition(")")[2].split()
+    return text.rpartition(")")[2].split() or None
 
 
 def _environment(pid: int) -> list[bytes]:

@@ -30,6 +30,14 @@ def _objects(source: JsonObject, key: str, where: str) -> list[JsonObject]:
     return found
 
 
+@dataclass(frozen=True)
+class Credentials:
+    """What registration gave: the worker's id and its secret."""
+
+    worker_id: str
+    secret: str
+
+
 @dataclass(frozen=True, order=True)
 class LeaseId:
     """Which attempt: a task and the generation under which it was given to us."""

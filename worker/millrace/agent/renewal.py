@@ -104,10 +104,10 @@ class Watch:
             return None
         if now >= attempt.lease.abandon_at:
             return StopReason.EXPIRED
-        limit = attempt.assignment.max_seconds
         if attempt.reason is not None:
             return None
-        if limit is not None and now >= attempt.taken_at + limit:
+        overtime_at = attempt.overtime_at()
+        if overtime_at is not None and now >= overtime_at:
             return StopReason.OVERTIME
         lived_at, idle = attempt.lived_at, attempt.assignment.idle_seconds
         is_idle = lived_at is not None and idle is not None and now >= lived_at + idle

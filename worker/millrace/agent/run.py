@@ -38,7 +38,7 @@ def run_worker(
     tags: Sequence[str] = (),
     stop_event: threading.Event | None = None,
     grace_seconds: float = 20.0,
-    prefetch: int = 0,
+    prefetch: int | None = None,
     interpreters: Mapping[str, Sequence[str]] | None = None,
     apart: Mapping[str, Any] | None = None,
 ) -> int:

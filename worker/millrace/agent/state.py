@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from millrace.agent.client import Credentials
 from millrace.agent.durable import read_json, write_json_durably
 from millrace.agent.errors import StartError
+from millrace.agent.protocol import Credentials
 
 
 @dataclass(frozen=True)

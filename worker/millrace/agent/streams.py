@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-import requests
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError
 
 from millrace.agent.errors import CommandFailed, Unreachable
 
@@ -29,16 +30,16 @@ def all_at_once(work: Callable[[S], T], items: list[S]) -> list[T]:
         return list(pool.map(work, items))
 
 
-def copy_to(path: Path, response: requests.Response, mode: str, wait: Wait) -> None:
+def copy_to(path: Path, response: BaseHTTPResponse, mode: str, wait: Wait) -> None:
     try:
         with open(path, mode) as file:
             start = file.tell()
-            for block in response.iter_content(BLOCK_BYTES):
+            for block in response.stream(BLOCK_BYTES):
                 file.write(block)
                 wait(0)
             received = file.tell() - start
-    except (requests.RequestException, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None and not isinstance(error, requests.RequestException):
+    except (HTTPError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
             raise CommandFailed(f"cannot write {path.name}: {error.strerror}") from error
         raise Unreachable(f"the download broke off: {error.__class__.__name__}") from error
     if received < int(response.headers.get("Content-Length") or 0):

@@ -91,10 +91,10 @@ class Transfer:
             return
         try:
             with self._client.open_blob(wanted.blob, have if have < wanted.size else 0, task) as response:
-                if response.status_code == 416:
+                if response.status == 416:
                     part.unlink()
                     raise Unreachable("the farm has fewer bytes than were begun with: starting over")
-                resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(
+                resumed = response.status == 206 and response.headers.get("Content-Range", "").startswith(
                     f"bytes {have}-"
                 )
                 copy_to(part, response, "ab" if resumed else "wb", wait)

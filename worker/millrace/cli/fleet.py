@@ -10,8 +10,7 @@ import click
 from click.core import ParameterSource
 
 from millrace.cli.options import Invocation, command, pass_invocation
-from millrace.cli.rendering import table, when
-from millrace.sdk.calls import is_farm_url
+from millrace.sdk.urls import is_farm_url
 
 TASK_TYPES = "sleep,debug,file-management,video-encoding,transcode,exec"
 BLENDER_TYPES = "blender-render,exr-merge"
@@ -24,6 +23,8 @@ MASTER_TOKEN = "MILLRACE_MASTER_TOKEN"
 @pass_invocation
 def workers(invocation: Invocation) -> None:
     """List the workers that the farm knows."""
+    from millrace.cli.rendering import table, when
+
     found = list(invocation.farm().workers())
     if invocation.as_json:
         return invocation.answer_list(found)

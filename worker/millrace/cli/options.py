@@ -9,14 +9,16 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from millrace.cli.plain_text import plain_json
-from millrace.farm import Farm
-from millrace.sdk.calls import is_farm_url
-from millrace.sdk.values import Value, as_json
+from millrace.sdk.urls import is_farm_url
+
+if TYPE_CHECKING:
+    from millrace.farm import Farm
+    from millrace.sdk.values import Value
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 
@@ -34,13 +36,19 @@ class Invocation:
         return os.environ.get("MILLRACE_TOKEN") or None
 
     def farm(self, *, patience_seconds: float = 3.0) -> Farm:
+        from millrace.farm import Farm
+
         return Farm(self.url, self.token, patience_seconds=patience_seconds)
 
     def answer(self, value: Value, text: str) -> None:
         """The command's result on stdout: JSON if asked for, else the text."""
+        from millrace.sdk.values import as_json
+
         click.echo(json_text(as_json(value)) if self.as_json else text)
 
     def answer_list(self, values: Iterable[Value]) -> None:
+        from millrace.sdk.values import as_json
+
         click.echo(json_text([as_json(value) for value in values]))
 
 

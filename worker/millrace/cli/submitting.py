@@ -1,7 +1,7 @@
 """`millrace submit TYPE`: the types with a command line of their own, and every other type by its settings.
 
 What all of them share, from the name of the job to fetching its results, is here; a type with a command line of its
-own is a module, and a command that `entry` adds to `submit`.
+own is a module, and a command that `submit_group` adds to `submit`.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import requests
 
 from millrace.sdk.errors import Busy, FarmError, FarmFault, NotAFarm, Unreachable, refusal
+from millrace.sdk.urls import is_farm_url
 
 TIMEOUT_SECONDS = (5.0, 60.0)
 """To connect; between two pieces of the answer."""
@@ -102,14 +103,6 @@ class Calls:
         if response.status_code in LATER:
             return Busy(f"the farm at {self.url} is busy ({response.status_code})"), retry_after(response)
         return successful(response)
-
-
-def is_farm_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, half an IPv6 address
-        return False
 
 
 def successful(response: requests.Response) -> requests.Response:

@@ -1,0 +1,13 @@
+"""What is a farm's URL. Imports nothing of the client, for those who only look at what they were given."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+
+def is_farm_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, half an IPv6 address
+        return False
