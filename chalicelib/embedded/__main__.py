@@ -142,6 +142,7 @@ def _serve(farm: Farm, settings: Settings, options: argparse.Namespace) -> int:
         clock=farm.clock,
         on_stop=[bell.close],
         inherited=None if shared is None else socket.socket(fileno=shared.listener),
+        together=table.together,
     )
     background = _background(farm, settings)
     stop = _stop_signal()  # before anybody is told that we are here

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from chalicelib.core.ports import TableUnavailable
@@ -37,6 +38,8 @@ class ChangeSource(Protocol):
     def acknowledged(self, consumer: str) -> int: ...
 
     def prune_changes(self, before_seq: int) -> int: ...
+
+    def together(self) -> AbstractContextManager[None]: ...
 
     def subscribe(self, listener: Callable[[Sequence[ChangeRecord]], None]) -> None: ...
 
@@ -68,7 +71,9 @@ class ChangeFeed:
         while not self._stopping.is_set():
             self._news.clear()  # before reading: a commit after this read sets it again
             try:
-                if self._handle_next():
+                with self._source.together():  # nobody is told anything before the whole batch is handled
+                    more = self._handle_next()
+                if more:
                     continue
             except Exception as error:
                 self._complain("The change log could not be read", "change_feed_failed", error)

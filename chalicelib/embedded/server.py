@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from chalice.app import Chalice
@@ -21,7 +22,7 @@ from chalicelib.embedded.answers import refusal
 from chalicelib.embedded.connection import Connection
 from chalicelib.embedded.http1 import Refused, render_head
 from chalicelib.embedded.listener import Listener, listening
-from chalicelib.embedded.service import Guard, Service
+from chalicelib.embedded.service import Guard, Service, Together
 from chalicelib.store.files import FileObjectStore
 
 logger = logging.getLogger(__name__)
@@ -52,12 +53,20 @@ class EmbeddedServer:
         on_stop: Sequence[Callable[[], None]] = (),
         max_connections: int = MAX_CONNECTIONS,
         inherited: socket.socket | None = None,
+        together: Together = nullcontext,
     ) -> None:
         """`spool_dir`: on the objects' disk, so that a spooled file can be adopted. `on_stop`: wakes long polls.
-        `inherited`: a socket that listens already, in place of host and port."""
+        `inherited`: a socket that listens already, in place of host and port. `together`: as for `Service`."""
         spool_folder = spool_dir or objects.incoming
         spool_folder.mkdir(parents=True, exist_ok=True)
-        self._service = Service(app, objects, clock=clock or SystemClock(), spool_folder=spool_folder, guard=guard)
+        self._service = Service(
+            app,
+            objects,
+            clock=clock or SystemClock(),
+            spool_folder=spool_folder,
+            guard=guard,
+            together=together,
+        )
         self._host, self._port = host, port
         self._on_stop = on_stop
         self._max_connections = max_connections

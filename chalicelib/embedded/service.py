@@ -8,12 +8,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from chalice.app import Chalice
 
-from chalicelib.core.ports import Clock
+from chalicelib.core.ports import Clock, TableUnavailable
 from chalicelib.edge import request_ids
 from chalicelib.edge.log_lines import REQUESTS
 from chalicelib.edge.paths import NotHere, Paths
@@ -35,17 +36,29 @@ Guard = Callable[[str, str, Mapping[str, str], str], tuple[int, Mapping[str, Any
 """(method, path, headers in lower case, peer address) -> None, or the status and JSON body of a refusal."""
 
 
+Together = Callable[[], AbstractContextManager[None]]
+
+
 class Service:
     """Answers requests. Shared by all connections; keeps nothing between requests."""
 
     def __init__(
-        self, app: Chalice, objects: FileObjectStore, *, clock: Clock, spool_folder: Path, guard: Guard | None
+        self,
+        app: Chalice,
+        objects: FileObjectStore,
+        *,
+        clock: Clock,
+        spool_folder: Path,
+        guard: Guard | None,
+        together: Together = nullcontext,
     ) -> None:
+        """`together`: around each call of the app; what the call has written is durable when this is over."""
         self._paths = Paths(app)
         self._gateway = Gateway(app, objects)
         self._door = ObjectDoor(objects, clock)
         self._spool_folder = spool_folder
         self._guard = guard
+        self._together = together
 
     def answer(self, head: Head, body: Body, peer: str) -> Answer:
         """Always an answer; raises only CutOff, when there is nobody left to answer."""
@@ -80,7 +93,11 @@ class Service:
             return self._door.answer(head, body)
         match = self._matched(head)
         with received(head, body, self._spool_folder) as payload:
-            return self._gateway.call(match, head, payload, peer)
+            try:
+                with self._together():
+                    return self._gateway.call(match, head, payload, peer)
+            except TableUnavailable as error:
+                raise Refused(503, str(error), headers={"Retry-After": "5"}) from error
 
     def _matched(self, head: Head) -> Match:
         found = self._paths.find(head.method, head.path)

@@ -1,8 +1,9 @@
-"""Many callers, one durable commit: the writing half of the SQLite engine.
+"""Many callers, one commit: the writing half of the SQLite engine.
 
-A commit costs an fsync, 0.2 ms on a good disk and 10 ms on a poor one, however much it holds. So callers put their work
-in a queue; the first becomes the leader, runs all that waits inside one BEGIN IMMEDIATE ... COMMIT, hands each caller
-its result after the commit, and passes the lead to whoever queued meanwhile. There is no writer thread to die.
+A commit costs as much as several statements, and its fsync 0.2 ms on a good disk and 10 ms on a poor one, however much
+it holds. So callers put their work in a queue; the first becomes the leader, runs all that waits inside one BEGIN
+IMMEDIATE ... COMMIT, hands each caller its result after the commit, and passes the lead to whoever queued meanwhile.
+There is no writer thread to die. When a commit is on the disk is a question of its own (`durability.py`).
 
 Processes that share the file take turns by a lock on `<file>.lock`, taken before BEGIN: SQLite's own busy wait polls
 with growing sleeps and has p99 of 130-320 ms where this has 15-26 ms.
@@ -17,42 +18,17 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
-from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from chalicelib.core.ports import TableUnavailable
-
-try:
-    import fcntl
-except ImportError:  # Windows: SQLite's own busy wait is what is left; slower between processes, not less safe.
-    fcntl = None  # type: ignore[assignment]
+from chalicelib.store.durability import Durability
+from chalicelib.store.file_lock import FileLock
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
-"""Runs inside the write transaction. Raises before it writes, or inside a savepoint that it rolls back."""
+"""Runs inside the write transaction. Raises before it writes, or not at all (SQLite's own errors undo everything)."""
 
 LARGEST_BATCH = 128
-
-
-class FileLock:
-    """At most one process (and one holder of this kind within it) between `with` and its end."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = open(path, "ab")  # noqa: SIM115  (open as long as the table)
-
-    def __enter__(self) -> None:
-        if fcntl is not None:
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if fcntl is not None:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
-
-    def close(self) -> None:
-        self._file.close()
 
 
 class _Ticket(Generic[T]):
@@ -62,6 +38,8 @@ class _Ticket(Generic[T]):
         self._work = work
         self._result: list[T] = []
         self.error: BaseException | None = None
+        self.number = 0
+        """Of its commit."""
         self.finished = False
         self.promoted = False
         self._asleep = threading.Lock()
@@ -70,7 +48,7 @@ class _Ticket(Generic[T]):
     def run(self, connection: sqlite3.Connection) -> None:
         try:
             self._result.append(self._work(connection))
-        except sqlite3.Error:
+        except (sqlite3.Error, MemoryError):
             raise
         except Exception as error:
             self.error = error
@@ -90,18 +68,20 @@ class _Ticket(Generic[T]):
 class GroupCommit:
     """Runs work of many threads in few commits.
 
-    `connect` opens the writing connection; `committed` is told, by the leader while it still leads, whether the commit
-    succeeded, and gives what is to be called when no lock is held any more.
+    `connect` opens the writing connection; `durability` numbers the commits; `committed` is told, by the leader while
+    it still leads, whether the commit succeeded, and gives what is to be called when no lock is held any more.
     """
 
     def __init__(
         self,
         connect: Callable[[], sqlite3.Connection],
         lock: FileLock,
+        durability: Durability,
         committed: Callable[[bool], Callable[[], None]],
     ) -> None:
         self._connect = connect
         self._lock = lock
+        self._durability = durability
         self._committed = committed
         self._connection: sqlite3.Connection | None = None
         self._guard = threading.Lock()
@@ -110,7 +90,8 @@ class GroupCommit:
         self._closed = False
 
     def submit(self, work: Work[T]) -> T:
-        """The work's result once it is durable, or what it raised. TableUnavailable if the disk failed."""
+        """The work's result, or what it raised. It is durable, or will be at the end of the caller's `together`.
+        TableUnavailable if the disk failed."""
         ticket = _Ticket(work)
         with self._guard:
             if self._closed:
@@ -121,6 +102,7 @@ class GroupCommit:
             self._wait(ticket)
         if not ticket.finished:
             self._lead()
+        self._durability.wrote(ticket.number)
         return ticket.result()
 
     def close(self) -> None:
@@ -190,10 +172,15 @@ class GroupCommit:
             self._connection.execute("BEGIN IMMEDIATE")
             for ticket in batch:
                 ticket.run(self._connection)
+            number = self._durability.begin_commit()
             self._connection.execute("COMMIT")
         except BaseException:
             self._roll_back()
             raise
+        finally:
+            self._durability.end_commit()
+        for ticket in batch:
+            ticket.number = number
 
     def _roll_back(self) -> None:
         """Back to a usable connection; one that cannot even roll back is given up and opened anew next time."""

@@ -22,6 +22,8 @@ from chalicelib.store.cursors import Place, key_fields
 Row = tuple[str, str, str, bytes]
 """Sort key of the index, pk, sk, body: sorts as the index does."""
 
+Statement = tuple[str, tuple[Any, ...]]
+
 _SETS = ""
 _INDEX_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*\Z")
 
@@ -75,23 +77,20 @@ class Rows:
         row = connection.execute("SELECT body FROM items WHERE pk = ? AND sk = ?", key).fetchone()
         return None if row is None else decode_body(row[0])
 
-    def store(self, connection: sqlite3.Connection, before: Item | None, after: Item | None) -> None:
-        """Make the row what `after` says; `before` is what it says now."""
+    def write(self, before: Item | None, after: Item | None) -> Statement:
+        """What makes the row what `after` says; `before` is what it says now. Raises ValueError if it is too large."""
         if after is None:
-            if before is not None:
-                connection.execute("DELETE FROM items WHERE pk = ? AND sk = ?", (before["pk"], before["sk"]))
-            return
+            return "DELETE FROM items WHERE pk = ? AND sk = ?", (before["pk"], before["sk"]) if before else ("", "")
         body = encode_body(after)
         if len(body) * 2 > MAX_ITEM_BYTES:
             check_size(after)
         key, columns = (after["pk"], after["sk"]), self._index_keys(after)
         if before is None:
-            connection.execute(self._insert, (*key, body, *columns))
-        elif columns == self._index_keys(before):
+            return self._insert, (*key, body, *columns)
+        if columns == self._index_keys(before):
             # Naming no indexed column spares SQLite the look at every index.
-            connection.execute("UPDATE items SET body = ? WHERE pk = ? AND sk = ?", (body, *key))
-        else:
-            connection.execute(self._move, (body, *columns, *key))
+            return "UPDATE items SET body = ? WHERE pk = ? AND sk = ?", (body, *key)
+        return self._move, (body, *columns, *key)
 
     def _index_keys(self, item: Item) -> tuple[str | None, ...]:
         return tuple(item.get(column) for column in self._columns)

@@ -1,7 +1,8 @@
 """The `Table` of one machine: a single SQLite file that several threads and processes share.
 
-Reads take any idle connection and never wait for writers (WAL). Writes queue for a group commit (`group_commit.py`)
-and are durable when the call returns. `take` looks and moves inside the writer, so it never loses a race.
+Reads take any idle connection and never wait for writers (WAL). Writes queue for a group commit (`group_commit.py`).
+What a call has written or seen is durable when it returns, or at the end of `together` (`durability.py`). `take` looks
+and moves inside the writer, so it never loses a race.
 What changes its status is noted in a change log (`change_log.py`), which stands in for DynamoDB's stream.
 
 Dies half way: the file is as after the last commit; nothing acknowledged is missing. An instance must not be carried
@@ -15,7 +16,7 @@ import itertools
 import sqlite3
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import overload
@@ -34,8 +35,10 @@ from chalicelib.core.ports import (
 from chalicelib.store import change_log, cursors
 from chalicelib.store.change_log import ChangeLog, ChangeRecord, Listener
 from chalicelib.store.checks import Indexes, check_key, check_query, check_transaction, check_update
+from chalicelib.store.durability import Durability
 from chalicelib.store.evaluate import all_hold, demand, outcome
-from chalicelib.store.group_commit import FileLock, GroupCommit
+from chalicelib.store.file_lock import FileLock
+from chalicelib.store.group_commit import GroupCommit
 from chalicelib.store.rows import Row, Rows, decode_body
 
 TAKE_PAGES = 10
@@ -62,13 +65,13 @@ class SqliteTable:
         self._closed = False
         with _failures_named(f"cannot open the table {self._path}"):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(self._path.with_name(self._path.name + ".lock"))
+            self._lock = FileLock(_beside(self._path, ".lock"))
             try:
-                self._create()
+                self._durability = self._create()
             except BaseException:
                 self._lock.close()
                 raise
-        self._commits = GroupCommit(self._connect, self._lock, self._log.settle)
+        self._commits = GroupCommit(self._connect, self._lock, self._durability, self._log.settle)
 
     # ---- reading -------------------------------------------------------------------------------------------------
 
@@ -134,6 +137,11 @@ class SqliteTable:
             check_query(pk, index, page, self._indexes)
         return self._commits.submit(partial(self._take, index, tuple(dict.fromkeys(pks)), pick, page))
 
+    def together(self) -> AbstractContextManager[None]:
+        """What this thread writes and reads inside is durable at its end, by one sync, and not after each call: for
+        who answers to nobody before. Raises TableUnavailable at its end if the disk failed."""
+        return self._durability.together()
+
     # ---- the change log ------------------------------------------------------------------------------------------
 
     def changes_after(self, seq: int, limit: int) -> list[ChangeRecord]:
@@ -168,22 +176,24 @@ class SqliteTable:
         while self._idle:
             self._idle.pop().close()
         self._commits.close()
+        self._durability.close()
         self._lock.close()
 
     # ---- inside the writer ---------------------------------------------------------------------------------------
 
     def _transact(self, operations: Sequence[Operation], connection: sqlite3.Connection) -> list[Item | None]:
-        """All of it or, by an exception, nothing: everything is decided before the first row is written."""
+        """All of it or, by an exception, nothing: everything is decided and encoded before the first row is written."""
         befores = [self._rows.read(connection, operation.key) for operation in operations]
         demand(operations, befores)
         pairs = list(zip(operations, befores, strict=True))
         afters = [outcome(operation, before, self._indexes) for operation, before in pairs]
         changes = [(before, after) for before, after in zip(befores, afters, strict=True) if before is not after]
-        with _savepoint(connection):
+        writes = [self._rows.write(before, after) for before, after in changes]
+        for write in writes:
+            connection.execute(*write)
+        if self._keeps_log:
             for before, after in changes:
-                self._rows.store(connection, before, after)
-                if self._keeps_log:
-                    self._log.note(connection, before, after)
+                self._log.note(connection, before, after)
         return afters
 
     def _attempt(self, operations: Sequence[Operation], connection: sqlite3.Connection) -> ConditionFailed | None:
@@ -242,7 +252,7 @@ class SqliteTable:
 
     # ---- connections ---------------------------------------------------------------------------------------------
 
-    def _create(self) -> None:
+    def _create(self) -> Durability:
         with self._lock:
             connection = self._connect()
             try:
@@ -253,12 +263,13 @@ class SqliteTable:
                 connection.execute("COMMIT")
             finally:
                 connection.close()
+            return Durability(_beside(self._path, "-wal"), _beside(self._path, ".synced"), self._lock.path)
 
     def _connect(self) -> sqlite3.Connection:
         if self._closed:
             raise sqlite3.ProgrammingError("it is closed")
         connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA synchronous = NORMAL")  # commits are synced by `durability.py`
         return connection
 
     @contextmanager
@@ -271,6 +282,7 @@ class SqliteTable:
                 connection = self._connect()
             yield connection
             self._idle.append(connection)
+        self._durability.has_read()
 
 
 class _Candidates(Sequence[Item]):
@@ -298,19 +310,8 @@ class _Candidates(Sequence[Item]):
         return self._items[position]
 
 
-@contextmanager
-def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
-    """Undoes the writes of one caller, and of no other in the same commit, should it fail between them."""
-    connection.execute("SAVEPOINT caller")
-    try:
-        yield
-    except BaseException:
-        # A full disk makes SQLite roll back everything by itself, savepoints included.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK TO caller")
-            connection.execute("RELEASE caller")
-        raise
-    connection.execute("RELEASE caller")
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
 
 
 @contextmanager

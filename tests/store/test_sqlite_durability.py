@@ -1,0 +1,161 @@
+"""What of the SQLite engine's commits survives a power cut, and what a sync is spent on.
+
+The disk is played by a copy of both files at each sync: what was written after the last one is what a power cut takes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core.ports import Key, Put, TableUnavailable
+from chalicelib.store import durability
+from chalicelib.store.sqlite import SqliteTable
+from tests.store.engines import INDEXES
+
+
+class Disk:
+    """The table's files as the last sync left them."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.kept, self.syncs, self.broken = folder, folder / "disk", 0, False
+        self.kept.mkdir()
+        monkeypatch.setattr(durability, "_sync_data", self._sync)
+
+    def _sync(self, descriptor: int) -> None:
+        if self.broken:
+            raise OSError(5, "Input/output error")
+        os.fsync(descriptor)
+        self.syncs += 1
+        for name in ("farm.db", "farm.db-wal"):
+            fresh = self.kept / f"{name}.{threading.get_ident()}"
+            shutil.copyfile(self.folder / name, fresh)
+            fresh.replace(self.kept / name)
+
+    def after_a_power_cut(self) -> set[str]:
+        copy = self.folder / "after"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(self.kept, copy)
+        table = SqliteTable(copy / "farm.db", INDEXES)
+        found = {str(item["sk"]) for item in table.query("A", limit=1000).items}
+        table.close()
+        return found
+
+
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def table(tmp_path: Path, disk: Disk) -> Iterator[SqliteTable]:
+    table = SqliteTable(tmp_path / "farm.db", INDEXES)
+    yield table
+    table.close()
+
+
+def item(name: str) -> Put:
+    return Put({"pk": "A", "sk": name})
+
+
+def test_what_a_call_has_written_survives_a_power_cut(table: SqliteTable, disk: Disk) -> None:
+    for name in ("a", "b", "c"):
+        table.write(item(name))
+        assert name in disk.after_a_power_cut()
+
+
+def test_writes_made_together_share_one_sync_at_the_end(table: SqliteTable, disk: Disk) -> None:
+    with table.together():
+        for name in ("a", "b", "c", "d"):
+            table.write(item(name))
+        assert disk.syncs == 0
+    assert disk.syncs == 1
+    assert disk.after_a_power_cut() == {"a", "b", "c", "d"}
+
+
+def test_nobody_is_told_what_a_power_cut_could_undo(table: SqliteTable, disk: Disk) -> None:
+    written, told = threading.Event(), threading.Event()
+
+    def write_and_linger() -> None:
+        with table.together():
+            table.write(item("a"))
+            written.set()
+            assert told.wait(10)
+
+    writer = threading.Thread(target=write_and_linger)
+    writer.start()
+    try:
+        assert written.wait(10)
+        assert table.get(Key("A", "a")) is not None  # somebody else reads it before its writer has answered
+        assert disk.after_a_power_cut() == {"a"}
+    finally:
+        told.set()
+        writer.join()
+
+
+def test_a_second_process_learns_what_the_first_has_not_synced(table: SqliteTable, disk: Disk, tmp_path: Path) -> None:
+    other = SqliteTable(tmp_path / "farm.db", INDEXES)
+    with table.together():
+        table.write(item("a"))
+        assert [found["sk"] for found in other.query("A").items] == ["a"]
+        assert disk.after_a_power_cut() == {"a"}
+    other.close()
+
+
+def test_reading_what_is_durable_costs_no_sync(table: SqliteTable, disk: Disk) -> None:
+    table.write(item("a"))
+    for _ in range(3):
+        table.get(Key("A", "a"))
+        with table.together():
+            table.query("A")
+    assert disk.syncs == 1
+
+
+def test_a_commit_whose_process_died_between_counting_and_saying_so_holds_nobody_up(
+    table: SqliteTable, disk: Disk, tmp_path: Path
+) -> None:
+    other = SqliteTable(tmp_path / "farm.db", INDEXES)
+    other._durability.begin_commit()  # and then it was killed
+    assert table.get(Key("A", "a")) is None
+    other.close()
+
+
+def test_under_many_threads_all_that_was_acknowledged_is_on_the_disk(table: SqliteTable, disk: Disk) -> None:
+    acknowledged: set[str] = set()
+    missing: set[str] = set()
+
+    def work(worker: int) -> None:
+        for turn in range(5):
+            names = [f"{worker}-{turn}-{part}" for part in range(3)]
+            with table.together():
+                for name in names:
+                    table.write(item(name))
+            acknowledged.update(names)
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(8)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        before = set(acknowledged)
+        missing |= before - disk.after_a_power_cut()
+    for thread in threads:
+        thread.join()
+    assert not missing
+    assert acknowledged == disk.after_a_power_cut()
+    assert disk.syncs <= 40
+
+
+def test_a_disk_that_does_not_keep_what_was_written_is_trusted_no_more(table: SqliteTable, disk: Disk) -> None:
+    table.write(item("a"))
+    disk.broken = True
+    with pytest.raises(TableUnavailable, match="failed to keep"):
+        table.write(item("b"))
+    disk.broken = False  # a second fsync would succeed, although the pages of the first are gone
+    with pytest.raises(TableUnavailable, match="failed to keep"), table.together():
+        table.write(item("c"))
+    assert disk.after_a_power_cut() == {"a"}
