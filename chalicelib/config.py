@@ -155,9 +155,9 @@ def _limits(environment: Mapping[str, str]) -> Limits:
     if usual is not _ON_AWS:
         contact_every = min(usual.contact_every_seconds, contact_every)
     # A worker counts its lease from before the call that waited for the task: most of it must be left then.
-    wait = min(Limits.wait_seconds, given.get("lease_seconds", Limits.lease_seconds) / 4)
+    given.setdefault("wait_seconds", min(Limits.wait_seconds, given.get("lease_seconds", Limits.lease_seconds) / 4))
     try:
-        return replace(usual, contact_every_seconds=contact_every, wait_seconds=wait, **given)  # type: ignore[arg-type]
+        return replace(usual, contact_every_seconds=contact_every, **given)  # type: ignore[arg-type]
     except ValueError as error:
         raise BadSettings(str(error)) from None
 

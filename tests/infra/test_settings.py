@@ -1,0 +1,57 @@
+"""The farm starts with the variables that the stack gives its functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.config import settings_from
+
+DURATIONS = (
+    "lease_seconds",
+    "grace_seconds",
+    "lost_after_seconds",
+    "poll_idle_seconds",
+    "poll_holding_seconds",
+    "wait_seconds",
+    "settle_seconds",
+)
+
+
+def said(value: Any, parameters: dict[str, Any]) -> str:
+    """A variable as the function sees it: the default of a parameter, the name of anything else."""
+    if not isinstance(value, dict):
+        return str(value)
+    [named] = value.values()
+    return str(parameters.get(str(named), {}).get("Default", named))
+
+
+def test_every_function_starts_with_its_variables(whole: dict[str, Any]) -> None:
+    functions = {
+        name: one["Properties"]["Environment"]["Variables"]
+        for name, one in whole["Resources"].items()
+        if one["Type"] == "AWS::Serverless::Function"
+    }
+    assert len(functions) >= 5
+    for name, variables in functions.items():
+        given = {key: said(value, whole["Parameters"]) for key, value in variables.items()}
+        assert settings_from(given).table == "Table", name
+
+
+def test_a_farm_on_aws_waits_as_long_as_its_stack_says() -> None:
+    assert (
+        settings_from({"MILLRACE_TABLE": "t", "MILLRACE_BUCKET": "b", "MILLRACE_WAIT_SECONDS": "0"}).limits.wait_seconds
+        == 0
+    )
+
+
+@pytest.mark.parametrize("name", DURATIONS)
+def test_every_duration_can_be_set(name: str) -> None:
+    usual = getattr(settings_from({}).limits, name)
+    assert getattr(settings_from({f"MILLRACE_{name.upper()}": str(usual)}).limits, name) == usual
+
+
+def test_a_short_lease_shortens_the_long_poll_unless_that_is_set_too() -> None:
+    assert settings_from({"MILLRACE_LEASE_SECONDS": "20"}).limits.wait_seconds == 5
+    assert settings_from({"MILLRACE_LEASE_SECONDS": "20", "MILLRACE_WAIT_SECONDS": "4"}).limits.wait_seconds == 4
