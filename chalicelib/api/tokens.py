@@ -27,8 +27,10 @@ class TokenWanted(Wanted):
 class Token(Answer):
     id: str
     name: str
-    scopes: list[str]
+    scopes: Annotated[list[str], Field(description="`join` alone: it lets one machine in, see `POST /join-tokens`.")]
     created_at: str
+    ends_at: Annotated[str | None, Field(description="Only join tokens end.")]
+    worker: Annotated[str | None, Field(description="The one worker that it is for, or has let in.")]
 
 
 class NewToken(Token):
@@ -46,12 +48,12 @@ def create(farm: Farm, request: Request) -> Reply:
     """
     wanted = read_body(request, TokenWanted)
     token, text = access.make_token(farm, wanted.name, wanted.scopes)
-    return answer(NewToken(token=text, **_shown(token).model_dump()), 201)
+    return answer(NewToken(token=text, **shown(token).model_dump()), 201)
 
 
 def show(farm: Farm, request: Request) -> Reply:
     """List the tokens, without their texts."""
-    return answer(Tokens(items=[_shown(token) for token in access.tokens(farm)]))
+    return answer(Tokens(items=[shown(token) for token in access.tokens(farm)]))
 
 
 def delete(farm: Farm, request: Request, token_id: str) -> Reply:
@@ -60,9 +62,15 @@ def delete(farm: Farm, request: Request, token_id: str) -> Reply:
     return Reply(204)
 
 
-def _shown(token: access.Token) -> Token:
-    created_at = time_text(token.created_at)
-    return Token(id=str(token.id), name=token.name, scopes=list(token.scopes), created_at=created_at)
+def shown(token: access.Token) -> Token:
+    return Token(
+        id=str(token.id),
+        name=token.name,
+        scopes=list(token.scopes),
+        created_at=time_text(token.created_at),
+        ends_at=time_text(token.ends_at),
+        worker=token.worker,
+    )
 
 
 OPERATIONS = (

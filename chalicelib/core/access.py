@@ -47,6 +47,8 @@ class Principal:
     scopes: frozenset[Scope]
     worker: WorkerId | None = None
     """Set for a worker that shows its own secret: it may touch only what its leases give it."""
+    member: str | None = None
+    """Set for a token that a join token was exchanged for: it registers the worker of this name, and opens nothing."""
 
     @property
     def owner(self) -> str | None:
@@ -56,7 +58,14 @@ class Principal:
     def require(self, *scopes: Scope) -> None:
         """One of these is enough."""
         if not self.scopes.intersection(scopes):
+            if self.member is not None:
+                raise Forbidden(f"this token is for the worker {self.member!r} to register with, and for nothing else")
             raise Forbidden(f"this needs a token with scope {' or '.join(repr(scope.value) for scope in scopes)}")
+
+    def require_to_register(self, worker_name: str) -> None:
+        """Whether they may register a worker of this name with its own protocol."""
+        if self.member != worker_name:
+            self.require(Scope.WORKER)
 
 
 EVERYBODY = Principal("open farm", frozenset(Scope))
@@ -71,6 +80,10 @@ class Token:
     name: str
     scopes: tuple[str, ...]
     created_at: int
+    ends_at: int | None = None
+    """Only of join tokens (`joining.py`), whose one scope is `join`."""
+    worker: str | None = None
+    """The name of the worker that it belongs to, or that it let in."""
 
 
 def make_token(farm: Farm, name: str, scopes: Sequence[str]) -> tuple[Token, str]:
@@ -80,16 +93,22 @@ def make_token(farm: Farm, name: str, scopes: Sequence[str]) -> tuple[Token, str
         raise BadInput(f"scopes are {', '.join(Scope)}; not {', '.join(unknown) or 'none'}", field="scopes")
     text = "mr_" + secrets.token_urlsafe(32)
     token = Token(farm.ids.one(), name, tuple(sorted(set(scopes))), farm.clock.now())
-    key = keys.token(_hash(text))
-    fields = {"id": token.id, "name": name, "scopes": list(token.scopes), "created_at": token.created_at}
-    listed = {"listing_pk": keys.listing_pk("tokens"), "listing_sk": keys.digits(token.id)}
-    farm.table.write(Put({"pk": key.pk, "sk": key.sk, **fields, **listed}, (Absent(),)))
+    farm.table.write(put_token(token, text))
     return token, text
 
 
+def put_token(token: Token, text: str) -> Put:
+    key = keys.token(token_hash(text))
+    fields = {"id": token.id, "name": token.name, "scopes": list(token.scopes), "created_at": token.created_at}
+    bound = {"worker": token.worker} if token.worker is not None else {}
+    listed = {"listing_pk": keys.listing_pk("tokens"), "listing_sk": keys.digits(token.id)}
+    return Put({"pk": key.pk, "sk": key.sk, **fields, **bound, **listed}, (Absent(),))
+
+
 def tokens(farm: Farm) -> list[Token]:
-    """All tokens there are, oldest first."""
-    return [_token_from(item) for _, item in _token_items(farm)]
+    """All tokens there are, oldest first; then the join tokens that have not ended."""
+    found = [_token_from(item) for _, item in _token_items(farm)]
+    return [token for token in found if token.ends_at is None or token.ends_at > farm.clock.now()]
 
 
 def revoke(farm: Farm, token_id: int) -> None:
@@ -102,24 +121,31 @@ def revoke(farm: Farm, token_id: int) -> None:
 
 
 def _token_items(farm: Farm) -> Iterator[tuple[Key, Item]]:
-    entries = [Key(i["pk"], i["sk"]) for i in pages(farm.table, keys.listing_pk("tokens"), index="listing")]
+    entries = [
+        Key(item["pk"], item["sk"])
+        for noun in ("tokens", "join-tokens")
+        for item in pages(farm.table, keys.listing_pk(noun), index="listing")
+    ]
     for key, item in zip(entries, farm.table.get_many(entries), strict=True):
         if item is not None:
             yield key, item
 
 
 def _token_from(item: Item) -> Token:
-    return Token(item["id"], item["name"], tuple(item["scopes"]), item["created_at"])
+    scopes = tuple(item["scopes"])
+    return Token(item["id"], item["name"], scopes, item["created_at"], item.get("ends_at"), item.get("worker"))
 
 
 def principal(farm: Farm, token: str) -> Principal | None:
     """Whose token this is, or None."""
-    item = farm.table.get(keys.token(_hash(token)))
+    item = farm.table.get(keys.token(token_hash(token)))
     if item is None:
         return None
+    if item.get("worker") is not None:
+        return Principal(item["name"], frozenset(), member=item["worker"])
     scopes = frozenset[Scope]().union(*(_INCLUDES[Scope(scope)] for scope in item["scopes"]))
     return Principal(item["name"], scopes)
 
 
-def _hash(token: str) -> str:
+def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()

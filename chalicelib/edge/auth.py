@@ -60,6 +60,13 @@ def require(farm: Farm, request: Request, *scopes: Scope) -> Principal:
     return principal
 
 
+def require_to_register(farm: Farm, request: Request, worker_name: str) -> Principal:
+    """Who asks, if they may register a worker of this name: with scope `worker`, or a token made for this very one."""
+    principal = authenticate(farm, request)
+    principal.require_to_register(worker_name)
+    return principal
+
+
 def require_or_worker(farm: Farm, request: Request, *scopes: Scope) -> Principal:
     """The same where a worker may also show its own secret, which stands for scope `worker`. Only where the view then
     looks at what this worker holds: elsewhere a secret would open what only the token of the whole worker room should.

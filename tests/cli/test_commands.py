@@ -17,7 +17,7 @@ import pytest
 
 from millrace.agent.isolation import CONFINED_TYPES
 from millrace.agent.run import DEFAULT_RUNTIMES, DEFAULT_TASK_TYPES
-from millrace.cli import fleet
+from millrace.cli import worker_options
 from millrace.cli.entry import millrace, run
 from tests.cli.conftest import Done
 from tests.cli.stub_farm import StubFarm
@@ -323,8 +323,8 @@ def test_every_command_explains_itself() -> None:
 
 
 def test_the_worker_command_takes_what_the_agent_takes_by_default() -> None:
-    assert tuple(fleet.TASK_TYPES.split(",")) == DEFAULT_TASK_TYPES
-    assert tuple(fleet.RUNTIMES.split(",")) == DEFAULT_RUNTIMES
+    assert tuple(worker_options.TASK_TYPES.split(",")) == DEFAULT_TASK_TYPES
+    assert tuple(worker_options.RUNTIMES.split(",")) == DEFAULT_RUNTIMES
 
 
 @pytest.mark.parametrize(

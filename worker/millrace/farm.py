@@ -239,6 +239,11 @@ class Farm:
         body = {"name": name, "scopes": list(scopes)}
         return read_token(self._calls.json("POST", "/tokens", repeatable=False, json=body))
 
+    def make_join_token(self, name: str = "a worker", *, minutes: int = 15) -> Token:
+        """What lets one machine in, once, within so many minutes: `millrace worker --join TEXT` there."""
+        body = {"name": name, "minutes": minutes}
+        return read_token(self._calls.json("POST", "/join-tokens", repeatable=False, json=body))
+
     def revoke_token(self, token: str | Token) -> None:
         self._calls.send("DELETE", f"/tokens/{_id(token)}", repeatable=False)
 

@@ -16,6 +16,7 @@
 | idempotency keys           | submit                    | base        | ONCE#scope#key           | -                            |
 | jobs that come after one   | settle                    | base        | AFTER#job                | id                           |
 | access tokens              | the doors                 | base        | TOKEN#hash               | -                            |
+| join tokens                | workers that join         | base        | JOIN#hash                | -                            |
 | the farm itself            | bootstrap                 | base        | FARM                     | -                            |
 | its variables              | dialects, api             | base        | FARM                     | VARIABLES                    |
 | how long ended jobs are kept | sweep, api              | base        | FARM                     | RETENTION                    |
@@ -32,6 +33,7 @@
 | leases, delays that ran out| sweep                     | `due`       | DUE#shard                | time: oldest first           |
 | tasks a worker holds       | sign-on, renew, api       | `held`      | HELD#worker              | task id                      |
 | jobs, workers              | lists                     | `listing`   | LIST#noun                | id                           |
+| tokens, join tokens        | admins                    | `listing`   | LIST#noun                | id                           |
 | functions, notes           | prune                     | `listing`   | LIST#noun                | id, room and name            |
 | jobs by status             | lists                     | `status`    | STATUS#status            | id                           |
 | jobs of an owner           | lists                     | `owned`     | OWNER#name               | id                           |
@@ -39,7 +41,7 @@
 | what webhooks are to hear  | webhooks                  | `unsettled` | OUTBOX                   | time of the next try         |
 | what changed lately        | changes                   | `changed`   | CHANGED#shard            | time: oldest first           |
 
-Items that nobody asks for after a while (id counters, idempotency keys) say when in `expires_at`, seconds since 1970:
+Items that nobody asks for after a while (id counters, idempotency keys, join tokens) say when in `expires_at`, seconds since 1970:
 DynamoDB removes them then; on one machine they stay.
 
 All indexes are sparse: an item is in one only while it has its two fields. Index reads may lag (DynamoDB).
@@ -194,6 +196,10 @@ def once(scope: str, key: str) -> Key:
 
 def token(token_hash: str) -> Key:
     return Key(f"TOKEN#{token_hash}", ALONE)
+
+
+def join_token(token_hash: str) -> Key:
+    return Key(f"JOIN#{token_hash}", ALONE)
 
 
 def farm() -> Key:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from ...core import blobs, claiming, leases, logs, manifests, starting, tasks, workers
-from ...core.access import Scope
 from ...core.errors import BadInput, LeaseLost, NotFound
 from ...core.farm import Farm
 from ...core.lifecycle import Outcome
@@ -36,12 +35,20 @@ from .native_wire import (
 
 
 def register(farm: Farm, request: Request, body: dict[str, Any]) -> Reply:
-    """`POST /worker` with `worker` in its body."""
-    auth.require(farm, request, Scope.WORKER)
+    """`POST /worker` with `worker` in its body.
+
+    Who may not, learns nothing of what is wrong with the body: so the name is looked at before the rest."""
+    auth.require_to_register(farm, request, _name_in(body))
     wanted = parsed(Registration, body)
     description = _checked(wanted)
     worker, secret = workers.register(farm, description, with_secret=True)
     return ok(id=str(worker.id), runtime=list(worker.runtimes), secret=secret, uuid=uuid_of(worker.id))
+
+
+def _name_in(body: dict[str, Any]) -> str:
+    worker = body.get("worker")
+    name = worker.get("name") if isinstance(worker, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 def sign_on(farm: Farm, request: Request, worker_id: str) -> Reply:

@@ -30,6 +30,7 @@ from millrace.agent.execution import Workshop, execute
 from millrace.agent.guard import Guard
 from millrace.agent.held import Held
 from millrace.agent.isolation import NO_ISOLATION, Isolation
+from millrace.agent.joining import Joining
 from millrace.agent.lease import Lease, boot_seconds
 from millrace.agent.logship import LogShipper
 from millrace.agent.membership import Description, Membership
@@ -69,6 +70,7 @@ class Agent:
         description: Description,
         options: Options,
         interpreters: Mapping[str, Sequence[str]],
+        join_token: str | None = None,
     ) -> None:
         self._state, self._options = state, options
         self._stop_requested = threading.Event()
@@ -78,7 +80,8 @@ class Agent:
         self._grace_seconds: float | None = options.grace_seconds
         self._asleep = False
         self._fault: BaseException | None = None
-        self._membership = Membership(client, state, description, self._wait_or_stop)
+        joining = Joining(state, description.name, join_token)
+        self._membership = Membership(client, state, description, self._wait_or_stop, joining)
         self._held = Held()
         self._outbox = Outbox(state.outbox)
         self._logs = LogShipper(state.outbox, client)

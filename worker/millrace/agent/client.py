@@ -38,9 +38,17 @@ class FarmClient:
         """Speak as this worker from now on."""
         self._credentials = credentials
 
+    def use_token(self, token: str) -> None:
+        """Register with this token from now on."""
+        self._token = token
+
     def started(self, number: int) -> None:
         """The number of this start goes along from now on: a sign-on that the network brings twice or late is known."""
         self._start = number
+
+    def join(self, body: JsonObject) -> JsonObject:
+        """`POST /api/v1/join`: a join token for one of our own. Repeatable with the same nonce."""
+        return self._answer("/api/v1/join", body, {})
 
     def register(self, body: JsonObject) -> JsonObject:
         """`POST /worker`: become a worker of the farm. Not repeatable: a lost answer leaves an unused worker behind."""
@@ -179,8 +187,8 @@ def _error_of(method: str, url: str, response: BaseHTTPResponse) -> Exception:
     if answer is None and method == "POST":
         # A gateway or a captive portal answered, not the farm: nothing may be concluded from its 401 or 404.
         return Unreachable(f"{what}, and not in JSON: is this the farm's URL?")
-    text = _content_of(response).decode("utf-8", "replace")[:200]
-    message = f"{what}: {(answer or {}).get('message') or text}"
+    said = (answer or {}).get("message") or (answer or {}).get("detail")
+    message = f"{what}: {said or _content_of(response).decode('utf-8', 'replace')[:200]}"
     about_us = urlsplit(url).path.rpartition("/worker/")[1] != ""
     kind = NotRecognised if status == 401 or (status == 404 and about_us) else Refused
     return kind(message, status)

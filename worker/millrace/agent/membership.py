@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from millrace import __version__
 from millrace.agent.client import FarmClient
 from millrace.agent.errors import NotRecognised, Refused, StartError
+from millrace.agent.joining import Joining
 from millrace.agent.observe import WARNING, say
 from millrace.agent.protocol import Credentials, JsonObject, LeaseId
 from millrace.agent.retrying import until_answered
@@ -45,8 +46,14 @@ class Membership:
     """The worker's standing with one farm. Calls repeat through outages until `wait` raises."""
 
     def __init__(
-        self, client: FarmClient, state: StateFolder, description: Description, wait: Callable[[float], None]
+        self,
+        client: FarmClient,
+        state: StateFolder,
+        description: Description,
+        wait: Callable[[float], None],
+        joining: Joining,
     ) -> None:
+        self._joining = joining
         self._client = client
         self._state = state
         self._description = description
@@ -60,6 +67,7 @@ class Membership:
         """
         self._client.started(self._state.next_start())
         known = self._state.credentials(self._client.farm_url)
+        self._join(is_known=known is not None)
         if known is not None:
             self._client.use(known)
             try:
@@ -84,11 +92,24 @@ class Membership:
         self._client.worker_call("sign-off", {}, answer_seconds=5.0)
         say("sign-off", "Signed off.")
 
+    def _join(self, *, is_known: bool) -> None:
+        """Have a token of our own, if we can. A worker that the farm knows already can do without."""
+        try:
+            token = self._joining.token(self._client, self._wait_aloud)
+        except StartError as error:
+            if not is_known:
+                raise
+            say("join", str(error), level=WARNING)
+            return
+        if token is not None:
+            self._client.use_token(token)
+
     def _register(self) -> None:
         try:
             answer = until_answered(lambda: self._client.register(self._description.to_wire()), self._wait_aloud)
         except Refused as refusal:
-            hint = " (set MILLRACE_TOKEN to a token with scope 'worker')" if refusal.status == 401 else ""
+            hint = " (join with a join token, or set MILLRACE_TOKEN to a token with scope 'worker')"
+            hint = hint if refusal.status == 401 else ""
             raise StartError(f"the farm does not register this worker: {refusal}{hint}", 1) from refusal
         if not isinstance(answer.get("secret"), str) or "id" not in answer:
             raise StartError(f"{self._client.farm_url} gave no secret for the worker: is it a Millrace manager?", 1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import signal
 import socket
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
@@ -16,8 +17,9 @@ from millrace.agent.agent import Agent, Options
 from millrace.agent.client import FarmClient
 from millrace.agent.errors import StartError
 from millrace.agent.isolation import prepared
+from millrace.agent.joining import Joining
 from millrace.agent.membership import Description
-from millrace.agent.observe import ERROR, log_to_stderr, say
+from millrace.agent.observe import ERROR, WARNING, log_to_stderr, say
 from millrace.agent.shield import shield_memory
 from millrace.agent.state import StateFolder, default_state_root
 from millrace.runtimes.function import DEFAULT_INTERPRETERS
@@ -30,6 +32,7 @@ def run_worker(
     farm_url: str,
     *,
     token: str | None = None,
+    join_token: str | None = None,
     name: str | None = None,
     slots: int = 1,
     state_dir: Path | str | None = None,
@@ -47,8 +50,9 @@ def run_worker(
     0 after a clean stop (SIGTERM, SIGINT, `stop_event`, or the farm's wish), 1 when the farm refuses the worker, 2 when
     the state folder is in use or an argument is wrong. An absent farm is waited for. `state_dir` is this worker's own
     folder; by default it lies in the user's state folder, per farm and name. `interpreters` maps a runtime name to a
-    command line; names without one are refused. `apart`: how tasks are kept apart, the keywords of
-    `isolation.prepared`.
+    command line; names without one are refused. `join_token` is exchanged for a token of the worker's own, which
+    further starts find in the folder; `token` registers it otherwise. `apart`: how tasks are kept apart, the keywords
+    of `isolation.prepared`.
     """
     shield_memory()
     log_to_stderr()
@@ -62,13 +66,32 @@ def run_worker(
             description = Description(name, task_types, runtimes, tags, slots)
             isolation = prepared(state.root, state.work, **(apart or {}))
             options = Options(slots=slots, prefetch=prefetch, grace_seconds=grace_seconds, isolation=isolation)
-            agent = Agent(FarmClient(farm_url, token), state, description, options, programs)
+            agent = Agent(FarmClient(farm_url, token), state, description, options, programs, join_token)
             _end_on_signals(agent)
             _end_with(agent, stop_event)
             return agent.run()
     except StartError as error:
         say("start", str(error), level=ERROR)
         return error.exit_code
+
+
+def join_farm(farm_url: str, join_token: str, *, name: str, state_dir: Path | str | None = None) -> int:
+    """Exchange the join token, and keep what it gives for the worker of this name; 0, or 1 if the farm refuses it, 2 if
+    the worker runs. An absent farm is waited for."""
+    log_to_stderr()
+    try:
+        state = StateFolder.prepared(Path(state_dir) if state_dir else default_state_root(farm_url, name))
+        with state.lock():
+            Joining(state, name, join_token).token(FarmClient(farm_url), _wait_aloud)
+    except StartError as error:
+        say("start", str(error), level=ERROR)
+        return error.exit_code
+    return 0
+
+
+def _wait_aloud(seconds: float) -> None:
+    say("wait", f"The farm does not answer; trying again in {seconds:.1f} s.", level=WARNING)
+    time.sleep(seconds)
 
 
 def _interpreters(

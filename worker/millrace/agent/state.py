@@ -1,6 +1,7 @@
 """The state folder: who this worker is and what it still owes the farm, per farm and worker name, locked while it runs.
 
     identity.json   the worker's id and secret (0600)
+    token.json      what it registers with, if it joined by a join token (0600)
     outbox/         reports and logs that the farm has not yet taken
     cache/          blobs by checksum
     work/           one folder per running attempt, and a note of its processes
@@ -39,6 +40,10 @@ class StateFolder:
         for part in (root, state.outbox, state.cache, state.work):
             part.mkdir(mode=0o700, parents=True, exist_ok=True)
         return state
+
+    @property
+    def token(self) -> Path:
+        return self.root / "token.json"
 
     @property
     def outbox(self) -> Path:

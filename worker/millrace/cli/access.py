@@ -11,12 +11,27 @@ SCOPES = ("submit", "operate", "worker", "admin")
 
 
 @command("token")
-@click.argument("name")
-@click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, required=True, help="May be repeated.")
+@click.argument("name", required=False)
+@click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, help="May be repeated.")
+@click.option("--join", is_flag=True, help="A join token: it lets one machine in as a worker, once.")
+@click.option(
+    "--minutes",
+    type=click.IntRange(1, 1440),
+    default=15,
+    show_default=True,
+    help="With --join: how long it may be used.",
+)
 @pass_invocation
-def token(invocation: Invocation, name: str, scopes: tuple[str, ...]) -> None:
+def token(invocation: Invocation, name: str | None, scopes: tuple[str, ...], join: bool, minutes: int) -> None:
     """Make a token and print it; it is not told again."""
-    made = invocation.farm().make_token(name, scopes)
+    if join == bool(scopes):
+        raise click.UsageError("say what it is for: --scope, or --join")
+    if join:
+        made = invocation.farm().make_join_token(name or "a worker", minutes=minutes)
+    elif name is None:
+        raise click.UsageError("a token needs a name: whose it is, or what for")
+    else:
+        made = invocation.farm().make_token(name, scopes)
     invocation.answer(made, made.text or "")
 
 
@@ -27,7 +42,8 @@ def tokens(invocation: Invocation) -> None:
     found = invocation.farm().tokens()
     if invocation.as_json:
         return invocation.answer_list(found)
-    table(["ID", "NAME", "SCOPES", "MADE"], [[t.id, t.name, ",".join(t.scopes), when(t.created_at)] for t in found])
+    rows = [[t.id, t.name, ",".join(t.scopes), t.worker or "-", when(t.created_at), when(t.ends_at)] for t in found]
+    table(["ID", "NAME", "SCOPES", "WORKER", "MADE", "ENDS"], rows)
 
 
 @command("revoke")

@@ -17,7 +17,7 @@ COMMANDS = {
     "serve": "millrace.cli.serving:serve",
     "backup": "millrace.cli.backing_up:backup",
     "restore": "millrace.cli.backing_up:restore",
-    "worker": "millrace.cli.fleet:worker",
+    "worker": "millrace.cli.worker:worker",
     "workers": "millrace.cli.fleet:workers",
     "submit": "millrace.cli.submit_group:submit",
     "rerun": "millrace.cli.submit_again:rerun",

@@ -148,6 +148,10 @@ class Token:
     scopes: tuple[str, ...]
     created_at: datetime
     text: str | None = None
+    ends_at: datetime | None = None
+    """Only of join tokens, whose one scope is `join`."""
+    worker: str | None = None
+    """The worker that it is for, or has let in."""
 
 
 @dataclass(frozen=True)
@@ -258,8 +262,15 @@ def read_task(data: Json) -> Task:
 def read_token(data: Json) -> Token:
     with _Reading("token"):
         scopes = tuple(str(scope) for scope in data["scopes"])
+        made, ends, worker = data["created_at"], data.get("ends_at"), data.get("worker")
         return Token(
-            str(data["id"]), str(data["name"]), scopes, datetime.fromisoformat(data["created_at"]), data.get("token")
+            str(data["id"]),
+            str(data["name"]),
+            scopes,
+            datetime.fromisoformat(made),
+            data.get("token"),
+            None if ends is None else datetime.fromisoformat(ends),
+            None if worker is None else str(worker),
         )
 
 
