@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..core import jobs
+from ..core import jobs, retrying
 from ..core.access import Scope
-from ..core.errors import ObjectMissing
+from ..core.errors import BadInput, ObjectMissing
 from ..core.farm import Farm
 from ..core.ids import parse_id
 from ..core.jobs import Submission
@@ -19,7 +19,7 @@ from . import models, translate
 from .answering import answer
 from .operations import CURSOR, LIMIT, Operation, Parameter, status_parameter
 from .reading import LONGEST_TEXT, bad_cursor, idempotency_key, page_wanted, read_body, status_wanted, text_wanted
-from .wanted import JobChange, JobWanted, Nothing
+from .wanted import JobChange, JobWanted, Nothing, RetryWanted
 
 
 def submit(farm: Farm, request: Request) -> Reply:
@@ -98,8 +98,18 @@ def resume(farm: Farm, request: Request, job_id: str) -> Reply:
 
 
 def retry(farm: Farm, request: Request, job_id: str) -> Reply:
-    """Run again what failed or was canceled; what completed stays."""
-    return _decide(farm, request, job_id, jobs.retry)
+    """Run part of a job again; what completed stays, unless it is named.
+
+    What failed or was canceled, or with `only` what failed, and what that took along; or the tasks that are named. In a
+    job that lives the rest goes on meanwhile; one that has ended lives again.
+    """
+    number, wanted = _id(job_id), read_body(request, RetryWanted, may_be_empty=True)
+    if len(wanted.model_fields_set) > 1:
+        raise BadInput("name one of only and tasks, not both", field="only")
+    if wanted.tasks is not None:
+        named = [int(task) for task in wanted.tasks]
+        return _details(farm, retrying.retry_tasks(farm, number, named))
+    return _details(farm, retrying.retry(farm, number, only_failed=wanted.only == "failed"))
 
 
 def _decide(farm: Farm, request: Request, job_id: str, decide: Callable[[Farm, JobId], Job]) -> Reply:
@@ -180,6 +190,15 @@ OPERATIONS = (
             body=Nothing,
             problems=(409,),
         )
-        for view in (cancel, pause, resume, retry)
+        for view in (cancel, pause, resume)
+    ),
+    Operation(
+        "POST",
+        "/jobs/{id}/retry",
+        retry,
+        Scope.OPERATE,
+        answer=models.JobDetails,
+        body=RetryWanted,
+        problems=(409,),
     ),
 )

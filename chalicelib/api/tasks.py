@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ..core import jobs, logs, tasks
+from ..core import jobs, logs, retrying, tasks
 from ..core.access import Scope
 from ..core.farm import Farm
 from ..core.ids import parse_id
@@ -17,7 +17,8 @@ from ..edge.http import Reply, Request
 from . import models, translate
 from .answering import UNSNIFFED, answer
 from .operations import CURSOR, LIMIT, TEXT, Operation, Parameter, status_parameter
-from .reading import LARGEST_NUMBER, bad_cursor, number, page_wanted, status_wanted
+from .reading import LARGEST_NUMBER, bad_cursor, number, page_wanted, read_body, status_wanted
+from .wanted import Nothing
 
 MOST_CHUNKS = 50
 """A hundred tasks each, read for one page: a filter that nothing passes ends in time; the cursor goes on from there."""
@@ -86,6 +87,17 @@ def show(farm: Farm, request: Request, task_id: str) -> Reply:
     return answer(translate.task(tasks.get(farm, parse_id(task_id, "task"))))
 
 
+def retry(farm: Farm, request: Request, task_id: str) -> Reply:
+    """Run one task again, within its job.
+
+    Whatever became of it: what failed, was canceled or completed. What was canceled because of it runs again too, and
+    steps that followed on it start over. A job that has ended lives again. A task that has not ended is refused (409).
+    """
+    number = parse_id(task_id, "task")
+    read_body(request, Nothing, may_be_empty=True)
+    return answer(translate.task(retrying.retry_task(farm, number)))
+
+
 def log(farm: Farm, request: Request, task_id: str) -> Reply:
     """What an attempt wrote.
 
@@ -118,6 +130,7 @@ OPERATIONS = (
         parameters=(status_parameter(TaskStatus), LIMIT, CURSOR),
     ),
     Operation("GET", "/tasks/{id}", show, Scope.SUBMIT, answer=models.Task),
+    Operation("POST", "/tasks/{id}/retry", retry, Scope.OPERATE, answer=models.Task, body=Nothing, problems=(409,)),
     Operation(
         "GET",
         "/tasks/{id}/log",

@@ -85,6 +85,18 @@ class JobChange(Wanted):
     priority: Annotated[Priority, Field(description="Higher first. Reaches queued tasks at once."), LEFT_OUT] = 0
 
 
+class RetryWanted(Wanted):
+    """What is to run again; without fields, whatever failed or was canceled. The body may be left out."""
+
+    only: Annotated[
+        Literal["failed"] | None, Field(description="What failed, and what was canceled because of that.")
+    ] = None
+    tasks: Annotated[
+        list[Annotated[str, Field(pattern="^[0-9]{1,16}$")]] | None,
+        Field(min_length=1, max_length=1000, description="These, whatever became of them."),
+    ] = None
+
+
 class StatusWanted(Wanted):
     """What a worker is asked to become; it hears of it with its next call."""
 

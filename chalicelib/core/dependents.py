@@ -7,6 +7,8 @@ conditional on the child still waiting. A parent that did not complete takes its
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .farm import Farm
 from .lifecycle import ENDED_TASKS, RUNNABLE_JOBS, JobStatus, TaskStatus
 from .model import Task
@@ -43,6 +45,30 @@ def release_if_ready(farm: Farm, child: Task) -> Task | None:
         queued, paused = task_writes.released(child, paused=False), task_writes.released(child, paused=True)
         return _move(farm, child, [queued], RUNNABLE_JOBS) or _move(farm, child, [paused], (JobStatus.PAUSED,))
     return None
+
+
+def was_taken_along(farm: Farm, task: Task) -> bool:
+    """A canceled task that could not have run, since another that it needs did not complete."""
+    base = task.id - task.index
+    parents = farm.tasks.get_many([base + index for index in task.parents])
+    return any(parent is not None and parent.status is not TaskStatus.COMPLETED for parent in parents)
+
+
+def taken_along(farm: Farm, ended: Sequence[Task]) -> list[Task]:
+    """What was canceled because one of these did not complete, and because of that."""
+    seen = {task.id for task in ended}
+    found: list[Task] = []
+    pending = list(ended)
+    while pending:
+        task = pending.pop()
+        base = task.id - task.index
+        children = farm.tasks.get_many([base + index for index in task.children])
+        canceled = [child for child in children if child is not None and child.status is TaskStatus.CANCELED]
+        new = [child for child in canceled if child.id not in seen]
+        seen |= {child.id for child in new}
+        found += new
+        pending += new
+    return found
 
 
 def _move(farm: Farm, child: Task, updates: list[Update], job_statuses: tuple[JobStatus, ...] | None) -> Task | None:

@@ -59,7 +59,7 @@ def open_step(farm: Farm, job: Job, step: Step) -> None:
     if of.expansion.alike and count > farm.limits.small_step_tasks:
         _open_large_step(farm, of, base)
     else:
-        farm.jobs.change_step(step, "open", Set("count", count), Set("base", base))
+        farm.jobs.open_step(job, step, Set("count", count), Set("base", base))
 
 
 def _open_large_step(farm: Farm, of: Opened, base: TaskId) -> None:

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field, replace
 from . import blobs, compiling, counting, deleting, following, hooks
 from .errors import BadInput, Conflict, NotFound
 from .farm import Farm
-from .lifecycle import ENDED_JOBS, JOB, JobStatus, next_status
+from .lifecycle import ENDED_JOBS, JobStatus
 from .model import BlobId, Job, JobId, Json, Step, TaskInput
 from .ports import ConditionFailed, Set
 from .records import task_writes
 from .retry_policy import policy_from
+from .retrying import retry as retry
 from .settle import decided, end_early, settle
 
 TRIES = 5
@@ -172,18 +173,6 @@ def pause(farm: Farm, job_id: JobId) -> Job:
 
 def resume(farm: Farm, job_id: JobId) -> Job:
     return _decide(farm, job_id, lambda job: farm.jobs.transition(job, "resume", Set("epoch", job.epoch + 1)))
-
-
-def retry(farm: Farm, job_id: JobId) -> Job:
-    """Run again what failed or was canceled; what completed stays."""
-
-    def decide(job: Job) -> Job | None:
-        next_status(JOB, job.status, "retry")
-        if not job.settled:
-            raise Conflict("its last tasks are still ending; try again in a moment")
-        return farm.jobs.revive(job)
-
-    return _decide(farm, job_id, decide)
 
 
 def change(farm: Farm, job_id: JobId, *, name: str | None = None, priority: int | None = None) -> Job:

@@ -30,7 +30,7 @@ class JobStatus(StrEnum):
     PAUSED = "paused"
     """No new claims; running tasks may finish. A person resumes it."""
     COMPLETED = "completed"
-    """Every task completed. Final."""
+    """Every task completed. Final unless a person has some of them run again."""
     FAILED = "failed"
     """A task failed for good. Final unless a person retries it."""
     CANCELED = "canceled"
@@ -44,7 +44,7 @@ class StepStatus(StrEnum):
     OPEN = "open"
     """Its tasks exist, or are being written."""
     DONE = "done"
-    """Every task has ended."""
+    """Every task has ended. A person may have some of them run again; what followed on them then starts over."""
     SKIPPED = "skipped"
     """Never expanded, and will not be: a parent did not complete, or the job ended. A retry may revive it."""
 
@@ -126,7 +126,7 @@ JOB: Mapping[JobStatus, Mapping[str, JobStatus]] = {
         "fail": JobStatus.FAILED,
         "cancel": JobStatus.CANCELED,
     },
-    JobStatus.COMPLETED: {},
+    JobStatus.COMPLETED: {"retry": JobStatus.QUEUED},
     JobStatus.FAILED: {"retry": JobStatus.QUEUED},
     JobStatus.CANCELED: {"retry": JobStatus.QUEUED},
 }
@@ -134,7 +134,7 @@ JOB: Mapping[JobStatus, Mapping[str, JobStatus]] = {
 STEP: Mapping[StepStatus, Mapping[str, StepStatus]] = {
     StepStatus.WAITING: {"open": StepStatus.OPEN, "skip": StepStatus.SKIPPED},
     StepStatus.OPEN: {"finish": StepStatus.DONE},
-    StepStatus.DONE: {"reopen": StepStatus.OPEN},
+    StepStatus.DONE: {"reopen": StepStatus.OPEN, "reset": StepStatus.WAITING},
     StepStatus.SKIPPED: {"revive": StepStatus.WAITING},
 }
 
@@ -161,7 +161,7 @@ TASK: Mapping[TaskStatus, Mapping[str, TaskStatus]] = {
         "cancel": TaskStatus.CANCELED,
     },
     TaskStatus.PAUSED: {"resume": TaskStatus.QUEUED, "cancel": TaskStatus.CANCELED},
-    TaskStatus.COMPLETED: {},
+    TaskStatus.COMPLETED: {"requeue": TaskStatus.QUEUED, "await": TaskStatus.WAITING},
     TaskStatus.FAILED: {"requeue": TaskStatus.QUEUED, "await": TaskStatus.WAITING},
     TaskStatus.CANCELED: {"requeue": TaskStatus.QUEUED, "await": TaskStatus.WAITING},
 }

@@ -134,7 +134,7 @@ class Job:
     aligned_epoch: int
     """Up to which epoch the tasks are known to be in line with the job."""
     restart_epoch: int | None
-    """Set by a retry (to its epoch) until every task that had failed before it is queued again."""
+    """Set by a retry (to its epoch) until every task that it means is queued again."""
     counts: Mapping[str, int]
     """Tasks by status, as last rolled up; may lag."""
     outputs: tuple[Output, ...]
@@ -155,6 +155,8 @@ class Job:
     """Name of the token it was submitted with; None on an open farm."""
     retry: RetryPolicy = RetryPolicy()
     """What its tasks' failures mean."""
+    restart_of: Json = None
+    """Which tasks that retry means (`restarting.Chosen`); None: all that failed or were canceled."""
 
     @property
     def first_task(self) -> TaskId:

@@ -214,3 +214,41 @@ def test_bytes_that_are_no_text_are_handed_on(bench: Bench, given: Assignment) -
 def test_a_wrong_parameter_of_a_log_is_named(bench: Bench, given: Assignment, query: str) -> None:
     refused: Any = bench.call("GET", f"/tasks/{given.task.id}/log?{query}")
     assert (refused.status, refused.json["field"]) == (400, query.partition("=")[0])
+
+
+# ---- once more
+
+
+def test_a_task_that_has_ended_runs_again(bench: Bench) -> None:
+    worker, _ = bench.worker()
+    job = bench.job({"count": 2})
+    done = bench.take(worker)
+    bench.end(done)
+    again = bench.post(f"/tasks/{done.task.id}/retry")
+    assert (again["id"], again["status"], len(again["attempts"])) == (str(done.task.id), "queued", 1)
+    assert bench.get(f"/jobs/{job.id}")["counts"]["queued"] == 2
+    refused = bench.call("POST", f"/tasks/{done.task.id}/retry", {})
+    assert refused.status == 409 and "only what has ended can run again" in refused.json["detail"]
+
+
+def test_tasks_of_a_job_run_again_by_their_ids(bench: Bench) -> None:
+    worker, _ = bench.worker()
+    job = bench.job({"count": 3})
+    for _ in range(3):
+        bench.end(bench.take(worker))
+    ids = [task["id"] for task in bench.get(f"/jobs/{job.id}/tasks")["items"]]
+    assert bench.post(f"/jobs/{job.id}/retry", {"tasks": ids[1:]})["counts"]["queued"] == 2
+    other = bench.job()
+    refused = bench.call("POST", f"/jobs/{other.id}/retry", {"tasks": ids})
+    assert (refused.status, refused.json["field"]) == (400, "tasks")
+    refused = bench.call("POST", f"/jobs/{job.id}/retry", {"tasks": ids, "only": "failed"})
+    assert (refused.status, refused.json["field"]) == (400, "only")
+
+
+def test_only_what_failed_runs_again(bench: Bench) -> None:
+    worker, _ = bench.worker()
+    job = bench.job({"count": 3}, max_retries=0)
+    bench.end(bench.take(worker), Outcome.FAILED, "no space left")
+    bench.post(f"/jobs/{job.id}/cancel")
+    again = bench.post(f"/jobs/{job.id}/retry", {"only": "failed"})
+    assert again["counts"]["queued"] == 1 and again["counts"]["canceled"] == 2

@@ -303,7 +303,7 @@ def test_a_retry_that_somebody_else_has_carried_out_is_not_carried_out_again() -
         farm = site.process()
         job = site.submit(farm)
         jobs.cancel(farm, job)
-        retried = farm.jobs.revive(jobs.get(farm, job))  # whose process then dies
+        retried = farm.jobs.restart(jobs.get(farm, job), None)  # whose process then dies
         assert retried is not None and settle.end_early(farm, retried, "cancel", "again") is not None
         others_turn = partial(settle.settle, site.process(), job)
         settle.settle(make_farm(Meddled(site.table, at, others_turn, []), site.clock, limits=LIMITS), job)  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ process to the table, another process may do something else (`InterleavedTable`)
 must hold, always:
 
 - no two workers believe at the same time that they hold one task, each by its own clock;
-- what was acknowledged as completed stays completed, and is never given away again;
+- what was acknowledged as completed stays completed, and is never given away again, unless a person names it;
 - when the faults end and the sweep has run, every job can be worked off, and its counts equal its tasks.
 """
 
@@ -26,7 +26,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from chalicelib.core import claiming, events, jobs, leases, sweeping, tasks, windows, workers
+from chalicelib.core import claiming, events, jobs, leases, retrying, sweeping, tasks, windows, workers
 from chalicelib.core.errors import FarmError, LeaseLost
 from chalicelib.core.farm import Farm, Limits
 from chalicelib.core.lifecycle import ENDED_JOBS, JobStatus, Outcome, StepStatus, TaskStatus
@@ -132,6 +132,7 @@ class FarmMachine(RuleBasedStateMachine):
         self.clock = SkewedClock(self.time)
         self.beliefs: dict[TaskId, list[Belief]] = {}
         self.completed: dict[TaskId, int] = {}
+        self.named: set[TaskId] = set()
         self.jobs: list[JobId] = []
         self.requests = 0
         self.told: Counter[str] = Counter()
@@ -186,6 +187,7 @@ class FarmMachine(RuleBasedStateMachine):
         if self.jobs:
             deeds += [
                 lambda: self._decide(some(6), self.chance.choice(["cancel", "pause", "resume", "retry"])),
+                lambda: self._run_again(some(6), some(13), some(3)),
                 lambda: self._events_arrive(some(6), 2),
             ]
         return deeds
@@ -240,6 +242,20 @@ class FarmMachine(RuleBasedStateMachine):
         else:
             self.call(lambda: getattr(jobs, what)(self.farm, job_id))
 
+    @precondition(lambda self: self.jobs)
+    @rule(which=st.integers(0, 5), first=st.integers(0, 12), last=st.integers(0, 3))
+    def run_again(self, which: int, first: int, last: int) -> None:
+        self._run_again(which, first, last)
+
+    def _run_again(self, which: int, first: int, last: int) -> None:
+        """A person names tasks, whatever became of them."""
+        job_id = self.jobs[which % len(self.jobs)]
+        steps = self.call(lambda: self.farm.jobs.steps(job_id)) or []
+        known = [step.base + index for step in steps for index in range(step.count)]
+        if named := known[first : first + last + 1]:
+            self.named |= set(named)
+            self.call(lambda: retrying.retry_tasks(self.farm, job_id, named))
+
     # ---- workers
 
     @rule(who=st.integers(0, WORKERS - 1), slots=st.integers(1, 3))
@@ -261,7 +277,7 @@ class FarmMachine(RuleBasedStateMachine):
             self.believe(assignment.task.id, Belief(who, assignment.lease.generation, until))
 
     def believe(self, task_id: TaskId, belief: Belief) -> None:
-        assert task_id not in self.completed, "a completed task was given away again"
+        assert task_id not in self.completed or task_id in self.named, "a completed task was given away again"
         others = [b for b in self.living(task_id) if b.worker != belief.worker or b.generation != belief.generation]
         assert not others, f"two live leases on {task_id}: {others} and {belief}"
         self.beliefs.setdefault(task_id, []).append(belief)
@@ -323,7 +339,7 @@ class FarmMachine(RuleBasedStateMachine):
                 self.drop(task_id, belief)
                 return
             if task is not None:
-                if outcome is Outcome.COMPLETED:
+                if outcome is Outcome.COMPLETED and task_id not in self.named:
                     assert self.completed.setdefault(task_id, belief.generation) == belief.generation
                     assert not self.living(task_id), "a late report ended somebody else's attempt"
                 self.drop(task_id, belief)
@@ -430,7 +446,7 @@ class FarmMachine(RuleBasedStateMachine):
         if job.status is JobStatus.COMPLETED:
             assert set(truth) == {"completed"}
         for task in found:
-            if task.id in self.completed:
+            if task.id in self.completed and task.id not in self.named:
                 assert task.status is TaskStatus.COMPLETED
                 ended = [a for a in task.attempts if a.outcome is Outcome.COMPLETED]
                 assert [a.generation for a in ended] == [self.completed[task.id]]

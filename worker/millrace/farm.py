@@ -131,9 +131,16 @@ class Farm:
     def resume(self, job: str | Job) -> Job:
         return self._act(job, "resume")
 
-    def retry(self, job: str | Job) -> Job:
-        """Run again what failed or was canceled."""
-        return self._act(job, "retry")
+    def retry(self, job: str | Job, *, only_failed: bool = False, tasks: Sequence[str | Task] | None = None) -> Job:
+        """Run again what failed or was canceled; only what failed; or these tasks (up to 1,000), whatever became of
+        them. A job that has ended lives again."""
+        said: dict[str, Any] = {"only": "failed"} if only_failed else {}
+        said |= {} if tasks is None else {"tasks": [task if isinstance(task, str) else task.id for task in tasks]}
+        return self._act(job, "retry", said)
+
+    def retry_task(self, task: str | Task) -> Task:
+        """Run one task again within its job, whatever became of it."""
+        return read_task(self._calls.json("POST", f"/tasks/{_id(task)}/retry", repeatable=False, json={}))
 
     def delete(self, job: str | Job) -> None:
         """Forget the job, its tasks and logs."""
@@ -293,9 +300,9 @@ class Farm:
     def _get(self, path: str, **params: Any) -> dict[str, Any]:
         return self._calls.json("GET", path, repeatable=True, params=params)
 
-    def _act(self, job: str | Job, verb: str) -> Job:
+    def _act(self, job: str | Job, verb: str, said: Mapping[str, Any] | None = None) -> Job:
         # Not repeated after a broken connection: the job may have moved on since, and been moved by somebody else.
-        return read_job(self._calls.json("POST", f"/jobs/{_id(job)}/{verb}", repeatable=False, json={}))
+        return read_job(self._calls.json("POST", f"/jobs/{_id(job)}/{verb}", repeatable=False, json=dict(said or {})))
 
     def _pages(self, path: str, status: str | None) -> Iterator[dict[str, Any]]:
         params: dict[str, Any] = {"limit": PAGE} | ({"status": status} if status else {})

@@ -128,9 +128,10 @@ class CursorRecords:
         when = (Equals("noted_at", cursor.noted_at), Equals("status", cursor.status.value))
         self._write(Update(_key(cursor), changes, when))
 
-    def remove(self, step: Step) -> None:
+    def remove(self, step: Step, guard: Check | None = None) -> None:
         gone = [keys.cursor(step.job, step.number, shard) for shard in range(step.shards)]
-        self._table.write_many([[Delete(key)] for key in [keys.span(step.base), *gone]])
+        guards = [] if guard is None else [guard]
+        self._table.write_many([[*guards, Delete(key)] for key in [keys.span(step.base), *gone]])
 
     def _write(self, *operations: Check | Update) -> None:
         """A condition that does not hold: somebody else has done it, or decided otherwise."""

@@ -77,6 +77,7 @@ def job_from(item: Item) -> Job:
         is_followed=item.get("is_followed", False),
         annotations=from_json(item.get("annotations")) or {},
         retry=policy_from(from_json(item.get("retry"))),
+        restart_of=from_json(item.get("restart_of")),
     )
 
 

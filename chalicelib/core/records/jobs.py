@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..lifecycle import JOB, STEP, JobStatus, next_status
-from ..model import Job, JobId, Step
+from ..lifecycle import ENDED_JOBS, JOB, STEP, JobStatus, next_status
+from ..model import Job, JobId, Json, Step
 from ..ports import (
     Absent,
     Change,
@@ -29,6 +29,7 @@ from ..ports import (
 )
 from . import changes as changed
 from . import job_items, keys
+from .fields import to_json
 from .job_items import HIDDEN
 from .paging import pages
 
@@ -101,20 +102,28 @@ class JobRecords:
         """Half of a transaction: the job is in one of these statuses."""
         return Check(keys.job(job_id), (OneOf("status", tuple(status.value for status in statuses)),))
 
-    def revive(self, job: Job) -> Job | None:
-        """failed or canceled -> queued, to be restarted by `settle`."""
+    def restart(self, job: Job, of: Json, still_waiting: Sequence[Step] = ()) -> Job | None:
+        """Let `settle` run some of its tasks again (`restarting.Chosen`); a job that has ended is queued again. None
+        when the job has moved on, or one of the steps that are not to begin before."""
         epoch = job.epoch + 1
-        return self.transition(
-            job,
-            "retry",
-            Set("epoch", epoch),
-            Set("restart_epoch", epoch),
-            Set("unsettled_pk", keys.UNSETTLED),
-            Set("unsettled_sk", keys.digits(job.id)),
-            Remove("finished_at"),
-            Remove("error"),
-            Remove("outputs"),
-        )
+        changes: list[Change] = [Set("epoch", epoch), Set("restart_epoch", epoch)]
+        changes.append(Remove("restart_of") if of is None else Set("restart_of", to_json(of)))
+        if job.status in ENDED_JOBS:
+            status = next_status(JOB, job.status, "retry")
+            changes += [Set(name, value) for name, value in job_items.job_status_fields(job.id, status).items()]
+            changes += [Set("unsettled_pk", keys.UNSETTLED), Set("unsettled_sk", keys.digits(job.id))]
+            changes += [Remove(name) for name in ("finished_at", "error", "outputs")]
+        moves = changed.moves(job.id, changes, changed.JOB_SHOWS, self._clock)
+        update = Update(keys.job(job.id), (*changes, *moves), _as_read(job))
+        try:
+            self._table.write(update, *map(_step_as_read, still_waiting))
+        except ConditionFailed:
+            return None
+        return self.get(job.id)
+
+    def restarted(self, job: Job) -> None:
+        """The retry that the job is at is carried out."""
+        self.change(job, Remove("restart_epoch"), Remove("restart_of"))
 
     def page(
         self, status: str | None, limit: int, cursor: str | None, *, owner: str | None = None
@@ -194,15 +203,44 @@ class JobRecords:
         except ConditionFailed:
             return  # somebody else has carried it out
 
+    def reset_step(self, job: Job, step: Step) -> None:
+        """Let a step that was done, and of which nothing is left, wait again as if it had never been open: for the
+        retry that the job is at."""
+        status = next_status(STEP, step.status, "reset").value
+        blank = {"status": status, "count": 0, "base": 0, "shards": 0, "written": False, "epoch": step.epoch + 1}
+        blank |= {"completed": 0, "failed": 0, "canceled": 0}
+        changes = tuple(Set(name, value) for name, value in blank.items())
+        try:
+            self._table.write(
+                self.restarts(job), Update(keys.step(step.job, step.number), changes, _step_as_read(step).when)
+            )
+        except ConditionFailed:
+            return  # somebody else has carried it out
+
+    def open_step(self, job: Job, step: Step, *changes: Change) -> bool:
+        """False when it is no longer as `step` says, or somebody has decided about the job."""
+        status = Set("status", next_status(STEP, step.status, "open").value)
+        update = Update(keys.step(step.job, step.number), (status, *changes), _step_as_read(step).when)
+        try:
+            self._table.write(self.still(job), update)
+        except ConditionFailed:
+            return False
+        return True
+
     def change_step(self, step: Step, event: str | None, *changes: Change) -> Step | None:
         """Move the step, or only change it (`event` None); None when it is no longer as `step` says."""
         status = next_status(STEP, step.status, event) if event else step.status
-        when = (Equals("status", step.status.value), Equals("epoch", step.epoch))
-        update = Update(keys.step(step.job, step.number), (Set("status", status.value), *changes), when)
+        moved = (Set("status", status.value), *changes)
+        update = Update(keys.step(step.job, step.number), moved, _step_as_read(step).when)
         try:
             return job_items.step_from(self._table.update(update))
         except ConditionFailed:
             return None
+
+
+def _step_as_read(step: Step) -> Check:
+    when = Equals("status", step.status.value), Equals("epoch", step.epoch)
+    return Check(keys.step(step.job, step.number), when)
 
 
 def _as_read(job: Job) -> tuple[Condition, ...]:

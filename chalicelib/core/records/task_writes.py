@@ -171,7 +171,8 @@ def given_up(task: Task, reason: str, at: int) -> Update:
 
 
 def requeued(task: Task, epoch: int, *, waiting: bool) -> Update:
-    """failed or canceled -> queued (or waiting) once more, on a new generation, with all retries again."""
+    """What has ended -> queued (or waiting) once more, on a new generation, with all retries again. What it made before
+    stays until it has made it anew."""
     event = "await" if waiting else "requeue"
     fields: dict[str, Any] = {
         "status": next_status(TASK, task.status, event).value,

@@ -135,8 +135,11 @@ class WindowRecords:
             return False
         return True
 
-    def remove(self, windows: Iterable[Key]) -> None:
-        self._table.write_many([[Delete(key)] for key in windows])
+    def remove(self, windows: Iterable[Key], guard: Check | None = None) -> bool:
+        """False when the guard did not hold; some may be gone."""
+        guards = [] if guard is None else [guard]
+        failures = self._table.write_many([[*guards, Delete(key)] for key in windows])
+        return all(failed is None for failed in failures)
 
 
 def _put(window: Window) -> Put:
