@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
@@ -73,6 +74,7 @@ def deploy(account: Account, stage: Stage, wanted: Wanted, tell: Tell) -> None:
     names = stage.names(account.id, account.region)
     url = code.put_template(template.as_text(template.whole(built.template, place, names)))
     there = _brought_to(account, stage, url, wanted.parameters(), tell)
+    there = _page_let_in(account, stage, url, there, wanted, tell)
     _introduce(account, there, wanted, tell)
 
 
@@ -104,6 +106,19 @@ def _brought_to(account: Account, stage: Stage, url: str, parameters: dict[str, 
     there = stack.describe()
     assert there is not None
     return there
+
+
+def _page_let_in(account: Account, stage: Stage, url: str, there: Described, wanted: Wanted, tell: Tell) -> Described:
+    """The bucket lets the web page in by its origin, known when the stack stands: a second, small change, once.
+
+    Within one change it would be a circle: the page's address comes from the functions, and these need the bucket.
+    """
+    place = urlsplit(wanted.url or there.outputs["Url"])
+    origin = f"{place.scheme}://{place.netloc}"
+    if there.parameters.get("PageOrigin") == origin:
+        return there
+    tell(f"The page at {origin} may read and write the bucket through signed URLs.")
+    return _brought_to(account, stage, url, {"PageOrigin": origin}, tell)
 
 
 def _carry_out(stack: Stack, change_set: str, tell: Tell) -> None:

@@ -18,6 +18,7 @@ from ..edge.failures import OUR_FAULT, log_failure
 from ..edge.http import Reply, Request
 from ..edge.refusals import PROBLEM_TYPE, problem
 
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="millrace"'}
 RETRY_AFTER_SECONDS = 2
 MOST_FIELDS = 20
 """Wrong fields named in one answer."""
@@ -96,10 +97,10 @@ def _all(error: FarmError) -> dict[str, Any]:
     return {"errors": [{"field": field, "detail": detail} for field, detail in error.errors]}
 
 
-def _headers(status: int) -> dict[str, str]:
+def _headers(status: int) -> Mapping[str, str]:
     if status == 503:
         return {"Retry-After": str(RETRY_AFTER_SECONDS)}
-    return {"WWW-Authenticate": 'Bearer realm="millrace"'} if status == 401 else {}
+    return CHALLENGE if status == 401 else {}
 
 
 def _reply(status: int, detail: str, headers: Mapping[str, str] | None = None, **members: Any) -> Reply:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chalicelib.api import problems
 from chalicelib.core.records.keys import INDEXES
+from chalicelib.dialects.flamenco2 import replies, routes, task_routes, worker_routes
 from deploy import template
 from deploy.chalice_config import FUNCTIONS
 from tests.infra.conftest import NAMES
@@ -130,3 +133,24 @@ def test_layers_keep_what_they_say_nothing_about() -> None:
     above = {"A": {"x": {"Ref": "X"}, "y": {"w": 2}}, "C": 3}
     assert template.laid_over(below, above) == {"A": {"x": {"Ref": "X"}, "y": {"z": [1], "w": 2}}, "B": 1, "C": 3}
     assert template.laid_over({"a": {"b": 1}}, {"a": {"Fn::If": []}}) == {"a": {"Fn::If": []}}
+
+
+def test_cloudfront_puts_on_the_challenges_that_lambda_renames(resources: dict[str, Any]) -> None:
+    """By path: what asks for a password there, and with the same words as the app."""
+    headers = {
+        name: one["Properties"]["ResponseHeadersPolicyConfig"]["CustomHeadersConfig"]["Items"][0]["Value"]
+        for name, one in resources.items()
+        if one["Type"] == "AWS::CloudFront::ResponseHeadersPolicy"
+    }
+    distribution = resources["Distribution"]["Properties"]["DistributionConfig"]
+    said = {
+        one["PathPattern"]: headers[one["ResponseHeadersPolicyId"]["Ref"]] for one in distribution["CacheBehaviors"]
+    }
+    assert said["/api/v1/*"] == problems.CHALLENGE["WWW-Authenticate"]
+    without = {"/register-worker", "/logfile/{id}/{task_id}"}
+    modules = (worker_routes.__name__, task_routes.__name__)
+    workers = {route.path for route in routes.ROUTES if route.view.__module__ in modules}
+    assert len(workers) >= 11
+    for path in workers - without:
+        matching = [text for pattern, text in said.items() if fnmatch(path, pattern)]
+        assert matching == [replies.CHALLENGE["WWW-Authenticate"]], path

@@ -53,7 +53,15 @@ def test_it_is_deployed_in_one_stack(deployment: Deployment) -> None:
     assert f"Farm: {deployment.url}" in deployment.said
     assert "The farm answers, keeps strangers out, and takes and gives bytes." in deployment.said
     there = deployment.stack.describe()
-    assert there is not None and there.status == "CREATE_COMPLETE"
+    assert there is not None and there.status == "UPDATE_COMPLETE"  # created, then told where its page is
+
+
+def test_the_page_and_no_other_may_ask_the_bucket(deployment: Deployment) -> None:
+    there = deployment.stack.describe()
+    assert there is not None
+    [rule] = deployment.aws.client("s3").get_bucket_cors(Bucket=there.outputs["BucketName"])["CORSRules"]
+    assert rule["AllowedOrigins"] == [deployment.url]
+    assert {"GET", "PUT"} <= set(rule["AllowedMethods"])
 
 
 def test_deploying_the_same_again_changes_nothing(deployment: Deployment) -> None:
