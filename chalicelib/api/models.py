@@ -121,6 +121,13 @@ class Task(Answer):
     attempts: Annotated[list[Attempt], Field(description="The running one included, oldest first.")]
 
 
+class Load(Answer):
+    """How busy a machine is, in percent, as it said at its last noted contact."""
+
+    cpu_percent: int
+    memory_percent: int
+
+
 class ListedWorker(Answer):
     """A machine known to the farm. `uuid` is its id in the form that protocols with UUIDs use."""
 
@@ -132,6 +139,7 @@ class ListedWorker(Answer):
     task_types: list[str]
     tags: list[str]
     slots: int
+    load: Annotated[Load | None, Field(description="null where the worker's protocol does not tell.")]
     last_contact_at: Time
 
 
@@ -256,6 +264,31 @@ class JobPage(Page[Job]):
 
 class JobOutputPage(Page[JobOutput]):
     """Part of a list of outputs. `next` is the cursor of what follows, null at the end; before that it may be empty."""
+
+
+class TaskInput(Answer):
+    """A file that is there before the first command; with a name that ends with `/`, a folder of files."""
+
+    name: str
+    blob: Id
+    size: int | None
+
+
+class TaskDetails(Task):
+    """A task with what it does: the part that does not change, and what it left."""
+
+    job_name: str
+    step: int
+    commands: Annotated[
+        list[dict[str, Any]],
+        Field(description="Before variables and paths become the worker's own; what looks like a secret is left out."),
+    ]
+    inputs: list[TaskInput]
+    outputs: Annotated[list[str], Field(description="Files that it is to leave, by name or pattern.")]
+    max_seconds: int | None
+    idle_seconds: int | None
+    tags: Annotated[list[str], Field(description="What it asks of a worker: `gpu` must be there, `-gpu` must not.")]
+    files: Annotated[list[Output], Field(description="What it left, once it has completed.")]
 
 
 class TaskPage(Page[Task]):

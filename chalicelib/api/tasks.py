@@ -83,8 +83,8 @@ def chunks_from(
 
 
 def show(farm: Farm, request: Request, task_id: str) -> Reply:
-    """One task, with its attempts."""
-    return answer(translate.task(tasks.get(farm, parse_id(task_id, "task"))))
+    """One task, with its attempts and what it does."""
+    return answer(translate.task_details(tasks.get(farm, parse_id(task_id, "task"))))
 
 
 def retry(farm: Farm, request: Request, task_id: str) -> Reply:
@@ -129,7 +129,7 @@ OPERATIONS = (
         answer=models.TaskPage,
         parameters=(status_parameter(TaskStatus), LIMIT, CURSOR),
     ),
-    Operation("GET", "/tasks/{id}", show, Scope.SUBMIT, answer=models.Task),
+    Operation("GET", "/tasks/{id}", show, Scope.SUBMIT, answer=models.TaskDetails),
     Operation("POST", "/tasks/{id}/retry", retry, Scope.OPERATE, answer=models.Task, body=Nothing, problems=(409,)),
     Operation(
         "GET",

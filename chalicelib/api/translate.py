@@ -15,6 +15,7 @@ from ..core.ports import SignedRequest
 from ..core.retry_policy import policy_json
 from ..edge.uuids import uuid_of
 from . import models
+from .hiding import without_secrets
 from .wanted import Retry
 
 LISTED_SETTINGS_BYTES = 4_000
@@ -103,17 +104,37 @@ def job_output(task: core.Task, output: core.Output) -> models.JobOutput:
 
 
 def task(task: core.Task) -> models.Task:
-    return models.Task(
-        id=str(task.id),
-        job=str(task.job),
-        name=task.name,
-        task_type=task.requirement.task_type,
-        status=task.status,
-        priority=task.own_priority,
-        worker=id_text(task.lease.worker if task.lease else None),
-        progress=task.progress,
-        activity=task.activity or None,
-        attempts=[*map(_ended, task.attempts), *_running(task)],
+    return models.Task(**_task(task))
+
+
+def _task(task: core.Task) -> dict[str, Any]:
+    return {
+        "id": str(task.id),
+        "job": str(task.job),
+        "name": task.name,
+        "task_type": task.requirement.task_type,
+        "status": task.status,
+        "priority": task.own_priority,
+        "worker": id_text(task.lease.worker if task.lease else None),
+        "progress": task.progress,
+        "activity": task.activity or None,
+        "attempts": [*map(_ended, task.attempts), *_running(task)],
+    }
+
+
+def task_details(task: core.Task) -> models.TaskDetails:
+    asked = task.requirement
+    return models.TaskDetails(
+        **_task(task),
+        job_name=task.job_name,
+        step=task.step,
+        commands=[without_secrets(command) for command in task.work.commands],
+        inputs=[models.TaskInput(name=given.name, blob=str(given.blob), size=given.size) for given in task.work.inputs],
+        outputs=list(task.work.outputs),
+        max_seconds=task.work.max_seconds,
+        idle_seconds=task.work.idle_seconds,
+        tags=sorted(asked.require) + [f"-{tag}" for tag in sorted(asked.forbid)],
+        files=[_output(output) for output in task.outputs],
     )
 
 
@@ -163,6 +184,7 @@ def _worker(worker: core.Worker, status: WorkerStatus) -> dict[str, Any]:
         "task_types": sorted(worker.task_types),
         "tags": sorted(worker.tags),
         "slots": worker.slots,
+        "load": None if worker.load is None else models.Load(**vars(worker.load)),
         "last_contact_at": time_text(worker.last_contact_at),
     }
 

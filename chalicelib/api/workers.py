@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from ..core import workers
 from ..core.access import Scope
+from ..core.errors import BadInput
 from ..core.farm import Farm
 from ..core.ids import parse_id
 from ..core.lifecycle import WorkerStatus
@@ -13,10 +15,17 @@ from ..core.model import TaskId, Worker, WorkerId
 from ..edge.http import Reply, Request
 from . import models, translate
 from .answering import answer
-from .operations import CURSOR, LIMIT, Operation, status_parameter
+from .operations import CURSOR, LIMIT, Operation, Parameter, status_parameter
 from .reading import bad_cursor, page_wanted, read_body, status_wanted
 from .wanted import StatusWanted
 
+MOST_NAMED = 100
+_ID = re.compile(r"[0-9]{1,16}")
+_IDS = Parameter(
+    "ids",
+    "Only these: up to 100 ids with commas between them.",
+    {"type": "string", "pattern": "^[0-9]{1,16}(,[0-9]{1,16})*$"},
+)
 MOST_READS = 20
 """Of the table for one page, so that a filter that nothing passes ends in time; the cursor goes on from there."""
 
@@ -24,14 +33,25 @@ MOST_READS = 20
 def listing(farm: Farm, request: Request) -> Reply:
     """Workers, newest first.
 
-    With `status` a page may hold fewer than there are, and even none, before the last: follow `next`.
+    With `status` a page may hold fewer than there are, and even none, before the last: follow `next`. With `ids` only
+    these, as far as there are such, on one page: for who looks at a few of them again.
     """
     wanted, status = page_wanted(request), status_wanted(request, WorkerStatus)
+    if (named := request.query.get("ids")) is not None:
+        found = [worker for worker in _named(farm, named) if status in (None, workers.liveness(farm, worker))]
+        return answer(models.WorkerPage(items=_shown(farm, found), next=None))
     try:
         found, cursor = _page(farm, status, wanted.limit, wanted.cursor)
     except ValueError:
         raise bad_cursor() from None
     return answer(models.WorkerPage(items=_shown(farm, found), next=cursor))
+
+
+def _named(farm: Farm, text: str) -> list[Worker]:
+    ids = text.split(",")
+    if len(ids) > MOST_NAMED or not all(_ID.fullmatch(one) for one in ids):
+        raise BadInput(f"ids must be 1 to {MOST_NAMED} ids with commas between them", field="ids")
+    return farm.workers.get_many([int(one) for one in ids])
 
 
 def _page(farm: Farm, status: WorkerStatus | None, limit: int, cursor: str | None) -> tuple[list[Worker], str | None]:
@@ -86,7 +106,7 @@ OPERATIONS = (
         listing,
         Scope.SUBMIT,
         answer=models.WorkerPage,
-        parameters=(status_parameter(WorkerStatus), LIMIT, CURSOR),
+        parameters=(status_parameter(WorkerStatus), _IDS, LIMIT, CURSOR),
     ),
     Operation("GET", "/workers/{id}", show, Scope.SUBMIT, answer=models.Worker),
     Operation(

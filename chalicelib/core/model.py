@@ -52,6 +52,14 @@ class SleepSchedule:
 
 
 @dataclass(frozen=True)
+class Load:
+    """How busy a machine is, in percent, as its worker last said when a contact was noted."""
+
+    cpu_percent: int
+    memory_percent: int
+
+
+@dataclass(frozen=True)
 class Worker:
     """A machine known to the farm, with an identity."""
 
@@ -87,6 +95,8 @@ class Worker:
     shown, this only makes it news."""
     broke_at: int | None = None
     """When it last said that it is in error."""
+    load: Load | None = None
+    """None where its protocol, or its machine, does not tell."""
 
     @property
     def abilities(self) -> frozenset[str]:

@@ -10,9 +10,9 @@ from . import sleep_schedules, worker_secrets
 from .errors import BadInput, Conflict, NotFound
 from .farm import Farm
 from .lifecycle import WORKER, WorkerStatus, next_status
-from .model import SleepSchedule, Worker, WorkerId
+from .model import Load, SleepSchedule, Worker, WorkerId
 from .ports import Change, Remove, Set
-from .records.worker_items import schedule_json
+from .records.worker_items import load_json, schedule_json
 
 REQUESTABLE = (WorkerStatus.AWAKE, WorkerStatus.ASLEEP, WorkerStatus.OFFLINE)
 """What a person may ask of a worker; `offline` means: end your tasks, sign off and stop."""
@@ -110,11 +110,13 @@ def contact(
     wakes_sleepers: bool = False,
     address: str | None = None,
     software: str | None = None,
+    load: Load | None = None,
 ) -> Worker:
     """Note that it is alive, but not on each poll: one write in `contact_every_seconds`.
 
     A worker that asks for work while nobody asked it to sleep is awake. `wakes_sleepers`: in this protocol one that
-    asks is awake in any case. `address`, `software`: as the call shows them.
+    asks is awake in any case. `address`, `software`, `load`: as the call shows them; load goes along when something is
+    written anyway, and is no news.
     """
     now = farm.clock.now()
     seen: list[Change] = []
@@ -131,6 +133,8 @@ def contact(
     if not wakes and not seen and now - worker.last_contact_at < farm.limits.contact_every_seconds * 1000:
         return worker
     changes: list[Change] = [Set("last_contact_at", now), *seen]
+    if load is not None:
+        changes.append(Set("load", load_json(load)))
     if wakes:
         changes.append(Set("status", next_status(WORKER, worker.status, "wake").value))
     return _changed(farm, worker, changes)

@@ -41,7 +41,19 @@ def test_a_waiting_task_is_shown(bench: Bench) -> None:
         "activity": None,
         "attempts": [],
     }
-    assert bench.get(f"/tasks/{task['id']}") == task
+    details = bench.get(f"/tasks/{task['id']}")
+    assert {name: details[name] for name in task} == task
+    assert {name: value for name, value in details.items() if name not in task} == {
+        "job_name": "a job",
+        "step": 0,
+        "commands": [{"name": "echo", "settings": {"message": "0/0"}}],
+        "inputs": [],
+        "outputs": [],
+        "max_seconds": None,
+        "idle_seconds": None,
+        "tags": [],
+        "files": [],
+    }
 
 
 def test_a_running_task_shows_its_worker_and_the_attempt_that_runs(bench: Bench) -> None:

@@ -25,6 +25,7 @@ def test_a_worker_is_shown(bench: Bench) -> None:
         "task_types": ["sleep"],
         "tags": [],
         "slots": 1,
+        "load": None,
         "tasks": [],
         "last_contact_at": "2023-11-14T22:13:20.000Z",
     }
@@ -107,3 +108,15 @@ def test_what_is_offline_cannot_be_sent_away(bench: Bench) -> None:
     workers.sign_off(bench.farm, worker)
     workers.request_status(bench.farm, worker.id, "awake", lazy=False)
     assert bench.call("POST", f"/workers/{worker.id}/status", {"status": "offline"}).status == 409
+
+
+def test_a_few_workers_are_looked_at_again_by_their_ids(bench: Bench) -> None:
+    first, second, _ = (bench.worker(name)[0] for name in ("one", "two", "three"))
+    told = bench.get(f"/workers?ids={first.id},{second.id},{first.id},7")
+    assert ([worker["name"] for worker in told["items"]], told["next"]) == (["one", "two"], None)
+
+
+@pytest.mark.parametrize("ids", ["", "x", "1,,2", "1;2", ",".join(["1"] * 101), "-1"])
+def test_ids_that_are_none_are_refused(bench: Bench, ids: str) -> None:
+    refused = bench.call("GET", f"/workers?ids={ids}")
+    assert refused.status == 400 and refused.json["field"] == "ids"

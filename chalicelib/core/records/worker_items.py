@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..lifecycle import WorkerStatus
-from ..model import Blob, Function, SleepSchedule, Worker
+from ..model import Blob, Function, Load, SleepSchedule, Worker
 from ..ports import Item
 from . import keys
 from .fields import item
@@ -32,6 +32,7 @@ def worker_item(worker: Worker) -> dict[str, Any]:
         "started_at": worker.started_at,
         "lost_at": worker.lost_at,
         "broke_at": worker.broke_at,
+        "load": None if worker.load is None else load_json(worker.load),
         "sleep_schedule": None if worker.sleep_schedule is None else schedule_json(worker.sleep_schedule),
         "listing_pk": keys.listing_pk("workers"),
         "listing_sk": keys.digits(worker.id),
@@ -62,6 +63,7 @@ def worker_from(item: Item) -> Worker:
         lost_at=item.get("lost_at"),
         broke_at=item.get("broke_at"),
         sleep_schedule=_schedule_from(item.get("sleep_schedule")),
+        load=_load_from(item.get("load")),
     )
 
 
@@ -78,6 +80,14 @@ def _schedule_from(fields: Any) -> SleepSchedule | None:
     if fields is None:
         return None
     return SleepSchedule(fields["active"], tuple(fields["days"]), fields["start_minute"], fields["end_minute"])
+
+
+def load_json(load: Load) -> dict[str, int]:
+    return {"cpu_percent": load.cpu_percent, "memory_percent": load.memory_percent}
+
+
+def _load_from(fields: Any) -> Load | None:
+    return None if fields is None else Load(fields["cpu_percent"], fields["memory_percent"])
 
 
 def blob_item(blob: Blob) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ..model import Block, JobId, Task, TaskId, Worker, WorkerId
@@ -45,6 +45,11 @@ class WorkerRecords:
             else:
                 blocked.append((item["job"], item["task_type"]))
         return None if worker is None else replace(worker, blocked=frozenset(blocked))
+
+    def get_many(self, worker_ids: Sequence[WorkerId]) -> list[Worker]:
+        """Those that there are, without their blocklists; one batch of reads."""
+        found = self._table.get_many([keys.worker(worker_id) for worker_id in dict.fromkeys(worker_ids)])
+        return [worker_items.worker_from(item) for item in found if item is not None]
 
     def note_failure(self, worker_id: WorkerId, task: Task) -> int:
         """Remember that the task failed on this worker; on how many tasks of this job and type it has failed now."""

@@ -8,6 +8,7 @@ import { logView } from "./log_view.js";
 import { missing } from "./page_job.js";
 import { filter, href } from "./router.js";
 import { workers } from "./store.js";
+import { taskWork } from "./task_work.js";
 
 const ENDED = ["completed", "failed", "canceled"];
 const LOOK_EVERY_SECONDS = 3;
@@ -16,8 +17,9 @@ export function openTask(place) {
   const head = h("div", { class: "filters" });
   const why = h("div", { class: "card", hidden: true });
   const attempts = h("div", { class: "card scrolls", tabindex: "0", role: "region", "aria-label": "Attempts" });
+  const work = h("div", {});
   const logPlace = h("div", { class: "grows" });
-  const element = h("section", { class: "page fills" }, head, why, attempts, logPlace);
+  const element = h("section", { class: "page fills" }, head, why, work, attempts, logPlace);
   let task = null;
   let log = null;
   let shown = null;
@@ -43,12 +45,17 @@ export function openTask(place) {
     replace(
       head,
       h("a", { href: "#/jobs", class: "faint" }, "Jobs"),
-      h("a", { href: href("jobs", task.job), class: "faint" }, "Job"),
+      h("a", { href: href("jobs", task.job), class: "faint" }, task.job_name),
       h("h1", {}, task.name),
       status(task.status),
       task.status === "active" && h("span", {}, `${task.progress} %`),
       task.activity && h("span", { class: "faint" }, task.activity),
     );
+    const done = JSON.stringify([task.commands, task.files]);
+    if (work.dataset.shown !== done) {
+      work.dataset.shown = done;
+      replace(work, taskWork(task, work.querySelector("details")?.open ?? !task.attempts.length));
+    }
     const newest = task.attempts.at(-1)?.number ?? null;
     const wanted = Number(chosen ?? newest) || null;
     const held = attempts.contains(document.activeElement);

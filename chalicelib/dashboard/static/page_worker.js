@@ -5,12 +5,13 @@ import { h, replace } from "./dom.js";
 import { number, time } from "./format.js";
 import { live, soon } from "./live.js";
 import { complain, confirmed, notice } from "./notices.js";
-import { workerStatus } from "./page_workers.js";
+import { given, loadCell, machine, workerStatus } from "./page_workers.js";
 import { href } from "./router.js";
 import { sleepSchedule } from "./sleep_schedule.js";
 import { may, workers } from "./store.js";
 
 const LOOK_EVERY_SECONDS = 3;
+const MOST_NAMED = 8;
 const ASKED = { awake: "Wake", asleep: "Put to sleep", offline: "Sign off" };
 
 export function openWorker(place) {
@@ -21,13 +22,15 @@ export function openWorker(place) {
   const blocklist = h("div", { class: "card" });
   const element = h("section", { class: "page" }, head, h("div", { class: "split" }, h("div", { class: "stack" }, facts, why, blocklist), schedule));
   const path = `/workers/${place.id}`;
+  const names = new Map();
   let worker = null;
 
   async function read() {
     try {
       const isFirst = worker === null;
       worker = await get(path);
-      drawWorker(head, facts, worker, ask);
+      await Promise.all(worker.tasks.slice(0, MOST_NAMED).map(name));
+      drawWorker(head, facts, worker, names, ask);
       if (isFirst) {
         const [hours, blocked] = await Promise.all([get(`${path}/sleep-schedule`), get(`${path}/blocklist`)]);
         replace(schedule, sleepSchedule(worker, hours, may("operate")));
@@ -43,6 +46,12 @@ export function openWorker(place) {
     }
   }
 
+  async function name(task) {
+    if (names.has(task)) return;
+    const found = await get(`/tasks/${task}`).catch(() => null);
+    if (found) names.set(task, `${found.name} of ${found.job_name}`);
+  }
+
   async function ask(status) {
     const running = worker.tasks.length;
     if (status === "offline") {
@@ -53,7 +62,7 @@ export function openWorker(place) {
       const before = worker.status;
       worker = await post(`${path}/status`, { status, lazy: true });
       workers.put([worker]);
-      drawWorker(head, facts, worker, ask);
+      drawWorker(head, facts, worker, names, ask);
       const undo = status === "asleep" && before === "awake" && { text: "Undo", act: () => ask("awake") };
       notice(`${worker.name} is asked to be ${status}; it hears of it with its next call.`, { undo });
       soon();
@@ -75,7 +84,7 @@ export function openWorker(place) {
   };
 }
 
-function drawWorker(head, facts, worker, ask) {
+function drawWorker(head, facts, worker, names, ask) {
   document.title = `${worker.name} · Millrace`;
   const held = head.contains(document.activeElement) ? document.activeElement.textContent : null;
   const choices = Object.entries(ASKED).filter(([status]) => status !== (worker.status_requested ?? worker.status));
@@ -88,11 +97,13 @@ function drawWorker(head, facts, worker, ask) {
   );
   if (held) [...head.querySelectorAll("button")].find((one) => one.textContent === held)?.focus();
   const rows = [
-    ["Runs", worker.tasks.length ? worker.tasks.map((task) => h("a", { class: "spaced", href: href("tasks", task) }, `task ${task}`)) : "nothing"],
+    ["Runs", worker.tasks.length ? worker.tasks.map((task) => h("a", { class: "spaced", href: href("tasks", task) }, names.get(task) ?? `task ${task}`)) : "nothing"],
+    ["Load", loadCell(worker)],
     ["Slots", worker.slots],
-    ["Tags", worker.tags.join(", ") || "none"],
-    ["Takes", worker.task_types.join(", ")],
     ["Last contact", time(worker.last_contact_at)],
+    ["Tags", given(worker.tags).join(", ") || "none"],
+    ["Machine", machine(worker.tags) || "not told"],
+    ["Takes", worker.task_types.join(", ") || "nothing"],
     ["Id", worker.id],
   ];
   replace(facts, h("dl", { class: "facts" }, rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))));

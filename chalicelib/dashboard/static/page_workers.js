@@ -1,6 +1,6 @@
 // All workers: who is there, what it does, and since when nothing was heard.
 
-import { pages } from "./api.js";
+import { get } from "./api.js";
 import { h, replace } from "./dom.js";
 import { number, plural, status, time } from "./format.js";
 import { filter, href } from "./router.js";
@@ -13,10 +13,11 @@ const ORDERS = {
   status: (worker) => STATUSES.indexOf(worker.status),
   runs: (worker) => worker.tasks?.length ?? 0,
   slots: (worker) => worker.slots,
+  load: (worker) => worker.load?.cpu_percent ?? -1,
   contact: (worker) => worker.last_contact_at,
 };
-const HELD_EVERY_SECONDS = 5;
-const MOST_ASKED = 200;
+const LOOK_EVERY_SECONDS = 5;
+const MOST_ASKED = 100;
 
 export function openWorkers(place) {
   let query = place.query;
@@ -53,11 +54,19 @@ export function openWorkers(place) {
     if (!seen.length) drawEmpty(empty, everything.length);
   }
 
-  // The deltas do not tell what workers hold: that changes with every task.
-  const timer = setInterval(async () => {
-    if (document.hidden || !workers.complete || workers.items.size > MOST_ASKED) return;
-    for await (const items of pages("/workers", { first: MOST_ASKED })) workers.put(items);
-  }, HELD_EVERY_SECONDS * 1000);
+  // The deltas do not tell what workers hold and how busy they are: that changes all the time. It is asked of those in
+  // sight, and where somebody has scrolled to.
+  async function look() {
+    const inSight = rows.items.slice(rows.first, rows.last).slice(0, MOST_ASKED);
+    const awake = inSight.filter((worker) => !["offline", "lost"].includes(worker.status));
+    if (document.hidden || !awake.length) return;
+    try {
+      workers.put((await get(`/workers?ids=${awake.map((worker) => worker.id)}`)).items);
+    } catch {
+      // The page says already that the farm does not answer; the next look may find more.
+    }
+  }
+  const timer = setInterval(look, LOOK_EVERY_SECONDS * 1000);
   workers.addEventListener("change", draw);
   workers.load();
   return {
@@ -85,14 +94,37 @@ const COLUMNS = [
   { key: "name", title: "Worker", sort: true, className: "name", cell: nameCell },
   { key: "status", title: "Status", sort: true, className: "state", cell: workerStatus },
   { key: "runs", title: "Runs", sort: true, className: "", cell: runsCell },
+  { key: "load", title: "Load", sort: true, className: "wide", cell: loadCell },
   { key: "slots", title: "Slots", sort: true, className: "number wide", cell: (worker) => worker.slots },
-  { key: "tags", title: "Tags", className: "wide", cell: (worker) => worker.tags.join(", ") },
+  { key: "tags", title: "Tags", className: "wide", cell: (worker) => given(worker.tags).join(", ") },
   { key: "types", title: "Takes", className: "widest", cell: (worker) => h("span", { title: worker.task_types.join(", ") }, worker.task_types.join(", ")) },
   { key: "contact", title: "Last contact", sort: true, cell: (worker) => time(worker.last_contact_at) },
 ];
 
 function nameCell(worker) {
   return [h("a", { href: href("workers", worker.id) }, worker.name), h("span", { class: "faint" }, worker.id)];
+}
+
+/** What people call it; `cpu.arch=x86_64` and `memory>=1024` are what its machine is. */
+export const given = (tags) => tags.filter((tag) => !tag.includes("="));
+
+/** Of `memory>=1024`, `memory>=2048` the greatest says it all. */
+export function machine(tags) {
+  const facts = new Map();
+  for (const tag of tags.filter((one) => one.includes("="))) {
+    const [, name, sign, value] = /^(.*?)(>?=)(.*)$/.exec(tag);
+    if (sign === "=") facts.set(name, value);
+    else facts.set(name, Math.max(Number(value), facts.get(name) ?? 0));
+  }
+  return [...facts].map(([name, value]) => `${name} ${typeof value === "number" ? number(value) : value}`).join(", ");
+}
+
+/** Two meters; the numbers stand beside them. */
+export function loadCell({ load, status: word }) {
+  if (!load || ["offline", "lost"].includes(word)) return h("span", { class: "faint" }, "–");
+  const meter = (title, percent) =>
+    h("span", { class: "gauge", title: `${title} ${percent} %` }, h("span", { class: "faint" }, title), h("span", { class: "gauge-bar", "aria-hidden": "true" }, h("span", { style: { width: `${percent}%` } })), h("span", { class: "gauge-number" }, `${percent} %`));
+  return [meter("CPU", load.cpu_percent), meter("mem", load.memory_percent)];
 }
 
 export function workerStatus(worker) {

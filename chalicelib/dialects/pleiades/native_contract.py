@@ -23,7 +23,7 @@ from ...edge.fields import parsed
 from ...edge.http import Reply, Request
 from .access import native_worker
 from .envelope import ok
-from .native_wire import AttemptReport, Contract, LeaseId, assignment, stop
+from .native_wire import AttemptReport, Contract, LeaseId, assignment, load_of, stop
 
 RECONCILE_EVERY_MS = 30_000
 
@@ -32,7 +32,7 @@ def contract(farm: Farm, request: Request, worker_id: str, body: dict[str, Any])
     """`POST /worker/{id}/contract` with `slots` or `request_id` in its body: report, hear, claim."""
     worker = native_worker(farm, request, worker_id)
     wanted = parsed(Contract, body)
-    worker = workers.contact(farm, worker, wants_work=wanted.slots > 0)
+    worker = workers.contact(farm, worker, wants_work=wanted.slots > 0, load=load_of(request))
     verdicts = _verdicts(farm, worker, wanted.reports)
     cancel = _to_stop(farm, worker, wanted.held)
     _reconcile_now_and_then(farm, worker, wanted)

@@ -30,6 +30,7 @@ from .native_wire import (
     Renew,
     Renewal,
     SignOn,
+    load_of,
     stop,
 )
 
@@ -91,7 +92,7 @@ def sign_off(farm: Farm, request: Request, worker_id: str) -> Reply:
 def renew(farm: Farm, request: Request, worker_id: str) -> Reply:
     worker = native_worker(farm, request, worker_id)
     wanted = parsed(Renew, json_object(request))
-    worker = workers.contact(farm, worker, wants_work=False)
+    worker = workers.contact(farm, worker, wants_work=False, load=load_of(request))
     renewed = [(lease, _renewed(farm, worker, lease)) for lease in wanted.leases]
     notices = [stop(lease, task, worker.id) for lease, task in renewed if task is not None]
     return ok(

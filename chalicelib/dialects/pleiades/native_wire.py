@@ -7,6 +7,7 @@ so that one report cannot make a task's item too large to be written.
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
@@ -15,9 +16,10 @@ from ...core import manifests
 from ...core.ids import LARGEST
 from ...core.leases import Report
 from ...core.lifecycle import Outcome
-from ...core.model import Assignment, Output, Task, TaskId, TaskInput, WorkerId
+from ...core.model import Assignment, Load, Output, Task, TaskId, TaskInput, WorkerId
 from ...core.path_mapping import PathMapping
 from ...core.workers import Description
+from ...edge.http import Request
 
 ERROR_CHARACTERS = 2000
 RESULT_BYTES = 60_000
@@ -174,6 +176,16 @@ class Announcement(_Native):
 
     size: int
     sha256: Sha256
+
+
+_LOAD = re.compile(r"cpu=([0-9]{1,3}), memory=([0-9]{1,3})")
+
+
+def load_of(request: Request) -> Load | None:
+    """What `X-Millrace-Load` says. Nothing depends on it, so one that cannot be read is as good as none."""
+    match = _LOAD.fullmatch(request.headers.get("x-millrace-load", ""))
+    percents = [int(text) for text in match.groups()] if match else []
+    return Load(*percents) if percents and max(percents) <= 100 else None
 
 
 def assignment(given: Assignment, paths: PathMapping) -> dict[str, Any]:

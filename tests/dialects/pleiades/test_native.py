@@ -10,6 +10,7 @@ import requests
 
 from chalicelib.core import jobs, logs, workers
 from chalicelib.core.lifecycle import WorkerStatus
+from chalicelib.core.model import Load
 from tests.dialects.pleiades.conftest import Site
 from tests.dialects.pleiades.native_worker import SELF, Native, enlist, lease, recorded_keys, submit
 from tests.dialects.pleiades.test_bad_input import assert_refused
@@ -192,3 +193,16 @@ def test_a_sign_on_or_off_that_comes_twice_or_late_takes_no_task_away(site: Site
     assert worker.call("sign-on", hello, **at_start(7)).status_code == 409  # of a process that is gone
     assert worker.call("sign-off", {}, **at_start(7)).status_code == 200
     assert worker.report(assignment)["accepted"] is True
+
+
+def test_how_busy_the_machine_is_goes_along_with_a_contact_that_is_noted(site: Site, worker: Native) -> None:
+    def says(load: str) -> Load | None:
+        site.clock.ahead_ms += 30_000
+        heard = worker.call("renew", {"leases": []}, headers={"X-Millrace-Load": load})
+        assert heard.status_code == 200
+        return workers.get(site.farm, int(worker.id)).load
+
+    assert workers.get(site.farm, int(worker.id)).load is None
+    assert says("cpu=53, memory=41") == Load(53, 41)
+    for nonsense in ("cpu=101, memory=5", "cpu=x", "", "cpu=5, memory=5; DROP"):
+        assert says(nonsense) == Load(53, 41)

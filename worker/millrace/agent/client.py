@@ -18,6 +18,7 @@ from urllib3.exceptions import HTTPError
 
 from millrace.agent.connections import Connections
 from millrace.agent.errors import NotRecognised, Refused, Unreachable
+from millrace.agent.load import Load
 from millrace.agent.protocol import Credentials, JsonObject, LeaseId
 
 ANSWER_SECONDS = 30.0
@@ -32,6 +33,7 @@ class FarmClient:
         self._token = token
         self._credentials: Credentials | None = None
         self._start: int | None = None
+        self._load = Load()
         self._connections = Connections()
 
     def use(self, credentials: Credentials) -> None:
@@ -63,6 +65,9 @@ class FarmClient:
             headers["X-Request-Id"] = str(body["request_id"])
         if self._start is not None and action in ("sign-on", "sign-off"):
             headers["X-Millrace-Start"] = str(self._start)
+        # A header, for managers from before it was thought of refuse a field that they do not know.
+        if action in ("contract", "renew") and (load := self._load.text()) is not None:
+            headers["X-Millrace-Load"] = load
         return self._answer(f"/worker/{self._me.worker_id}/{action}", body, headers, answer_seconds)
 
     def announce_blob(self, size: int, sha256: str) -> JsonObject:
