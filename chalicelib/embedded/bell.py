@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Self
 
 from chalicelib.core.errors import Unavailable
+from chalicelib.embedded.admission import stepping_aside
 
 
 class _Ring(NamedTuple):
@@ -121,7 +122,8 @@ class LocalWaiter:
             self._bell.pass_on(self)
         if self._bell.take_delivered(self):
             return True
-        self._sleep(seconds)
+        with stepping_aside():
+            self._sleep(seconds)
         was_rung = self._bell.take_delivered(self)
         if self._bell.is_closed and not was_rung:
             raise Unavailable("the farm is stopping; try again in a moment")

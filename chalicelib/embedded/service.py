@@ -1,4 +1,4 @@
-"""The order in which a request meets the farm: guard, object door or route, body, app.
+"""The order in which a request meets the farm: guard, object door or route, a look at the line, body, a place, app.
 
 Everything that can be refused is refused before the body is read.
 """
@@ -20,6 +20,8 @@ from chalicelib.edge.log_lines import REQUESTS
 from chalicelib.edge.paths import NotHere, Paths
 from chalicelib.edge.refusals import PROBLEM_TYPE, is_api
 from chalicelib.edge.routing import Match
+from chalicelib.edge.urgency import urgency_of
+from chalicelib.embedded.admission import Gate
 from chalicelib.embedded.answers import JSON, Answer, json_answer, refusal
 from chalicelib.embedded.gateway import Gateway
 from chalicelib.embedded.http1 import Head, Refused
@@ -59,6 +61,7 @@ class Service:
         self._spool_folder = spool_folder
         self._guard = guard
         self._together = together
+        self._gate = Gate()
 
     def answer(self, head: Head, body: Body, peer: str) -> Answer:
         """Always an answer; raises only CutOff, when there is nobody left to answer."""
@@ -92,7 +95,10 @@ class Service:
         if head.path.startswith(PREFIX):
             return self._door.answer(head, body)
         match = self._matched(head)
-        with received(head, body, self._spool_folder) as payload:
+        urgency = urgency_of(head.method, match.pattern, head.headers)
+        self._gate.look(urgency)
+        # Objects need no place: their bytes cost little, and take as long as their client pleases.
+        with received(head, body, self._spool_folder) as payload, self._gate.place(urgency):
             try:
                 with self._together():
                     return self._gateway.call(match, head, payload, peer)

@@ -86,6 +86,11 @@ def test_bench_gets_the_tools_and_measures(checkout: Checkout) -> None:
     assert checkout.calls[-1] == "-m tests.bench flat --quick"
 
 
+def test_load_gets_the_tools_and_plays(checkout: Checkout) -> None:
+    assert checkout.run("load", "--minutes", "1").returncode == 0
+    assert checkout.calls[-1] == "-m tests.load --minutes 1"
+
+
 def test_later_starts_install_nothing(checkout: Checkout) -> None:
     checkout.run("jobs")
     checkout.run("jobs")

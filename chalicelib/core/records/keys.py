@@ -34,7 +34,7 @@
 | tasks a worker holds       | sign-on, renew, api       | `held`      | HELD#worker              | task id                      |
 | jobs, workers              | lists                     | `listing`   | LIST#noun                | id                           |
 | tokens, join tokens        | admins                    | `listing`   | LIST#noun                | id                           |
-| functions, notes           | prune                     | `listing`   | LIST#noun                | id, room and name            |
+| functions, notes           | prune, rounds of pushes   | `listing`   | LIST#noun                | id, room and name            |
 | jobs by status             | lists                     | `status`    | STATUS#status            | id                           |
 | jobs of an owner           | lists                     | `owned`     | OWNER#name               | id                           |
 | jobs that need settling    | sweep                     | `unsettled` | UNSETTLED                | job id                       |

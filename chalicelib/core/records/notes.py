@@ -63,6 +63,12 @@ class Notes:
     def delete(self, name: str) -> None:
         self._table.write(Delete(keys.note(self._room, name)))
 
+    def names(self, start: str) -> Iterator[str]:
+        """Of all notes of this room whose names begin so, in their order. New ones may be missing where indexes lag."""
+        first, own = f"{self._room}#{start}", keys.note(self._room, "").pk
+        for entry in pages(self._table, keys.listing_pk("notes"), index="listing", first=first, last=first + "~"):
+            yield entry["pk"].removeprefix(own)
+
     def _note(self, name: str) -> Note | None:
         item = self._table.get(keys.note(self._room, name))
         return None if item is None else Note(from_json(item["fields"]), item["version"])

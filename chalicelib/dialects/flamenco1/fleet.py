@@ -18,6 +18,8 @@ from .translate import System, WorkerWord, system_of
 ROOM = "flamenco1"
 """Under this name the room's notes are kept, and what a job's annotations say for it."""
 SOFTWARE = "flamenco1"
+WORKER = "worker/"
+"""How the names of notes on workers begin."""
 EXEC = "exec"
 """The task type of whoever runs any program."""
 OURS = "flamenco1"
@@ -85,14 +87,15 @@ def find(farm: Farm, worker_id: WorkerId) -> Member | None:
 
 
 def everybody(farm: Farm) -> Iterator[Member]:
-    for worker in farm.workers.all():
-        member = member_of(farm, worker)
+    """By the room's notes: the farm may have a thousand workers, and none that is pushed to."""
+    for name in notes(farm).names(WORKER):
+        member = find(farm, int(name.removeprefix(WORKER)))
         if member is not None:
             yield member
 
 
 def name_of(worker_id: WorkerId) -> str:
-    return f"worker/{worker_id}"
+    return f"{WORKER}{worker_id}"
 
 
 def note(farm: Farm, member: Member, **changes: Any) -> Member:

@@ -19,6 +19,7 @@ from ...core.errors import LeaseLost, NotFound
 from ...core.farm import Farm
 from ...core.model import Worker
 from ...core.path_mapping import PathMapping
+from ...edge import pace
 from ...edge.fields import parsed
 from ...edge.http import Reply, Request
 from .access import native_worker
@@ -140,5 +141,5 @@ def told(farm: Farm, worker: Worker, pause_seconds: float) -> dict[str, Any]:
 
 
 def poll_seconds(farm: Farm, seconds: float) -> float:
-    """Jittered, so that workers which were started together do not ask together for ever."""
-    return round(seconds * farm.random.uniform(0.8, 1.2), 3)
+    """Jittered, so that workers which were started together do not ask together for ever; longer under load."""
+    return round(pace.stretched(seconds) * farm.random.uniform(0.8, 1.2), 3)

@@ -26,6 +26,7 @@ from millrace.agent.retrying import Backoff
 
 LONG_POLL_SECONDS = 20.0
 MAX_REPORTS = 50
+LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,15 @@ class ContractLoop:
             except Unreachable as error:
                 pause = backoff.failed(error.retry_after_seconds)
                 say("contract", f"The farm does not answer, again in {pause:.1f} s: {error}", level=WARNING)
-                stopping.wait(pause)
+                self._rest(pause, stopping)
+
+    def _rest(self, pause: float, stopping: threading.Event) -> None:
+        """A farm that puts off claims still hears of what has ended: a report that came up after the call goes out."""
+        over_at = time.monotonic() + pause
+        tried = len(self._outbox)
+        while (left := over_at - time.monotonic()) > 0 and not stopping.wait(min(left, LOOK_SECONDS)):
+            if len(self._outbox) > tried:
+                return
 
     def turn(self) -> float:
         """One contract call; returns the seconds until the next one is due."""

@@ -22,6 +22,8 @@ LOOK_SECONDS = 0.25
 NEWS_SECONDS = 2.0
 """Progress goes out at most this often."""
 ANSWER_SECONDS = 10.0
+LONGEST_PAUSE_SECONDS = 5.0
+"""Leases do not wait for a patient backoff, whatever the farm asks for."""
 
 
 class RenewLoop:
@@ -37,14 +39,13 @@ class RenewLoop:
 
     def run(self, stopping: threading.Event) -> None:
         """The body of the renew thread."""
-        # Leases do not wait for a patient backoff: five seconds at most.
-        backoff = Backoff(longest=5.0)
+        backoff = Backoff(longest=LONGEST_PAUSE_SECONDS)
         while not self._wait(stopping):
             try:
                 self.turn()
                 backoff.succeeded()
             except Unreachable as error:
-                pause = backoff.failed()
+                pause = backoff.failed(min(error.retry_after_seconds or 0.0, LONGEST_PAUSE_SECONDS))
                 say("renew", f"The farm does not answer, again in {pause:.1f} s: {error}", level=WARNING)
                 stopping.wait(pause)
             except Refused as refusal:

@@ -32,10 +32,13 @@ class Backoff:
         self._failures = 0
 
     def failed(self, retry_after_seconds: float | None = None) -> float:
-        """Count a failure; returns the seconds to wait, never less than the farm asked for (up to ten minutes)."""
+        """Count a failure; returns the seconds to wait: never less than the farm asked for (up to ten minutes).
+
+        Up to a half more, for it may have told a thousand others the same.
+        """
         pause = min(self._longest, self._first * 2.0 ** min(self._failures, 16)) * random.uniform(0.5, 1.0)
         self._failures += 1
-        return max(pause, min(retry_after_seconds or 0.0, 600.0))
+        return max(pause, min(retry_after_seconds or 0.0, 600.0) * random.uniform(1.0, 1.5))
 
 
 def until_answered(call: Callable[[], T], wait: Callable[[float], None]) -> T:
