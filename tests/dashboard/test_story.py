@@ -187,3 +187,56 @@ def test_a_strip_of_many_tasks_leads_by_keyboard_to_one_of_them(page: Page, ense
     expect(page.get_by_role("row").nth(1)).to_contain_text("frame 1")
     page.get_by_role("table", name="Tasks").evaluate("table => table.scrollTo(0, 1e9)")
     expect(page.get_by_text("400 read")).to_be_visible()
+
+
+def test_one_task_that_failed_is_run_again_while_its_job_goes_on(
+    page: Page, ensemble: Ensemble, tmp_path: Path
+) -> None:
+    repaired, go_on = tmp_path / "repaired", tmp_path / "go-on"
+    wait = f"sh -c 'until [ -e {go_on} ]; do sleep 0.1; done'"
+    job = submitted(ensemble, "half broken", f"test -e '{repaired}'", wait)
+    goto(page, f"jobs/{job.id}?tasks=failed")
+    page.get_by_role("link", name="task 0").click()
+    expect(page.get_by_role("button", name="Retry")).to_be_visible()
+    page.get_by_text("What it does: 1 command").click()
+    expect(page.get_by_text(f"test -e '{repaired}'")).to_be_visible()
+    repaired.touch()
+    go_on.touch()
+    page.get_by_role("button", name="Retry").click()
+    expect(page.locator(".filters .status")).to_have_text("completed")
+    page.get_by_role("button", name="Run again").click()
+    question = page.get_by_role("dialog")
+    expect(question).to_contain_text("what it left is replaced")
+    question.get_by_role("button", name="Leave it").click()
+    [task, _] = ensemble.farm.tasks(job)
+    assert [attempt.outcome for attempt in task.attempts] == ["failed", "completed"]
+
+
+def test_a_webhook_is_made_changed_taken_back_and_removed(page: Page, ensemble: Ensemble) -> None:
+    goto(page, "settings")
+    page.get_by_label("A new webhook to").fill("http://127.0.0.1:9/one")
+    page.get_by_role("button", name="Make a webhook").click()
+    expect(page.get_by_text("Copy it now")).to_be_visible()
+    page.get_by_role("button", name="Change the webhook to http://127.0.0.1:9/one").click()
+    page.get_by_label("URL", exact=True).fill("http://127.0.0.1:9/two")
+    page.get_by_role("button", name="Save", exact=True).first.click()
+    expect(page.get_by_role("button", name="Remove the webhook to http://127.0.0.1:9/two")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("button", name="Remove the webhook to http://127.0.0.1:9/one")).to_be_visible()
+    page.get_by_role("button", name="Remove the webhook to http://127.0.0.1:9/one").click()
+    page.get_by_role("button", name="Remove it").click()
+    expect(page.get_by_text("A webhook tells another service")).to_be_visible()
+
+
+def test_how_long_jobs_are_kept_is_decided_after_a_look_at_what_goes(page: Page, ensemble: Ensemble) -> None:
+    goto(page, "settings")
+    page.get_by_label("Delete jobs").check()
+    page.get_by_label("days after they have ended").fill("7")
+    expect(page.get_by_text("As of now, that deletes nothing.")).to_be_visible()
+    page.locator("form", has=page.get_by_label("Delete jobs")).get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Jobs are deleted 7 days after they have ended.")).to_be_visible()
+    page.reload()
+    expect(page.get_by_label("Delete jobs")).to_be_checked()
+    page.get_by_label("Delete jobs").uncheck()
+    page.locator("form", has=page.get_by_label("Delete jobs")).get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Jobs are kept for ever.")).to_be_visible()

@@ -3,6 +3,7 @@
 import { h } from "./dom.js";
 import { notice } from "./notices.js";
 import { pricePerWorkerHour, setPricePerWorkerHour } from "./prices.js";
+import { retentionCard } from "./retention.js";
 import { may, me } from "./store.js";
 import { tokenCard } from "./tokens.js";
 import { variableCard } from "./variables.js";
@@ -17,6 +18,7 @@ export function openSettings() {
       may("admin") ? tokenCard() : h("p", {}, `Tokens, variables and webhooks are changed by an administrator. Your token may: ${me.scopes.join(", ")}.`),
       variableCard(),
       may("admin") && webhookCard(),
+      retentionCard(may("admin")),
       browserCard(),
     ),
   };

@@ -7,7 +7,8 @@ import { live } from "./live.js";
 import { logView } from "./log_view.js";
 import { missing } from "./page_job.js";
 import { filter, href } from "./router.js";
-import { workers } from "./store.js";
+import { retryTask } from "./steering.js";
+import { may, workers } from "./store.js";
 import { taskWork } from "./task_work.js";
 
 const ENDED = ["completed", "failed", "canceled"];
@@ -40,6 +41,10 @@ export function openTask(place) {
     }
   }
 
+  async function runAgain() {
+    if (await retryTask(task)) read();
+  }
+
   function draw() {
     document.title = `${task.name} · Millrace`;
     replace(
@@ -50,6 +55,7 @@ export function openTask(place) {
       status(task.status),
       task.status === "active" && h("span", {}, `${task.progress} %`),
       task.activity && h("span", { class: "faint" }, task.activity),
+      may("operate") && ENDED.includes(task.status) && h("button", { class: "end", onclick: runAgain }, task.status === "completed" ? "Run again" : "Retry"),
     );
     const done = JSON.stringify([task.commands, task.files]);
     if (work.dataset.shown !== done) {

@@ -16,12 +16,13 @@ const OPEN = ["queued", "active", "paused", "compiling"];
 export const ACTIONS = {
   pause: { title: "Pause", done: "paused", from: ["queued", "active"], undo: "resume" },
   resume: { title: "Resume", done: "resumed", from: ["paused"], undo: "pause" },
-  retry: { title: "Retry", done: "queued again", from: ["failed", "canceled"] },
+  retry: { title: "Retry", done: "queued again", from: ["failed", "canceled"], also: (job) => job.counts.failed > 0 },
   cancel: { title: "Cancel", done: "canceled", from: OPEN, undo: "retry", asks: true },
   delete: { title: "Delete", done: "deleted", from: ["completed", "failed", "canceled"], asks: true },
 };
 
-export const allowing = (action, list) => list.filter((job) => ACTIONS[action].from.includes(job.status));
+export const allowing = (action, list) =>
+  list.filter((job) => ACTIONS[action].from.includes(job.status) || ACTIONS[action].also?.(job));
 
 /** Does it to those of the list that allow it. Gives the number of jobs it was done to. */
 export async function steer(action, list) {
@@ -37,6 +38,37 @@ export async function steer(action, list) {
   failures.slice(0, 3).forEach(complain);
   soon();
   return succeeded.length;
+}
+
+/** Runs one task of a job again, whatever became of it; asks first where finished work would be done anew. */
+export async function retryTask(task) {
+  try {
+    const job = await get(`/jobs/${task.job}`);
+    const later = following(job.steps, task.step).reduce((sum, step) => sum + step.completed + step.failed, 0);
+    if (task.status === "completed" || later) {
+      const content = [h("p", {}, effectOfRetry(task, later))];
+      if (!(await confirmed({ title: `Run “${task.name}” again?`, content, act: "Run it again" }))) return false;
+    }
+    await post(`/tasks/${task.id}/retry`);
+    notice(`“${task.name}” is queued again.`);
+    soon();
+    return true;
+  } catch (error) {
+    complain(error);
+    return false;
+  }
+}
+
+function effectOfRetry(task, later) {
+  const own = task.status === "completed" ? "It has completed; what it left is replaced. " : "";
+  return own + (later ? `${plural(later, "task")} of the steps that follow on it had ended, and run again too.` : "No other task is touched.");
+}
+
+/** The steps that wait for this one, directly or not. */
+function following(steps, number) {
+  const found = new Set([number]);
+  steps.forEach((step, index) => step.parents.some((parent) => found.has(parent)) && found.add(index));
+  return steps.filter((_, index) => index !== number && found.has(index));
 }
 
 export async function prioritise(list, priority) {

@@ -1,10 +1,14 @@
-// Who is told of events: webhooks are made, looked into, and removed.
+// Who is told of events: webhooks are made, looked into, changed, and removed.
 
-import { get, post, remove } from "./api.js";
-import { h, replace } from "./dom.js";
+import { get, patch, post, remove } from "./api.js";
+import { freshId, h, replace } from "./dom.js";
 import { plural, time } from "./format.js";
 import { complain, confirmed, notice } from "./notices.js";
 
+const FORMATS = [
+  ["json", "JSON"],
+  ["slack", "Text, as Slack and Mattermost want it"],
+];
 const EVENTS = ["job.completed", "job.failed", "job.canceled", "worker.lost", "worker.error"];
 
 export function webhookCard() {
@@ -39,7 +43,16 @@ function table(hooks, read) {
       h("td", { class: "long" }, hook.url),
       h("td", { class: "long" }, hook.events.join(", "), hook.job && ` of job ${hook.job}`),
       h("td", {}, lastDelivery(hook)),
-      h("td", {}, h("button", { class: "danger", "aria-label": `Remove the webhook to ${hook.url}`, onclick: forget(hook) }, "Remove")),
+      h(
+        "td",
+        {},
+        h(
+          "div",
+          { class: "buttons" },
+          h("button", { "aria-label": `Change the webhook to ${hook.url}`, onclick: (event) => edit(event.target.closest("tr"), hook, read) }, "Change"),
+          h("button", { class: "danger", "aria-label": `Remove the webhook to ${hook.url}`, onclick: forget(hook) }, "Remove"),
+        ),
+      ),
     );
   return h("table", {}, h("thead", {}, h("tr", {}, ["URL", "Told of", "Last told"].map((title) => h("th", { scope: "col" }, title)), h("td", {}))), h("tbody", {}, hooks.map(row)));
 }
@@ -50,27 +63,61 @@ function lastDelivery({ deliveries }) {
   return [newest.event, " ", time(newest.at), ": ", newest.status, newest.error && h("div", { class: "problem" }, newest.error)];
 }
 
+/** The row of a webhook becomes a form, and a row again. */
+function edit(row, hook, read) {
+  const before = { url: hook.url, events: hook.events, format: hook.format };
+  const fields = fieldsOf(before);
+  const back = () => form.replaceWith(row);
+  const change = async (values, undo) => {
+    await patch(`/webhooks/${hook.id}`, values);
+    await read();
+    notice("The webhook is changed.", { undo });
+  };
+  const save = async (event) => {
+    event.preventDefault();
+    try {
+      await change(fields.read(), { text: "Undo", act: () => change(before, null).catch(complain) });
+    } catch (error) {
+      complain(error);
+    }
+  };
+  const form = h(
+    "tr",
+    {},
+    h("td", { colspan: 4 }, h("form", { class: "stack", onsubmit: save }, fields.elements, h("div", { class: "buttons" }, h("button", { class: "primary" }, "Save"), h("button", { type: "button", onclick: back }, "Leave it as it was")))),
+  );
+  row.replaceWith(form);
+  form.querySelector("input").focus();
+}
+
+function fieldsOf({ url, events, format }) {
+  const [urlId, formatId] = [freshId("hook-url"), freshId("hook-format")];
+  const to = h("input", { id: urlId, type: "url", required: true, placeholder: "https://…", value: url });
+  const boxes = EVENTS.map((event) => h("label", { class: "inline" }, h("input", { type: "checkbox", value: event, checked: events.includes(event) }), event));
+  const as = h("select", { id: formatId }, FORMATS.map(([value, title]) => h("option", { value, selected: value === format }, title)));
+  return {
+    elements: [
+      h("div", { class: "field" }, h("label", { for: urlId }, url ? "URL" : "A new webhook to"), to),
+      h("div", { class: "buttons", role: "group", "aria-label": "Events" }, boxes),
+      h("div", { class: "buttons" }, h("label", { for: formatId }, "as"), as),
+    ],
+    read: () => ({ url: to.value, events: boxes.map((label) => label.firstChild).filter((box) => box.checked).map((box) => box.value), format: as.value }),
+    clear: () => (to.value = ""),
+  };
+}
+
 function maker(told, read) {
-  const url = h("input", { id: "hook-url", type: "url", required: true, placeholder: "https://…" });
-  const boxes = EVENTS.map((event) => h("label", { class: "inline" }, h("input", { type: "checkbox", value: event, checked: event === "job.failed" }), event));
-  const format = h("select", { id: "hook-format" }, h("option", { value: "json" }, "JSON"), h("option", { value: "slack" }, "Text, as Slack and Mattermost want it"));
+  const fields = fieldsOf({ url: "", events: ["job.failed"], format: "json" });
   const make = async (event) => {
     event.preventDefault();
-    const events = boxes.map((label) => label.firstChild).filter((box) => box.checked).map((box) => box.value);
     try {
-      const made = await post("/webhooks", { url: url.value, events, format: format.value });
+      const made = await post("/webhooks", fields.read());
       replace(told, h("p", {}, "What signs its messages. Copy it now; it is not shown again."), h("pre", { tabindex: "0" }, made.secret));
-      url.value = "";
+      fields.clear();
       await read();
     } catch (error) {
       complain(error);
     }
   };
-  return h(
-    "form",
-    { class: "stack", onsubmit: make },
-    h("div", { class: "field" }, h("label", { for: "hook-url" }, "A new webhook to"), url),
-    h("div", { class: "buttons", role: "group", "aria-label": "Events" }, boxes),
-    h("div", { class: "buttons" }, h("label", { for: "hook-format" }, "as"), format, h("button", {}, "Make a webhook")),
-  );
+  return h("form", { class: "stack", onsubmit: make }, fields.elements, h("div", { class: "buttons" }, h("button", {}, "Make a webhook")));
 }
