@@ -52,6 +52,18 @@ def claim(
     """
     if slots < 1 or worker.status_requested in (WorkerStatus.ASLEEP, WorkerStatus.OFFLINE):
         return Claimed((), False)
+    return farm.table.at_once(lambda: _claim(farm, worker, request_id, slots, repeat, lease_seconds, takes_excluded))
+
+
+def _claim(
+    farm: Farm,
+    worker: Worker,
+    request_id: str,
+    slots: int,
+    repeat: bool,
+    lease_seconds: float | None,
+    takes_excluded: bool,
+) -> Claimed:
     if repeat and (before := _given_before(farm, worker, request_id)):
         return Claimed(before, False)
     given: list[Assignment] = []

@@ -1,6 +1,6 @@
 """Completions that one call reports together: read together, written together, and one mark for each window.
 
-Ten of one large step cost one batch read, ten writes and one or two marks; on one machine the writes are one commit.
+Ten of one large step cost one batch read, ten writes and one or two marks; on one machine all of it is one commit.
 Only what is plainly so is done here: a task that this worker holds and that has run to its end. Everything else
 (repeated and late reports, failures) goes to `leases.report`, one by one, and is told why. A process that dies between
 the writes and the marks leaves the marks to the event feed and the sweep, as there.
@@ -35,6 +35,22 @@ def complete(farm: Farm, worker_id: WorkerId, completions: Sequence[Completion])
     wanted = [one for one in completions if one.said.outcome is Outcome.COMPLETED]
     if not wanted:
         return frozenset()
+    done, may_have_ended = farm.table.at_once(lambda: _end(farm, worker_id, wanted))
+    for task, attempt in done:
+        trace.attempt("ended", task.job, task.id, attempt.generation, attempt.worker, outcome=attempt.outcome.value)
+        statistics.ended(farm, attempt)
+        if task.children:
+            dependents.resolve(farm, task)
+    for job in may_have_ended:
+        settle.settle(farm, job)
+    return frozenset(task.id for task, _ in done)
+
+
+Ended = Sequence[tuple[Task, Attempt]]
+
+
+def _end(farm: Farm, worker_id: WorkerId, wanted: Sequence[Completion]) -> tuple[Ended, frozenset[JobId]]:
+    """What ended, and the jobs that may have ended with it: their windows are marked."""
     found = farm.tasks.get_many([one.task for one in wanted])
     held = [
         (one, task, leases.attempt_of(farm, task, one.said))
@@ -42,12 +58,11 @@ def complete(farm: Farm, worker_id: WorkerId, completions: Sequence[Completion])
         if task is not None and _is_held(task, worker_id, one.generation)
     ]
     if not held:
-        return frozenset()
+        return (), frozenset()
     updates = [task_writes.ended(task, "complete", run, one.said.outputs, one.said.result) for one, task, run in held]
     ended = farm.tasks.update_each(updates)
     done = [(_completed(task, run), run) for (_, task, run), wrote in zip(held, ended, strict=True) if wrote]
-    _follow_up(farm, done)
-    return frozenset(task.id for task, _ in done)
+    return done, _mark(farm, [task for task, _ in done])
 
 
 def _is_held(task: Task, worker_id: WorkerId, generation: int) -> bool:
@@ -65,13 +80,8 @@ def _completed(task: Task, attempt: Attempt) -> Task:
     return replace(task, status=TaskStatus.COMPLETED, attempts=(*task.attempts, attempt), lease=None)
 
 
-def _follow_up(farm: Farm, done: Sequence[tuple[Task, Attempt]]) -> None:
+def _mark(farm: Farm, ended: Sequence[Task]) -> frozenset[JobId]:
     windows: dict[tuple[JobId, int, int], list[Task]] = defaultdict(list)
-    for task, attempt in done:
-        trace.attempt("ended", task.job, task.id, attempt.generation, attempt.worker, outcome=attempt.outcome.value)
-        if task.children:
-            dependents.resolve(farm, task)
+    for task in ended:
         windows[task.job, task.step, window_of(task.index)].append(task)
-        statistics.ended(farm, attempt)
-    for (job, step, number), tasks in windows.items():
-        settle.mark(farm, job, step, number, tasks)
+    return frozenset(of[0] for of, tasks in windows.items() if settle.marked(farm, *of, tasks))

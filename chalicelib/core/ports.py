@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
 
+T = TypeVar("T")
 Value = Any
 Item = Mapping[str, Value]
 
@@ -233,6 +234,15 @@ class Table(Protocol):
 
     def write_many(self, transactions: Sequence[Sequence[Operation]]) -> list[ConditionFailed | None]:
         """Independent transactions: each succeeds or fails by itself. Embedded they share one durable commit."""
+        ...
+
+    def at_once(self, work: Callable[[], T]) -> T:
+        """The result of `work`, whose calls of this table belong together: one machine makes them one commit, in which
+        nobody else writes; elsewhere each is by itself, as always.
+
+        So `work` must be right without it, and short. What it raises undoes nothing. Nobody sees its writes before it
+        ends: it rings no bells, and keeps nothing in memory that would be wrong if they were lost.
+        """
         ...
 
     def take(self, index: str, pks: Sequence[str], pick: Pick, *, page: int = 40) -> Taken:

@@ -32,13 +32,18 @@ def task_ended(farm: Farm, task: Task) -> None:
 
 
 def mark(farm: Farm, job_id: JobId, step: int, number: int, tasks: Sequence[Task]) -> None:
-    """Give a window the marks of these of its tasks. If that fills it, or one has failed for good, the job may have
-    ended: settle it."""
+    """Give a window the marks of these of its tasks, and settle the job if that may have ended it."""
+    if marked(farm, job_id, step, number, tasks):
+        settle(farm, job_id)
+
+
+def marked(farm: Farm, job_id: JobId, step: int, number: int, tasks: Sequence[Task]) -> bool:
+    """Give a window the marks of these of its tasks. True if the job may have ended: that fills the window, or one has
+    failed for good."""
     marks = frozenset[int]().union(*(marks_of(task) for task in tasks))
     window = farm.windows.mark(job_id, step, number, marks)
     shut = window is not None and window.full and farm.windows.close(window)
-    if shut or any(task.status is TaskStatus.FAILED for task in tasks):
-        settle(farm, job_id)
+    return shut or any(task.status is TaskStatus.FAILED for task in tasks)
 
 
 def end_early(farm: Farm, job: Job, event: str, reason: str | None) -> Job | None:

@@ -51,6 +51,9 @@ _STATE_OF = {
 }
 
 
+_ENDS = frozenset({Mark.COMPLETED, Mark.FAILED, Mark.CANCELED})
+
+
 def member(generation: int, mark: Mark, slot: int) -> int:
     return (generation * 8 + mark) * 128 + slot
 
@@ -125,7 +128,9 @@ class Window:
     @property
     def full(self) -> bool:
         """Every task of it has ended."""
-        return all(state in ENDED_TASKS for state in self.states())
+        if len(self.marks) < self.size:  # there is none for some slot
+            return False
+        return all(rank >= 0 and rank % 8 in _ENDS for rank in self._ranks())
 
     @property
     def has_unfit(self) -> bool:

@@ -7,8 +7,8 @@ Limits are DynamoDB's, and 64 bits for integers because that is what JSON and SQ
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from chalicelib.core.ports import (
     Absent,
@@ -83,8 +83,11 @@ def check_update(update: Update, indexes: Indexes) -> Update:
 
 def check_item(item: Item, indexes: Indexes) -> Item:
     """The item with plain values and without empty number sets."""
-    cleaned = {_field_name(field): clean(value, field, top=True) for field, value in item.items()}
-    whole = {field: value for field, value in cleaned.items() if value != frozenset()}
+    whole = {}
+    for field, value in item.items():
+        cleaned = clean(value, _field_name(field), top=True)
+        if cleaned.__class__ is not frozenset or cleaned:
+            whole[field] = cleaned
     for field, limit in (("pk", MAX_PARTITION_KEY_BYTES), ("sk", MAX_SORT_KEY_BYTES)):
         _key_text(field, whole.get(field), limit)
     check_index_keys(whole, indexes)
@@ -94,12 +97,15 @@ def check_item(item: Item, indexes: Indexes) -> Item:
 
 def check_index_keys(item: Item, indexes: Indexes) -> None:
     """An item stands in an index with both of its keys or with none; one alone would silently be in no index."""
-    for name in indexes:
-        pk, sk = item.get(f"{name}_pk"), item.get(f"{name}_sk")
-        if pk is None and sk is None and f"{name}_pk" not in item and f"{name}_sk" not in item:
-            continue
-        _key_text(f"{name}_pk", pk, MAX_PARTITION_KEY_BYTES)
-        _key_text(f"{name}_sk", sk, MAX_SORT_KEY_BYTES)
+    for pk, sk in _index_fields(tuple(indexes)):
+        if pk in item or sk in item:
+            _key_text(pk, item.get(pk), MAX_PARTITION_KEY_BYTES)
+            _key_text(sk, item.get(sk), MAX_SORT_KEY_BYTES)
+
+
+@functools.lru_cache
+def _index_fields(names: tuple[str, ...]) -> list[tuple[str, str]]:
+    return [(f"{name}_pk", f"{name}_sk") for name in names]
 
 
 def check_key(key: Key) -> Key:
@@ -116,6 +122,8 @@ def check_query(pk: str, index: str | None, limit: int, indexes: Indexes) -> Non
 
 
 def check_size(item: Item) -> None:
+    if _at_most_bytes(item) <= MAX_ITEM_BYTES:
+        return
     size = item_bytes(item)
     if size > MAX_ITEM_BYTES:
         raise ValueError(f"item {item['pk']!r} {item['sk']!r} has {size} bytes; at most {MAX_ITEM_BYTES} fit")
@@ -124,6 +132,15 @@ def check_size(item: Item) -> None:
 def item_bytes(item: Item) -> int:
     """The size DynamoDB bills and limits, to within a few bytes per number."""
     return sum(len(field.encode()) + _value_bytes(value) for field, value in item.items())
+
+
+def _at_most_bytes(item: Item) -> int:
+    """A bound that is quick to compute; nearly every item is far below the limit."""
+    most = 64 * len(item)
+    for field, value in item.items():
+        kind = value.__class__
+        most += 4 * len(field) + (4 * len(value) if kind is str else 0 if kind is int else _value_bytes(value))
+    return most
 
 
 def _value_bytes(value: Value) -> int:
@@ -140,7 +157,12 @@ def _value_bytes(value: Value) -> int:
 
 def clean(value: Value, field: str, *, depth: int = 0, top: bool = False) -> Value:
     """A plain copy of the value: str, int, bool, None, list, dict, or (as a whole field) frozenset of int."""
-    if value is None or isinstance(value, bool):
+    kind = value.__class__
+    if kind is str and value.isascii():
+        return value
+    if kind is int and -MAX_INTEGER <= value <= MAX_INTEGER:
+        return value
+    if value is None or kind is bool:
         return value
     if isinstance(value, str):
         return _text(value, field)
@@ -184,6 +206,8 @@ def _number_set(members: frozenset[Value] | set[Value], field: str) -> frozenset
 
 
 def _field_name(name: Value) -> str:
+    if name.__class__ is str and name and name.isascii():
+        return name
     if not isinstance(name, str) or not name:
         raise ValueError(f"a field name must be text and not empty, not {name!r}")
     return _text(name, name)
@@ -204,7 +228,9 @@ def _change(change: Change, indexes: Indexes) -> Change:
             cleaned = clean(value, field, top=True)
             if field[-3:] in ("_pk", "_sk") and field[:-3] in indexes:
                 _key_text(field, cleaned, MAX_PARTITION_KEY_BYTES if field.endswith("_pk") else MAX_SORT_KEY_BYTES)
-            return Set(field, cleaned) if cleaned != frozenset() else Remove(field)
+            if cleaned is value:
+                return change
+            return Remove(field) if cleaned.__class__ is frozenset and not cleaned else Set(field, cleaned)
         case Add(field, amount):
             if isinstance(amount, bool) or not isinstance(amount, int):
                 raise ValueError(f"field {field!r} can only grow by an int, not by {amount!r}")
@@ -233,15 +259,15 @@ def _condition(condition: Condition) -> Condition:
                 raise ValueError(f"field {field!r} can be one of 1 to {MAX_CHOICES} values, not {len(values)}")
             return OneOf(_field_name(field), tuple(_compared(value, field) for value in values))
         case Equals(field, value):
-            return replace(condition, field=_field_name(field), value=_compared(value, field))
+            return Equals(_field_name(field), _compared(value, field))
         case AtMost(field, value):
             if isinstance(value, bool) or not isinstance(value, (int, str)):
                 raise ValueError(f"field {field!r} can only be compared with an int or a text, not {value!r}")
-            return replace(condition, field=_field_name(field), value=_compared(value, field))
+            return AtMost(_field_name(field), _compared(value, field))
 
 
 def _compared(value: Value, field: str) -> Value:
     cleaned = clean(value, field, top=True)
-    if cleaned == frozenset():
+    if cleaned.__class__ is frozenset and not cleaned:
         raise ValueError(f"field {field!r} can never be an empty set, which is not stored: use Missing")
     return cleaned

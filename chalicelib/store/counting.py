@@ -7,10 +7,10 @@ write. `DynamoTable.requests` has the exact number of calls to AWS.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from chalicelib.core.ports import ConditionFailed, Item, Key, Operation, Page, Pick, Table, Taken, Update
+from chalicelib.core.ports import ConditionFailed, Item, Key, Operation, Page, Pick, T, Table, Taken, Update
 
 
 class CountingTable:
@@ -44,6 +44,9 @@ class CountingTable:
     def write_many(self, transactions: Sequence[Sequence[Operation]]) -> list[ConditionFailed | None]:
         self.requests["write_many"] += 1
         return self._table.write_many(transactions)
+
+    def at_once(self, work: Callable[[], T]) -> T:
+        return self._table.at_once(work)
 
     def take(self, index: str, pks: Sequence[str], pick: Pick, *, page: int = 40) -> Taken:
         self.requests.update(["take", "query", "write"])

@@ -23,6 +23,7 @@ from chalicelib.core.ports import (
     Operation,
     Page,
     Pick,
+    T,
     TableUnavailable,
     Taken,
     Update,
@@ -120,6 +121,9 @@ class DynamoTable:
             return [self._attempt(operations) for operations in checked]
         with ThreadPoolExecutor(min(self._parallel, len(checked))) as pool:
             return list(pool.map(self._attempt, checked))
+
+    def at_once(self, work: Callable[[], T]) -> T:
+        return work()
 
     def take(self, index: str, pks: Sequence[str], pick: Pick, *, page: int = 40) -> Taken:
         for pk in pks:

@@ -74,7 +74,8 @@ def outcome(operation: Operation, before: Item | None, indexes: Indexes) -> Item
             return item
         case Update(key, changes):
             after = apply(changes, before if before is not None else {"pk": key.pk, "sk": key.sk})
-            check_index_keys(after, indexes)
+            if any(change.field[-3:] in ("_pk", "_sk") for change in changes):
+                check_index_keys(after, indexes)
             return after
         case Delete():
             return None

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 from chalicelib.core.ports import TableUnavailable
@@ -29,6 +30,7 @@ Work = Callable[[sqlite3.Connection], T]
 """Runs inside the write transaction. Raises before it writes, or not at all (SQLite's own errors undo everything)."""
 
 LARGEST_BATCH = 128
+LONGEST_BATCH_SECONDS = 0.02
 
 
 class _Ticket(Generic[T]):
@@ -130,8 +132,7 @@ class GroupCommit:
             self._pass_lead()
 
     def _lead(self) -> None:
-        with self._guard:
-            batch = [self._queue.popleft() for _ in range(min(len(self._queue), LARGEST_BATCH))]
+        batch: list[_Ticket[Any]] = []
         announce: Callable[[], None] | None = None
         try:
             announce = self._commit(batch)
@@ -170,7 +171,7 @@ class GroupCommit:
             self._connection = self._connect()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            for ticket in batch:
+            for ticket in self._whoever_waits(batch):
                 ticket.run(self._connection)
             number = self._durability.begin_commit()
             self._connection.execute("COMMIT")
@@ -181,6 +182,16 @@ class GroupCommit:
             self._durability.end_commit()
         for ticket in batch:
             ticket.number = number
+
+    def _whoever_waits(self, batch: list[_Ticket[Any]]) -> Iterator[_Ticket[Any]]:
+        """Also those that come meanwhile, into the same commit, as long as the first need not wait long for it."""
+        end_at = time.monotonic() + LONGEST_BATCH_SECONDS
+        while not batch or (len(batch) < LARGEST_BATCH and time.monotonic() < end_at):
+            with self._guard:
+                if not self._queue:
+                    return
+                batch.append(self._queue.popleft())
+            yield batch[-1]
 
     def _roll_back(self) -> None:
         """Back to a usable connection; one that cannot even roll back is given up and opened anew next time."""

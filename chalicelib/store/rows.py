@@ -29,7 +29,7 @@ _INDEX_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*\Z")
 
 
 def encode_body(item: Item) -> bytes:
-    sets = {field: sorted(value) for field, value in item.items() if isinstance(value, frozenset)}
+    sets = {field: sorted(value) for field, value in item.items() if value.__class__ is frozenset}
     if not sets:
         return orjson.dumps(item)
     plain = {field: value for field, value in item.items() if field not in sets}
@@ -93,7 +93,7 @@ class Rows:
         return self._move, (body, *columns, *key)
 
     def _index_keys(self, item: Item) -> tuple[str | None, ...]:
-        return tuple(item.get(column) for column in self._columns)
+        return tuple(map(item.get, self._columns))
 
     def heads(self, connection: sqlite3.Connection, index: str, pks: Sequence[str]) -> list[tuple[str, str]]:
         """First sort key and name of each of these partitions that is not empty, as a heap."""

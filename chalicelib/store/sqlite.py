@@ -14,9 +14,11 @@ from __future__ import annotations
 import heapq
 import itertools
 import sqlite3
+import threading
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from typing import overload
@@ -28,6 +30,7 @@ from chalicelib.core.ports import (
     Operation,
     Page,
     Pick,
+    T,
     TableUnavailable,
     Taken,
     Update,
@@ -38,7 +41,7 @@ from chalicelib.store.checks import Indexes, check_key, check_query, check_trans
 from chalicelib.store.durability import Durability
 from chalicelib.store.evaluate import all_hold, demand, outcome
 from chalicelib.store.file_lock import FileLock
-from chalicelib.store.group_commit import GroupCommit
+from chalicelib.store.group_commit import GroupCommit, Work
 from chalicelib.store.rows import Row, Rows, decode_body
 
 TAKE_PAGES = 10
@@ -63,6 +66,7 @@ class SqliteTable:
         self._keeps_log = change_log
         self._idle: deque[sqlite3.Connection] = deque()
         self._closed = False
+        self._here = _Here()
         with _failures_named(f"cannot open the table {self._path}"):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(_beside(self._path, ".lock"))
@@ -120,22 +124,28 @@ class SqliteTable:
     def write(self, *operations: Operation) -> None:
         checked = check_transaction(operations, self._indexes)
         if checked:
-            self._commits.submit(partial(self._transact, checked))
+            self._in_writer(partial(self._transact, checked))
 
     def update(self, update: Update) -> Item:
         checked = check_update(update, self._indexes)
-        [after] = self._commits.submit(partial(self._transact, [checked]))
+        [after] = self._in_writer(partial(self._transact, [checked]))
         assert after is not None
         return after
 
     def write_many(self, transactions: Sequence[Sequence[Operation]]) -> list[ConditionFailed | None]:
         checked = [check_transaction(operations, self._indexes) for operations in transactions]
-        return self._commits.submit(lambda connection: [self._attempt(one, connection) for one in checked])
+        return self._in_writer(lambda connection: [self._attempt(one, connection) for one in checked])
+
+    def at_once(self, work: Callable[[], T]) -> T:
+        if self._here.connection is not None:
+            return work()
+        context = copy_context()  # the leader of the commit may be another thread: what is logged is still the caller's
+        return self._commits.submit(lambda connection: context.run(self._run_here, work, connection))
 
     def take(self, index: str, pks: Sequence[str], pick: Pick, *, page: int = 40) -> Taken:
         for pk in pks:
             check_query(pk, index, page, self._indexes)
-        return self._commits.submit(partial(self._take, index, tuple(dict.fromkeys(pks)), pick, page))
+        return self._in_writer(partial(self._take, index, tuple(dict.fromkeys(pks)), pick, page))
 
     def together(self) -> AbstractContextManager[None]:
         """What this thread writes and reads inside is durable at its end, by one sync, and not after each call: for
@@ -151,7 +161,7 @@ class SqliteTable:
 
     def acknowledge(self, consumer: str, seq: int) -> None:
         """The consumer has done everything up to and including `seq`."""
-        self._commits.submit(lambda connection: change_log.acknowledge(connection, consumer, seq))
+        self._in_writer(lambda connection: change_log.acknowledge(connection, consumer, seq))
 
     def acknowledged(self, consumer: str) -> int:
         """The highest number the consumer acknowledged, 0 if it never did."""
@@ -160,7 +170,7 @@ class SqliteTable:
 
     def prune_changes(self, before_seq: int) -> int:
         """Forget the records with a lower number; gives how many went."""
-        return self._commits.submit(lambda connection: change_log.prune(connection, before_seq))
+        return self._in_writer(lambda connection: change_log.prune(connection, before_seq))
 
     def subscribe(self, listener: Listener) -> None:
         """Call this after each commit *of this process* that changed a status, in the committing thread.
@@ -180,6 +190,23 @@ class SqliteTable:
         self._lock.close()
 
     # ---- inside the writer ---------------------------------------------------------------------------------------
+
+    def _in_writer(self, work: Work[T]) -> T:
+        if self._here.connection is None:
+            return self._commits.submit(work)
+        with self._here.failures_noted():
+            return work(self._here.connection)
+
+    def _run_here(self, work: Callable[[], T], connection: sqlite3.Connection) -> T:
+        """`work`, whose calls of this table use the writer's connection."""
+        self._here.connection, self._here.failure = connection, None
+        try:
+            result = work()
+        finally:
+            self._here.connection = None
+            if self._here.failure is not None:  # whatever `work` has made of it: SQLite may have undone everything
+                raise self._here.failure
+        return result
 
     def _transact(self, operations: Sequence[Operation], connection: sqlite3.Connection) -> list[Item | None]:
         """All of it or, by an exception, nothing: everything is decided and encoded before the first row is written."""
@@ -274,7 +301,12 @@ class SqliteTable:
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
-        """An idle connection, or a new one: at most as many as there were readers at once."""
+        """An idle connection, or a new one: at most as many as there were readers at once. Inside of `at_once` the
+        writer's, which sees what was written there."""
+        if self._here.connection is not None:
+            with self._here.failures_noted():
+                yield self._here.connection
+            return
         with _failures_named("the table cannot be read"):
             try:
                 connection = self._idle.pop()
@@ -283,6 +315,21 @@ class SqliteTable:
             yield connection
             self._idle.append(connection)
         self._durability.has_read()
+
+
+class _Here(threading.local):
+    """Of a thread that runs somebody's `at_once`: the writer's connection, and what SQLite could not do on it."""
+
+    connection: sqlite3.Connection | None = None
+    failure: sqlite3.Error | None = None
+
+    @contextmanager
+    def failures_noted(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            self.failure = error
+            raise
 
 
 class _Candidates(Sequence[Item]):

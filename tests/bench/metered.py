@@ -13,12 +13,12 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib.core.ports import Check, ConditionFailed, Item, Key, Operation, Page, Pick, Table, Taken, Update
+from chalicelib.core.ports import Check, ConditionFailed, Item, Key, Operation, Page, Pick, T, Table, Taken, Update
 from chalicelib.store.checks import Indexes
 from chalicelib.store.racing_take import RacingTake
 
@@ -100,6 +100,9 @@ class MeteredTable:
 
     def write_many(self, transactions: Sequence[Sequence[Operation]]) -> list[ConditionFailed | None]:
         return [self._attempt(operations) for operations in transactions]
+
+    def at_once(self, work: Callable[[], T]) -> T:
+        return self._table.at_once(work)
 
     def take(self, index: str, pks: Sequence[str], pick: Pick, *, page: int = 40) -> Taken:
         return self._racing.take(index, pks, pick, page)

@@ -21,7 +21,7 @@ import copy
 import random
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chalicelib.core.ports import (
@@ -32,6 +32,7 @@ from chalicelib.core.ports import (
     Operation,
     Page,
     Pick,
+    T,
     TableUnavailable,
     Taken,
     Update,
@@ -193,6 +194,9 @@ class SimulatedTable:
     def write_many(self, transactions: Sequence[Sequence[Operation]]) -> list[ConditionFailed | None]:
         checked = [check_transaction(operations, self._indexes) for operations in transactions]
         return [self._attempt(operations) for operations in checked]
+
+    def at_once(self, work: Callable[[], T]) -> T:
+        return work()
 
     def take(self, index: str, pks: Sequence[str], pick: Pick, *, page: int = 40) -> Taken:
         for pk in pks:

@@ -61,11 +61,9 @@ def _pause(farm: Farm, wanted: Contract, claimed: Claimed) -> float:
 
 
 def _verdicts(farm: Farm, worker: Worker, reports: list[AttemptReport]) -> list[dict[str, Any]]:
-    """Several plain completions are written together; what is not plain is decided, and told, one by one."""
+    """Plain completions are written together; what is not plain is decided, and told, one by one."""
     number_of = Counter(said.task for said in reports)
     plain = [said for said in reports if not said.outputs and number_of[said.task] == 1]
-    if len(plain) < 2:
-        plain = []
     done = completing.complete(farm, worker.id, [Completion(r.task_id, r.generation, r.said(())) for r in plain])
     return [_accepted(said) if said.task_id in done else _verdict(farm, worker, said) for said in reports]
 
