@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
     from .embedded.bell import LocalBell
     from .embedded.feed import ChangeFeed
+    from .fleet_settings import FleetSettings
     from .store.change_log import ChangeRecord, Listener
+    from .store.scaling_group import ScalingGroup
 
-__all__ = ["aws_farm", "embedded_farm", "farm_from_environment", "rings"]
+__all__ = ["aws_farm", "embedded_farm", "farm_from_environment", "rings", "scaling_group_of"]
 
 
 def embedded_farm(settings: Settings, bell: LocalBell | None = None) -> Farm:
@@ -61,6 +63,14 @@ def aws_farm(settings: Settings, session: boto3.session.Session | None = None) -
     objects = S3ObjectStore(session.client("s3", config=client_config()), settings.bucket)
     errands = QueuedErrands(lambda: session.client("sqs"), settings.queue) if settings.queue else None
     return Farm(table, objects, SystemClock(), PollingBell(), JOB_TYPES, settings.limits, errands=errands)
+
+
+def scaling_group_of(fleet: FleetSettings, session: boto3.session.Session | None = None) -> ScalingGroup:
+    import boto3
+
+    from .store.scaling_group import ScalingGroup
+
+    return ScalingGroup((session or boto3.session.Session()).client("autoscaling"), fleet.group)
 
 
 def farm_from_environment(environment: Mapping[str, str] | None = None) -> tuple[Farm, Settings]:

@@ -32,6 +32,7 @@
 |                             |                                   | line for each request and attempt               |
 | MILLRACE_IMAGE_FOLDERS      | none                              | folders on shared storage from which pictures   |
 |                             |                                   | that workers name may be shown, `:` between     |
+| MILLRACE_FLEET              | none                              | the fleet on EC2 (`fleet_settings.py`)          |
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from pathlib import Path
 
 from .core.farm import Limits
 from .edge.networks import PUBLIC
+from .fleet_settings import FleetSettings, parsed
 
 VERSION = "0.1.0"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -81,6 +83,7 @@ class Settings:
     log: str = "text"
     image_folders: tuple[Path, ...] = ()
     """Absolute; what workers name below them may be shown to everybody who may read."""
+    fleet: FleetSettings | None = None
 
     def __post_init__(self) -> None:
         if self.auth not in AUTHS:
@@ -121,6 +124,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         flamenco_registration_secret=environment.get("MILLRACE_FLAMENCO_REGISTRATION_SECRET", "").strip() or None,
         log=environment.get("MILLRACE_LOG") or "text",
         image_folders=_folders(environment.get("MILLRACE_IMAGE_FOLDERS", "")),
+        fleet=_fleet(environment.get("MILLRACE_FLEET", "")),
     )
 
 
@@ -188,3 +192,10 @@ def _folders(text: str) -> tuple[Path, ...]:
     if relative := [folder for folder in folders if not folder.is_absolute()]:
         raise BadSettings(f"MILLRACE_IMAGE_FOLDERS must be absolute folders, not {str(relative[0])!r}")
     return folders
+
+
+def _fleet(text: str) -> FleetSettings | None:
+    try:
+        return parsed(text)
+    except ValueError as error:
+        raise BadSettings(f"MILLRACE_FLEET: {error}") from None

@@ -17,7 +17,7 @@ from .build import ROOT, Template
 
 INFRA = ROOT / "infra"
 WITHOUT_THE_APP = ("stack", "table", "bucket", "queues", "logs", "roles")
-WITH_THE_APP = (*WITHOUT_THE_APP, "functions", "edge", "alarms")
+WITH_THE_APP = (*WITHOUT_THE_APP, "functions", "edge", "alarms", "fleet")
 FUNCTION = "AWS::Serverless::Function"
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 from ..config import Settings
 from ..core.farm import Farm
 from .push import Pusher
+
+if TYPE_CHECKING:
+    from ..store.scaling_group import ScalingGroup
 
 _lock = threading.Lock()
 _served: tuple[Farm, Settings] | None = None
@@ -39,6 +43,16 @@ def pusher() -> Pusher:
 def hook_pusher() -> Pusher:
     """Makes calls to webhooks, which have networks of their own."""
     return Pusher(settings().hook_networks, setting="MILLRACE_HOOK_NETWORKS")
+
+
+def scaling_group() -> ScalingGroup | None:
+    """The group of the fleet's machines, if this farm has a fleet."""
+    fleet = settings().fleet
+    if fleet is None:
+        return None
+    from ..bootstrap import scaling_group_of
+
+    return scaling_group_of(fleet)
 
 
 def serve(farm: Farm, settings: Settings) -> None:

@@ -1,5 +1,5 @@
-"""Each minute: the sweep, how long work has been waiting, and calls to webhooks and workers where the operator allowed
-networks.
+"""Each minute: the sweep, how long work has been waiting, the fleet if there is one, and calls to webhooks and workers
+where the operator allowed networks.
 
 May run twice at once, late or not at all for a while; the next run does what is left.
 """
@@ -32,6 +32,10 @@ def minute_passed(farm: Farm, stage: str, scheduled_for: str) -> sweeping.Swept:
     print(metrics.line(farm.clock, stage, OldestQueuedSeconds=queueing.oldest_seconds(farm)), flush=True)
     if any(done):
         log.info("swept: %s", done, extra={"action": "swept", **done._asdict()})
+    if (settings := current.settings().fleet) is not None and (group := current.scaling_group()) is not None:
+        from . import fleet  # brings botocore along, which farms on one machine lack
+
+        fleet.look_after(farm, settings, group)
     if current.settings().hook_networks:
         delivering.deliver_all(farm, current.hook_pusher(), current.settings().farm_name)
     if current.settings().push_networks:

@@ -33,6 +33,8 @@ OBJECTS = {
     "AbortMultipartUpload": "AbortMultipartUpload",
     "DeleteObject": "DeleteObject",
 }
+FLEET = "millrace-test-fleet"
+"""The one group that the role names. A call that names only an instance is held to the group of that instance."""
 LOOKS = ("GetObject", "HeadObject")
 """Without s3:ListBucket these answer 403, and not 404, for what is missing."""
 
@@ -70,6 +72,11 @@ def needs(service: str, operation: str, params: Mapping[str, Any]) -> Iterator[N
                 yield Need("s3:GetObject", f"Bucket/{params['CopySource']['Key']}")
             if operation in LOOKS:
                 yield Need("s3:ListBucket", "Bucket")
+        case "autoscaling", "DescribeAutoScalingGroups":
+            yield Need("autoscaling:DescribeAutoScalingGroups", "*")
+        case "autoscaling", _:
+            group = params.get("AutoScalingGroupName", FLEET)
+            yield Need(f"autoscaling:{operation}", f"autoScalingGroupName/{group}")
         case "sqs", "SendMessage":
             yield Need("sqs:SendMessage", "Errands")
         case _:
@@ -87,19 +94,29 @@ class Permission(NamedTuple):
 def permissions(role: Mapping[str, Any]) -> Iterator[Permission]:
     """What a role of infra/roles.yaml allows."""
     for policy in role["Properties"]["Policies"]:
-        for statement in policy["PolicyDocument"]["Statement"]:
-            assert statement["Effect"] == "Allow"
-            for action in _listed(statement["Action"]):
-                for resource in _listed(statement["Resource"]):
-                    yield Permission(action, _pattern(resource))
+        yield from statements(policy)
+
+
+def statements(policy: Mapping[str, Any]) -> Iterator[Permission]:
+    """What a policy of infra/ allows. Everything is only for what AWS knows nothing narrower for."""
+    for statement in policy["PolicyDocument"]["Statement"]:
+        assert statement["Effect"] == "Allow"
+        for action in _listed(statement["Action"]):
+            for resource in _listed(statement["Resource"]):
+                assert resource != "*" or action == "autoscaling:DescribeAutoScalingGroups"
+                yield Permission(action, _pattern(resource))
 
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _pattern(resource: Mapping[str, Any]) -> str:
+def _pattern(resource: Mapping[str, Any] | str) -> str:
     match resource:
+        case "*":
+            return "*"
+        case {"Fn::Sub": str(text)} if ":autoscaling:" in text:
+            return text.rpartition(":")[2].replace("${Stage}", "test")
         case {"Fn::GetAtt": [name, "Arn"]}:
             return str(name)
         case {"Fn::GetAtt": [name, attribute]}:

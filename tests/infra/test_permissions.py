@@ -16,12 +16,14 @@ from unittest import mock
 import boto3
 import pytest
 from botocore import xform_name
+from botocore.stub import Stubber
 from moto import mock_aws
 
-from chalicelib.bootstrap import aws_farm
+from chalicelib.bootstrap import aws_farm, scaling_group_of
 from chalicelib.config import Settings
 from chalicelib.core import access, blobs, claiming, jobs, leases, logs, workers
 from chalicelib.core.farm import Farm, Limits
+from chalicelib.core.fleet_watching import Abilities
 from chalicelib.core.lifecycle import Outcome
 from chalicelib.core.model import Assignment, Attempt, Job, Task, Worker
 from chalicelib.core.ports import ObjectMismatch
@@ -29,10 +31,13 @@ from chalicelib.core.records import task_writes
 from chalicelib.core.records.keys import INDEXES
 from chalicelib.core.settle import end_early, settle
 from chalicelib.edge import current
+from chalicelib.handlers import fleet
 from chalicelib.store.dynamo import create_table
+from chalicelib.store.scaling_group import ScalingGroup
 from deploy import template
 from tests.handlers.conftest import changes, deliver, errands, recorded
-from tests.infra.calls import Need, Permission, Recorder, calls_in_the_code, permissions
+from tests.handlers.test_fleet import make_group, said
+from tests.infra.calls import Need, Permission, Recorder, calls_in_the_code, permissions, statements
 from tests.infra.conftest import NAMES
 
 USED_BY_LAMBDA = {
@@ -194,6 +199,35 @@ def object_comes(bench: Bench) -> None:
     deliver("object_stored", event)
 
 
+def fleet_is_looked_after(bench: Bench) -> None:
+    """It grows, a machine calls, goes, and is ended; then another that the group wants to end is let go."""
+    make_group(boto3.session.Session(region_name=REGION))
+    settings = replace(said(most="1"), abilities=Abilities(frozenset({"sleep"})))
+    bench.submit(1)
+    bench.in_another_process()
+
+    def minute() -> list[str]:
+        group = scaling_group_of(settings, bench.session)
+        fleet.look_after(bench.farm, settings, group)
+        there = group.look()
+        assert there is not None
+        return [name for name in there.machines if not there.is_ending(name)]
+
+    minute()
+    [machine] = minute()
+    assert bench.farm.objects.list(fleet.JOINS)
+    described = workers.Description(machine, task_types=("sleep",), tags=("fleet",))
+    worker, _ = workers.register(bench.farm, described, with_secret=True)
+    minute()
+    assert not bench.farm.objects.list(fleet.JOINS)
+    workers.sign_off(bench.farm, worker)
+    assert machine not in minute()
+    client = bench.session.client("autoscaling")
+    with Stubber(client) as stub:  # moto has no lifecycle hooks
+        stub.add_response("complete_lifecycle_action", {})
+        ScalingGroup(client, settings.group).may_end(machine)
+
+
 LIVES: dict[str, Callable[[Bench], None]] = {
     "APIHandlerRole": manager_works,
     "TableChangedRole": stream_tells,
@@ -225,6 +259,25 @@ def test_a_function_may_do_what_it_does_and_nothing_else(bench: Bench, name: str
     assert not idle, f"{name} has permissions that it does not use"
 
 
+def test_the_fleet_may_be_looked_after_and_nothing_else(bench: Bench) -> None:
+    fleet_is_looked_after(bench)
+    policy = template.read(template.INFRA / "fleet.yaml")["Resources"]["FleetPolicy"]
+    assert policy["Condition"] == "HasFleet"
+    [role] = [name["Ref"] for name in policy["Properties"]["Roles"]]
+    more = set(statements(policy["Properties"]))
+    allowed = {*permissions(roles()[role]), *more}
+    assert not {need for need in bench.recorder.needs if not any(one.allows(need) for one in allowed)}
+    assert not {one for one in more if not is_used(one, bench.recorder.needs)}
+
+
+def test_a_machine_of_the_fleet_reads_its_wheels_and_its_own_join_token() -> None:
+    role = template.read(template.INFRA / "fleet.yaml")["Resources"]["FleetRole"]
+    assert set(permissions(role)) == {
+        ("s3:GetObject", "arn:AWS::Partition}:s3:::millrace-code-AWS::AccountId}-AWS::Region}/FleetBundle}"),
+        ("s3:GetObject", f"Bucket/{fleet.JOINS}" + "!aws:userid}"),  # which IAM fills in
+    }
+
+
 def is_used(permission: Permission, needs: set[Need]) -> bool:
     if permission.action in USED_BY_LAMBDA or permission.pattern == "DeadEvents":
         return True
@@ -237,7 +290,7 @@ def is_used(permission: Permission, needs: set[Need]) -> bool:
 
 def test_every_call_in_the_code_is_made_here(bench: Bench) -> None:
     """So that a new one meets the comparison above."""
-    for live in LIVES.values():
+    for live in (*LIVES.values(), fleet_is_looked_after):
         live(bench)
     made = {xform_name(operation) for operation in bench.recorder.operations}
     assert calls_in_the_code() <= made

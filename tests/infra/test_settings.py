@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.config import settings_from
+from tests.infra.filled import Filled
 
 DURATIONS = (
     "lease_seconds",
@@ -19,24 +20,23 @@ DURATIONS = (
 )
 
 
-def said(value: Any, parameters: dict[str, Any]) -> str:
-    """A variable as the function sees it: the default of a parameter, the name of anything else."""
-    if not isinstance(value, dict):
-        return str(value)
-    [named] = value.values()
-    return str(parameters.get(str(named), {}).get("Default", named))
-
-
-def test_every_function_starts_with_its_variables(whole: dict[str, Any]) -> None:
+@pytest.mark.parametrize("fleet", ["no", "yes"])
+def test_every_function_starts_with_its_variables(whole: dict[str, Any], fleet: str) -> None:
+    filled = Filled(whole, {"Fleet": fleet, "Stage": "prod"})
     functions = {
-        name: one["Properties"]["Environment"]["Variables"]
+        name: filled.value(one["Properties"]["Environment"]["Variables"])
         for name, one in whole["Resources"].items()
         if one["Type"] == "AWS::Serverless::Function"
     }
     assert len(functions) >= 5
     for name, variables in functions.items():
-        given = {key: said(value, whole["Parameters"]) for key, value in variables.items()}
-        assert settings_from(given).table == "Table", name
+        settings = settings_from(variables)
+        assert settings.table == "Table", name
+        looks_after_it = fleet == "yes" and name == "MinutePassed"
+        assert (settings.fleet is not None) == looks_after_it
+        if settings.fleet is not None:
+            assert (settings.fleet.group, settings.fleet.rules.most) == ("millrace-prod-fleet", 4)
+            assert "transcode" in settings.fleet.abilities.task_types
 
 
 def test_a_farm_on_aws_waits_as_long_as_its_stack_says() -> None:

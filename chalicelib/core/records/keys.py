@@ -21,6 +21,7 @@
 | its variables              | dialects, api             | base        | FARM                     | VARIABLES                    |
 | how long ended jobs are kept | sweep, api              | base        | FARM                     | RETENTION                    |
 | latest image               | dialects                  | base        | FARM                     | LATEST_IMAGE                 |
+| what the fleet decided last | its schedule, status     | base        | FARM                     | FLEET                        |
 | whose data was copied in   | migrate                   | base        | FARM                     | MIGRATED_FROM                |
 | ids that others chose      | dialects                  | base        | ALIAS#dialect#noun       | their id                     |
 | what was deleted lately    | changes, sweep            | base        | GONE                     | time|id                      |
@@ -224,6 +225,10 @@ def doomed() -> Key:
 
 def latest_image() -> Key:
     return Key("FARM", "LATEST_IMAGE")
+
+
+def fleet() -> Key:
+    return Key("FARM", "FLEET")
 
 
 def aliases(dialect: str, noun: str) -> str:
