@@ -11,11 +11,13 @@ from chalicelib.dialects.transcode.routes import blueprint as transcode
 from chalicelib.edge.lambda_app import LambdaApp
 from chalicelib.edge.middleware import install
 from chalicelib.handlers.doors import blueprint as doors
+from chalicelib.install.routes import blueprint as installing
 
 app = LambdaApp(app_name="millrace")
 install(app, shell.page)
 app.register_blueprint(api)
 app.register_blueprint(dashboard)
+app.register_blueprint(installing)
 app.register_blueprint(flamenco1)
 app.register_blueprint(flamenco2)
 app.register_blueprint(pleiades)

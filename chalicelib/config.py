@@ -30,6 +30,8 @@
 | REGISTRATION_SECRET         |                                   | (one name)                                      |
 | MILLRACE_LOG                | text                              | json: one object a line, for programs, with a   |
 |                             |                                   | line for each request and attempt               |
+| MILLRACE_WORKER_WHEEL       | the farm's own release            | a wheel that new workers are given, and running |
+|                             |                                   | ones upgrade to                                 |
 | MILLRACE_IMAGE_FOLDERS      | none                              | folders on shared storage from which pictures   |
 |                             |                                   | that workers name may be shown, `:` between     |
 | MILLRACE_FLEET              | none                              | the fleet on EC2 (`fleet_settings.py`)          |
@@ -85,6 +87,9 @@ class Settings:
     """Absolute; what workers name below them may be shown to everybody who may read."""
     fleet: FleetSettings | None = None
 
+    worker_wheel: Path | None = None
+    """What workers are installed from, if not from the farm's own release."""
+
     def __post_init__(self) -> None:
         if self.auth not in AUTHS:
             raise BadSettings(f"MILLRACE_AUTH must be one of {', '.join(AUTHS)}, not {self.auth!r}")
@@ -92,6 +97,8 @@ class Settings:
             raise BadSettings(f"MILLRACE_LOG must be one of {', '.join(LOGS)}, not {self.log!r}")
         if self.delivery not in DELIVERIES:
             raise BadSettings(f"MILLRACE_DELIVERY must be one of {', '.join(DELIVERIES)}, not {self.delivery!r}")
+        if self.worker_wheel is not None and not is_wheel(self.worker_wheel):
+            raise BadSettings(f"MILLRACE_WORKER_WHEEL names no wheel of the worker: {self.worker_wheel}")
         if (self.table is None) != (self.bucket is None):
             raise BadSettings("MILLRACE_TABLE and MILLRACE_BUCKET go together: a farm lives on AWS or on one machine")
 
@@ -103,6 +110,10 @@ class Settings:
     @property
     def embedded(self) -> bool:
         return self.table is None
+
+
+def is_wheel(path: Path) -> bool:
+    return path.is_file() and path.name.startswith("millrace-") and path.name.endswith("-py3-none-any.whl")
 
 
 def settings_from(environment: Mapping[str, str]) -> Settings:
@@ -121,6 +132,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         push_networks=_networks(environment, "MILLRACE_PUSH_NETWORKS"),
         hook_networks=_networks(environment, "MILLRACE_HOOK_NETWORKS", public=PUBLIC),
         recordings=environment.get("MILLRACE_RECORDINGS", ""),
+        worker_wheel=Path(wheel).absolute() if (wheel := environment.get("MILLRACE_WORKER_WHEEL")) else None,
         flamenco_registration_secret=environment.get("MILLRACE_FLAMENCO_REGISTRATION_SECRET", "").strip() or None,
         log=environment.get("MILLRACE_LOG") or "text",
         image_folders=_folders(environment.get("MILLRACE_IMAGE_FOLDERS", "")),

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chalicelib.install.packing import packed
+
 from .errors import DeployFailed, WrongUse
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,6 +66,7 @@ def _copy(project: Path, architecture: str) -> None:
             shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__", "*.py[cod]"))
         else:
             shutil.copy2(ROOT / name, project / name)
+    _add_worker(project / "chalicelib" / "install" / "served")
     config = {
         "version": "2.0",
         "app_name": "millrace",
@@ -78,6 +81,14 @@ def _copy(project: Path, architecture: str) -> None:
     }
     (project / ".chalice").mkdir()
     (project / ".chalice" / "config.json").write_text(json.dumps(config))
+
+
+def _add_worker(folder: Path) -> None:
+    """What `GET /install` gives to new workers: the farm and they are of one release."""
+    wheel = packed(ROOT / "worker")
+    folder.mkdir()
+    (folder / wheel.name).write_bytes(wheel.data)
+    shutil.copy2(ROOT / "worker" / "requirements.lock", folder)
 
 
 def _package(project: Path, out: Path) -> None:

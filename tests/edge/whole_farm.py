@@ -36,6 +36,7 @@ from chalicelib.edge import current, hexids
 from chalicelib.edge.http import Room, rooms_of
 from chalicelib.embedded.bell import LocalBell
 from chalicelib.embedded.server import EmbeddedServer
+from chalicelib.install.routes import blueprint as installing
 from chalicelib.store.files import FileObjectStore
 from chalicelib.store.sqlite import SqliteTable
 from tests.dialects.conftest import MovableClock
@@ -49,6 +50,8 @@ FREE = {
     ("GET", "/api/v1/session"): "who asks: nobody, to who shows nothing",
     ("DELETE", "/api/v1/session"): "a browser forgets its cookie",
     ("GET", "/ui/{id}/{name}"): "the web page's files, the same on every farm",
+    ("GET", "/install"): "how to become a worker, for machines that have no token yet",
+    ("GET", "/install/{id}"): "what that needs: a script, the worker, its requirements",
     **{
         (method, path): "is not served: 405, or 200 to OPTIONS, whoever asks"
         for path in ("/start", "/stop", "/query")
@@ -178,6 +181,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "/worker-action/": ("flamenco2 worker",),
     "/set-sleep-schedule/": ("flamenco2 worker",),
     "/tasks/": ("flamenco1 task",),
+    "/install/": ("install file",),
     "/ui/": ("release", "page file"),
     "/static/storage/": ("flamenco1 job", "zip"),
     "/job-types/": ("job type",),
@@ -240,6 +244,7 @@ def _fill(whole: WholeFarm) -> None:
     whole.known = {
         "release": "0123456789ab",
         "page file": "app.js",
+        "install file": "install.py",
         "worker": worker["id"],
         "secret": worker["secret"],
         "uuid": worker["uuid"],
@@ -340,6 +345,7 @@ def _farms_own(answer: Answer, said: object) -> None:
 _ENVELOPES = {
     api: _problem,
     dashboard: _farms_own,
+    installing: _farms_own,
     pleiades: _pleiades,
     flamenco1: _flamenco1,
     flamenco2: _flamenco2,

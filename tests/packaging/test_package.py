@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.install.packing import packed
 from deploy import build as building
+from deploy.build import ROOT
 from deploy.chalice_config import FUNCTIONS, stage_config
 from tests.packaging.conftest import ARCHITECTURE, PACKAGE_SECONDS, Package, built_or_skip, chalice
 
@@ -46,6 +48,13 @@ def test_the_archive_holds_the_manager_and_nothing_else_of_ours(package: Package
     assert {"app.py", "chalicelib", "chalice", "pydantic"} <= names
     assert not names & {"worker", "millrace", "deploy", "infra", "tests", "docs", "boto3", "botocore", "orjson"}
     assert not list(package.unpacked.rglob("*.pyc"))
+
+
+def test_the_archive_brings_the_worker_of_its_own_release(package: Package) -> None:
+    served = package.unpacked / "chalicelib/install/served"
+    wheel = packed(ROOT / "worker")
+    assert {path.name: path.read_bytes() for path in served.glob("*.whl")} == {wheel.name: wheel.data}
+    assert (served / "requirements.lock").read_bytes() == (ROOT / "worker/requirements.lock").read_bytes()
 
 
 def test_the_archive_runs_with_nothing_but_the_standard_library_beside_it(package: Package) -> None:

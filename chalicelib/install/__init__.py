@@ -1,0 +1,1 @@
+"""How a machine gets the worker from the farm itself: `GET /install`. Nothing here is a secret."""
