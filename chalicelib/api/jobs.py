@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..core import jobs, retrying
+from ..core import extending, jobs, retrying
 from ..core.access import Scope
 from ..core.errors import BadInput, ObjectMissing
 from ..core.farm import Farm
@@ -19,7 +19,7 @@ from . import models, translate
 from .answering import answer
 from .operations import CURSOR, LIMIT, Operation, Parameter, status_parameter
 from .reading import LONGEST_TEXT, bad_cursor, idempotency_key, page_wanted, read_body, status_wanted, text_wanted
-from .wanted import JobChange, JobWanted, Nothing, RetryWanted
+from .wanted import FramesWanted, JobChange, JobWanted, Nothing, RetryWanted
 
 
 def submit(farm: Farm, request: Request) -> Reply:
@@ -100,16 +100,32 @@ def resume(farm: Farm, request: Request, job_id: str) -> Reply:
 def retry(farm: Farm, request: Request, job_id: str) -> Reply:
     """Run part of a job again; what completed stays, unless it is named.
 
-    What failed or was canceled, or with `only` what failed, and what that took along; or the tasks that are named. In a
+    What failed or was canceled, or with `only` what failed, and what that took along; or the tasks or frames that are
+    named. In a
     job that lives the rest goes on meanwhile; one that has ended lives again.
     """
     number, wanted = _id(job_id), read_body(request, RetryWanted, may_be_empty=True)
     if len(wanted.model_fields_set) > 1:
-        raise BadInput("name one of only and tasks, not both", field="only")
+        raise BadInput("say one of only, tasks and frames, not several", field="only")
+    if wanted.frames is not None:
+        return _details(farm, retrying.retry_frames(farm, number, wanted.frames))
     if wanted.tasks is not None:
         named = [int(task) for task in wanted.tasks]
         return _details(farm, retrying.retry_tasks(farm, number, named))
     return _details(farm, retrying.retry(farm, number, only_failed=wanted.only == "failed"))
+
+
+def add_frames(farm: Farm, request: Request, job_id: str) -> Reply:
+    """Give a job that lives more frames.
+
+    A job of a type that has frames. Those that it has already are not added again, so the call can be repeated. Steps
+    that follow on the frames, such as a preview, wait for the added ones too; if one is at work already, or the job has
+    ended, the call is refused (409).
+    """
+    number, wanted = _id(job_id), read_body(request, FramesWanted)
+    done = extending.add_frames(farm, number, wanted.frames)
+    details = translate.job_details(done.job, _settings(farm, done.job), jobs.progress(farm, done.job))
+    return answer(models.FramesAdded(added=done.added, present=done.present, job=details))
 
 
 def _decide(farm: Farm, request: Request, job_id: str, decide: Callable[[Farm, JobId], Job]) -> Reply:
@@ -191,6 +207,15 @@ OPERATIONS = (
             problems=(409,),
         )
         for view in (cancel, pause, resume)
+    ),
+    Operation(
+        "POST",
+        "/jobs/{id}/frames",
+        add_frames,
+        Scope.OPERATE,
+        answer=models.FramesAdded,
+        body=FramesWanted,
+        problems=(409,),
     ),
     Operation(
         "POST",

@@ -94,6 +94,14 @@ class JobDetails(Job):
     after: Annotated[list[Id], Field(description="Jobs that must complete before it starts.")]
 
 
+class FramesAdded(Answer):
+    """What became of frames that a job was to get; those that it had are not added again."""
+
+    added: Annotated[str | None, Field(description="null: it had them all.")]
+    present: Annotated[str | None, Field(description="Those that it had already.")]
+    job: JobDetails
+
+
 class Attempt(Answer):
     """One run of a task. While it runs, `outcome` and `ended_at` are null."""
 

@@ -95,6 +95,15 @@ class RetryWanted(Wanted):
         list[Annotated[str, Field(pattern="^[0-9]{1,16}$")]] | None,
         Field(min_length=1, max_length=1000, description="These, whatever became of them."),
     ] = None
+    frames: Annotated[
+        str | None, Field(max_length=20_000, description="Those with these frames, as far as they have ended.")
+    ] = None
+
+
+class FramesWanted(Wanted):
+    """Frames that a job is to get."""
+
+    frames: Annotated[str, Field(min_length=1, max_length=20_000, examples=["251-300,310-320x2"])]
 
 
 class StatusWanted(Wanted):

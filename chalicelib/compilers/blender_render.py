@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import accumulate
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,7 +19,8 @@ from ..core.errors import BadInput
 from ..core.model import BlobId, Output, Requirement
 from ..core.plans import Expansion, Results, StepPlan, TaskPlan
 from .blender_settings import EXTENSIONS, BlenderRenderSettings
-from .frame_ranges import Chunks, FrameRange, parse_frames
+from .frame_ranges import FrameRange
+from .framed import FramedType, frame_step
 from .frames import chunk_name
 
 RENDER, VIDEO = "blender-render", "video-encoding"
@@ -28,34 +31,42 @@ PART = 500
 """Frames in one part of a preview."""
 
 
-class BlenderRender:
+class BlenderRender(FramedType):
     name = "blender-render"
+    framed_step = "render"
     settings: type[BaseModel] = BlenderRenderSettings
 
     def plan(self, settings: BaseModel) -> Sequence[StepPlan]:
         assert isinstance(settings, BlenderRenderSettings)
-        frames = parse_frames(settings.frames)
-        chunks = Chunks(frames, settings.chunk)
-
-        def render(results: Results) -> Expansion:
-            return Expansion(len(chunks), lambda index: _render_task(settings, chunks[index]), alike=True)
-
-        steps = [StepPlan("render", render, publishes=True)]
+        chunks = settings.steps(self.framed_step)
+        first, *added = (frame_step(name, some, partial(_render_task, settings)) for name, some in chunks.items())
         if not settings.preview:
-            return steps
+            return [first, *added]
+        all_frames = tuple(chunks)
         if settings.output_path is not None:
-            shared = StepPlan("preview", lambda results: _single(_shared_preview(settings)), ("render",))
-            return [*steps, shared]
-        if frames.count <= PART:
-            preview = StepPlan("preview", lambda results: _preview(settings, results), ("render",), publishes=True)
-            return [*steps, preview]
-        parts = StepPlan("preview-parts", lambda results: _parts(settings, results), ("render",))
+            shared = StepPlan("preview", lambda results: _single(_shared_preview(settings)), all_frames)
+            return [first, shared, *added]
+        if settings.all_frames.count <= PART:
+            preview = StepPlan("preview", lambda results: _preview(settings, results), all_frames, publishes=True)
+            return [first, preview, *added]
+        parts = StepPlan("preview-parts", lambda results: _parts(settings, results), all_frames)
         join = StepPlan("preview", lambda results: _joined(results), ("preview-parts",), publishes=True)
-        return [*steps, parts, join]
+        return _in_order(first, parts, join, added, settings)
 
     def blobs(self, settings: BaseModel) -> Mapping[str, BlobId]:
         assert isinstance(settings, BlenderRenderSettings)
         return settings.blobs
+
+
+def _in_order(
+    first: StepPlan, parts: StepPlan, join: StepPlan, added: Sequence[StepPlan], settings: BlenderRenderSettings
+) -> list[StepPlan]:
+    """A plan grows only at its end: the parts stand where more frames than one can take were reached."""
+    reached = list(accumulate(frames.count for frames in settings.pieces))
+    if reached[0] > PART:
+        return [first, parts, join, *added]
+    at = next(number for number, count in enumerate(reached) if count > PART)
+    return [first, join, *added[:at], parts, *added[at:]]
 
 
 def command(name: str, **settings: Any) -> Mapping[str, Any]:
@@ -128,7 +139,7 @@ def _joined(results: Results) -> Expansion:
 
 def _frames_of(results: Results) -> list[Output]:
     """In the order of their numbers, whatever order they were rendered in."""
-    made = [output for result in results["render"] for output in result.outputs]
+    made = [output for step in results.values() for result in step for output in result.outputs]
     numbered = {int(found[1]): one for one in made if (found := re.search(r"(\d+)\.[a-z]+$", one.name))}
     if not numbered:
         raise BadInput("preview: no frames came back to make it of")

@@ -13,7 +13,6 @@ from .fields import (
     BLOB_OR_PATH,
     BlobRef,
     FileName,
-    FramesText,
     Limited,
     Name,
     StoragePath,
@@ -21,7 +20,7 @@ from .fields import (
     is_storage_path,
     manifest_of,
 )
-from .frame_ranges import parse_frames
+from .framed import FramedSettings
 
 MOST_CHUNK = 1_000
 """Frames in one task: each is an output at least, and a task can return a thousand."""
@@ -138,8 +137,7 @@ class BlenderSettings(Limited):
         )
 
 
-class BlenderRenderSettings(BlenderSettings):
-    frames: FramesText
+class BlenderRenderSettings(BlenderSettings, FramedSettings):
     chunk: int = Field(default=1, ge=1, le=MOST_CHUNK)
     """Frames in one task, at most: starting Blender and loading the file is paid once for each."""
     format: Literal["PNG", "JPEG", "OPEN_EXR", "OPEN_EXR_MULTILAYER", "TIFF", "WEBP", "BMP", "TARGA"] | None = None
@@ -151,7 +149,7 @@ class BlenderRenderSettings(BlenderSettings):
 
     @model_validator(mode="after")
     def frames_can_be_rendered(self) -> BlenderRenderSettings:
-        frames = parse_frames(self.frames)
+        frames = self.all_frames
         if frames.first < 0 or frames.last > LARGEST_FRAME:
             raise ValueError(f"frames: Blender renders frames 0 to {LARGEST_FRAME:,}, not {frames}"[:300])
         if self.preview and frames.count > MOST_PREVIEWED:

@@ -111,6 +111,57 @@ class Chunks:
         begin = (index - (self._ends[number - 1] if number else 0)) * self._size
         return whole.part(begin, min(begin + self._size, whole.count))
 
+    def indices_of(self, frames: Frames) -> list[range]:
+        """The pieces that these frames belong to, in order; frames that are in none are passed over."""
+        found: list[range] = []
+        begins = [0, *self._ends]
+        for wanted in frames.ranges:
+            for begin, whole in zip(begins, self._ranges, strict=False):
+                if wanted.first <= whole.last and whole.first <= wanted.last:
+                    found += [range(begin + one.start, begin + one.stop) for one in self._pieces(whole, wanted)]
+        return _united(found)
+
+    def _pieces(self, whole: FrameRange, wanted: FrameRange) -> list[range]:
+        low, high = max(whole.first, wanted.first), min(whole.last, wanted.last)
+        if wanted.step == 1:
+            first, last = -(-(low - whole.first) // whole.step), (high - whole.first) // whole.step
+            return [range(first // self._size, last // self._size + 1)] if first <= last else []
+        low += -(low - wanted.first) % wanted.step
+        offsets = (frame - whole.first for frame in range(low, high + 1, wanted.step))
+        numbers = sorted({offset // whole.step // self._size for offset in offsets if offset % whole.step == 0})
+        return [range(number, number + 1) for number in numbers]
+
+
+def _united(ranges: list[range]) -> list[range]:
+    """Sorted; what touches is one."""
+    united: list[range] = []
+    for one in sorted(ranges, key=lambda each: each.start):
+        if united and one.start <= united[-1].stop:
+            united[-1] = range(united[-1].start, max(united[-1].stop, one.stop))
+        else:
+            united.append(one)
+    return united
+
+
+def split(wanted: Frames, there: Frames) -> tuple[Frames, Frames]:
+    """What of the wanted frames is not there, and what is; each in the order wanted.
+
+    A byte for each frame from the first wanted to the last, however many ranges there are.
+    """
+    low, high = wanted.first, wanted.last
+    known = bytearray(high - low + 1)
+    for one in there.ranges:
+        first = one.first + max(0, -(-(low - one.first) // one.step)) * one.step
+        last = min(one.last, high)
+        if first <= last:
+            known[first - low : last - low + 1 : one.step] = b"\1" * ((last - first) // one.step + 1)
+    parts: dict[int, list[FrameRange]] = {0: [], 1: []}
+    for one in wanted.ranges:
+        marks = bytes(known[one.first - low : one.last - low + 1 : one.step])
+        for run in re.finditer(b"\x00+|\x01+", marks):
+            parts[marks[run.start()]].append(one.part(*run.span()))
+    return Frames(tuple(_joined(parts[0]))), Frames(tuple(_joined(parts[1])))
+
 
 def parse_frames(text: str) -> Frames:
     """Raises ValueError that names the bad part and says what would be right."""

@@ -13,11 +13,12 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from ..core.model import BlobId, Requirement
-from ..core.plans import Expansion, Results, StepPlan, TaskPlan
+from ..core.plans import StepPlan, TaskPlan
 from .command import MOST_BYTES, TASK_TYPE, Word
-from .fields import BlobRef, FileName, FramesText, Limited, Pattern, StoragePath, blob_id, manifest_of
-from .frame_ranges import Chunks, FrameRange, parse_frames
+from .fields import BlobRef, FileName, Pattern, StoragePath, blob_id, manifest_of
+from .frame_ranges import FrameRange
 from .frame_template import EACH_FRAME, WHOLE_CHUNK, placeholders_in
+from .framed import FramedSettings, FramedType, frame_step
 
 MOST_CHUNK = 100_000
 INPUT, OUTPUT = "input", "output"
@@ -29,9 +30,7 @@ def _template(words: list[str]) -> list[str]:
     return words
 
 
-class FramesSettings(Limited):
-    frames: FramesText
-    """Such as `1-250, 300, 310-320x2`."""
+class FramesSettings(FramedSettings):
     chunk: int = Field(default=1, ge=1, le=MOST_CHUNK)
     """Frames in one task, at most."""
     command: Annotated[list[Word], Field(min_length=1, max_length=1_000), AfterValidator(_template)]
@@ -67,27 +66,25 @@ def _check_numbers(names: frozenset[str], settings: FramesSettings) -> None:
         return
     if not {"start", "end"} <= names:
         raise ValueError("the command names no frame: write {frame}, or {start} and {end}, where its number belongs")
-    stepped = parse_frames(settings.frames).stepped
+    stepped = settings.all_frames.stepped
     if stepped is not None and settings.chunk > 1 and "step" not in names:
         raise ValueError(
             f"{stepped} leaves frames out, which {{start}} and {{end}} do not tell; say {{step}} too, or {{frame}}"
         )
 
 
-class Frames:
-    name = "frames"
+class Frames(FramedType):
+    name = framed_step = "frames"
     settings: type[BaseModel] = FramesSettings
 
     def plan(self, settings: BaseModel) -> Sequence[StepPlan]:
         assert isinstance(settings, FramesSettings)
-        chunks = Chunks(parse_frames(settings.frames), settings.chunk)
         inputs = tuple((f"{INPUT}/{name}", blob_id(blob)) for name, blob in settings.inputs.items())
         if settings.manifest is not None:
             inputs = ((f"{INPUT}/", blob_id(settings.manifest)), *inputs)
         outputs = tuple(f"{OUTPUT}/./{pattern}" for pattern in _patterns(settings))
 
-        def task(index: int) -> TaskPlan:
-            chunk = chunks[index]
+        def task(chunk: FrameRange) -> TaskPlan:
             run = {"argv": settings.command, "first": chunk.first, "last": chunk.last, "step": chunk.step}
             where = {} if settings.folder is None else {"folder": settings.folder}
             return TaskPlan(
@@ -100,10 +97,7 @@ class Frames:
                 idle_seconds=settings.idle_seconds,
             )
 
-        def expand(results: Results) -> Expansion:
-            return Expansion(len(chunks), task, alike=True)
-
-        return [StepPlan("frames", expand, publishes=True)]
+        return [frame_step(name, chunks, task) for name, chunks in settings.steps(self.framed_step).items()]
 
     def blobs(self, settings: BaseModel) -> Mapping[str, BlobId]:
         assert isinstance(settings, FramesSettings)

@@ -22,9 +22,17 @@ from .ports import ObjectStore
 KEPT_PLANS = 64
 
 
-def settings_key(job_id: int) -> str:
+def settings_folder(job_id: int) -> str:
+    return f"jobs/{job_id}/"
+
+
+def settings_key(job_id: int, revision: int = 0) -> str:
     """Where large settings are kept."""
-    return f"jobs/{job_id}/settings.json"
+    return settings_folder(job_id) + (f"settings-{revision}.json" if revision else "settings.json")
+
+
+def settings_text(settings: Any) -> bytes:
+    return json.dumps(settings, ensure_ascii=False).encode()
 
 
 def job_type(types: Mapping[str, JobType], name: str) -> JobType:
@@ -66,18 +74,19 @@ class PlanCache:
         self._types = types
         self._objects = objects
         self._lock = threading.Lock()
-        self._plans: OrderedDict[JobId, Sequence[StepPlan]] = OrderedDict()
+        self._plans: OrderedDict[tuple[JobId, int], Sequence[StepPlan]] = OrderedDict()
         self._opened: OrderedDict[tuple[JobId, int], Opened] = OrderedDict()
 
     def of(self, job: Job) -> Sequence[StepPlan]:
         """Raises BadInput if this version of the farm no longer accepts what it once accepted."""
+        known = (job.id, job.revision)
         with self._lock:
-            if job.id in self._plans:
-                self._plans.move_to_end(job.id)
-                return self._plans[job.id]
+            if known in self._plans:
+                self._plans.move_to_end(known)
+                return self._plans[known]
         _, plan = checked(job_type(self._types, job.type), self.settings(job))
         with self._lock:
-            self._plans[job.id] = plan
+            self._plans[known] = plan
             while len(self._plans) > KEPT_PLANS:
                 self._plans.popitem(last=False)
         return plan

@@ -4,6 +4,7 @@ call that asked for it for a few seconds, after that errands, or the sweep."""
 
 from __future__ import annotations
 
+from . import compiling
 from .farm import Farm
 from .model import JobId, Step
 from .turns import Turn
@@ -26,8 +27,9 @@ def go_on(farm: Farm, job_id: JobId, turn: Turn) -> None:
         if farm.errands is not None:
             farm.errands.settle(job_id)
         return
-    if hidden.settings_key:
-        farm.objects.delete(hidden.settings_key)
+    if hidden.settings_key or hidden.revision:
+        for kept in farm.objects.list(compiling.settings_folder(job_id)):
+            farm.objects.delete(kept.key)
     farm.jobs.remove(hidden, steps)
 
 

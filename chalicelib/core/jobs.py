@@ -72,7 +72,7 @@ def submit(
 
 def _new_job(farm: Farm, wanted: Submission, owner: str | None) -> Job:
     job_id = farm.ids.block(2)  # the second is for the only task of a one-task first step
-    text = json.dumps(wanted.settings, ensure_ascii=False).encode()
+    text = compiling.settings_text(wanted.settings)
     large = len(text) > farm.limits.inline_bytes
     if large:
         farm.objects.put(compiling.settings_key(job_id), text)

@@ -10,7 +10,7 @@ from .errors import FarmError
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, TASK, JobStatus, TaskStatus, next_status
 from .model import Blob, BlobId, Job, JobId, Lease, Requirement, Step, Task, TaskInput, Work
-from .plans import Expansion, TaskPlan
+from .plans import Expansion, StepPlan, TaskPlan
 from .results import results
 
 
@@ -20,12 +20,19 @@ def opened(farm: Farm, job: Job, step: Step) -> Opened:
     known = farm.plans.opened(job.id, step.number)
     if known is not None:
         return Opened(job, step, known.expansion)
-    plan = farm.plans.of(job)[step.number]
+    plan = _plan(farm, job, step)
     steps = farm.jobs.steps(job.id) if step.parents else []
     found = Opened(job, step, plan.expand(results(farm, [steps[number] for number in step.parents])))
     if step.count:
         farm.plans.keep(found)
     return found
+
+
+def _plan(farm: Farm, job: Job, step: Step) -> StepPlan:
+    plans = farm.plans.of(job)
+    if step.number >= len(plans):  # it got longer since it was read
+        plans = farm.plans.of(farm.jobs.get(job.id) or job)
+    return plans[step.number]
 
 
 def opened_or_blank(farm: Farm, job: Job, step: Step) -> Opened:

@@ -167,6 +167,8 @@ class Job:
     """What its tasks' failures mean."""
     restart_of: Json = None
     """Which tasks that retry means (`restarting.Chosen`); None: all that failed or were canceled."""
+    revision: int = 0
+    """Rises when its settings, and so its plan, get longer (`extending.py`)."""
 
     @property
     def first_task(self) -> TaskId:

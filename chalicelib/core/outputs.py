@@ -22,7 +22,8 @@ def publishing_steps(farm: Farm, job: Job, steps: Sequence[Step]) -> list[Step]:
         plans = farm.plans.of(job) if steps else ()
     except FarmError:
         return []
-    return [step for step in steps if plans[step.number].publishes]
+    # A job that got longer since it was read has steps that its plan of then has not.
+    return [step for step in steps if step.number < len(plans) and plans[step.number].publishes]
 
 
 def first_outputs(farm: Farm, job: Job, steps: Sequence[Step]) -> tuple[Output, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -80,4 +80,30 @@ class JobType(Protocol):
     def blobs(self, settings: BaseModel) -> Mapping[str, BlobId]:
         """Which blobs must be stored before the job may start, by the settings' field that names them; a `ManifestId`
         stands for all files of a manifest too."""
+        ...
+
+
+@dataclass(frozen=True)
+class Addition:
+    """Frames that a job is to get."""
+
+    settings: Json
+    """The job's, with them."""
+    added: str | None
+    """Those that it did not have; None: it had them all, and its settings are as they were."""
+    present: str | None
+    """Those of the wanted ones that it had."""
+
+
+@runtime_checkable
+class Framed(Protocol):
+    """A job type whose tasks are frames. Its plan grows only at the end: what is added makes new steps, and changes
+    only what earlier ones come after."""
+
+    def add_frames(self, settings: Json, text: str) -> Addition:
+        """Raises BadInput for what cannot be added."""
+        ...
+
+    def tasks_of_frames(self, settings: Json, text: str) -> Mapping[str, Sequence[range]]:
+        """Step name -> the indices of the tasks that these frames belong to. Raises BadInput for those of no task."""
         ...

@@ -7,15 +7,17 @@ lives, what runs or waits is left alone. A step that followed on named tasks sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from . import dependents, tasks
+from . import dependents, extending, tasks
 from .errors import BadInput, Conflict, NotFound
 from .farm import Farm
-from .lifecycle import ENDED_JOBS, ENDED_TASKS, JobStatus, StepStatus, TaskStatus
+from .lifecycle import ENDED_JOBS, ENDED_TASKS, CursorStatus, JobStatus, StepStatus, TaskStatus
 from .model import Job, JobId, Step, Task, TaskId
 from .restarting import Chosen, descendants
 from .settle import settle
+from .windows import window_of
 
 MOST_NAMED = 1_000
 """Tasks, or ranges of them, that one retry may name: they stand on the job's item."""
@@ -48,6 +50,44 @@ def retry_tasks(farm: Farm, job_id: JobId, task_ids: Sequence[TaskId]) -> Job:
         return Chosen(frozenset(), _indices([*named, *dependents.taken_along(farm, named)]))
 
     return _decide(farm, job_id, choose)
+
+
+def retry_frames(farm: Farm, job_id: JobId, frames: str) -> Job:
+    """Run again, in a job with frames, the tasks that these belong to, as far as they have ended.
+
+    Raises BadInput for frames that the job does not have, Conflict when none of them has ended.
+    """
+
+    def choose(job: Job, steps: Sequence[Step]) -> Chosen:
+        found = extending.steps_of_frames(farm, job, steps, frames)
+        if sum(map(len, found.values())) > MOST_NAMED:
+            raise BadInput(f"these are more than {MOST_NAMED:,} ranges of tasks; name fewer at once", field="frames")
+        _require_ended(farm, job, steps, found)
+        return Chosen(frozenset(), found)
+
+    return _decide(farm, job_id, choose)
+
+
+def _require_ended(farm: Farm, job: Job, steps: Sequence[Step], named: Mapping[int, Sequence[range]]) -> None:
+    """By windows: no task is read."""
+    ended = 0
+    for number, ranges in named.items():
+        step = steps[number]
+        closed = [c for c in farm.cursors.of(step) if c.status is CursorStatus.CLOSED and not c.spent]
+        for indices in ranges:
+            for cursor in closed:
+                if max(indices.start, cursor.given) < min(indices.stop, cursor.end):
+                    raise Conflict("some of these were never begun; retry the whole job, and they run")
+            if not ended and step.count:
+                first, last = window_of(indices.start), window_of(indices.stop - 1)
+                sides = (farm.windows.shut, farm.windows.done, farm.windows.open)
+                windows = itertools.chain.from_iterable(side(step, first, last) for side in sides)
+                states = (zip(window.indices, window.states(), strict=True) for window in windows)
+                ended = any(index in indices and state in ENDED_TASKS for some in states for index, state in some)
+    if not ended:
+        raise Conflict(
+            f"none of these has ended yet (the job is {job.status.value}); only what has ended can run again"
+        )
 
 
 def retry_task(farm: Farm, task_id: TaskId) -> Task:

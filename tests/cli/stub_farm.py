@@ -37,6 +37,8 @@ class StubFarm:
         self.half_contents = 0
         self.trouble: deque[int | str] = deque()
         self.requests: list[str] = []
+        self.said: list[dict[str, Any]] = []
+        """The bodies of what was asked of jobs."""
         self.seen_headers: dict[str, dict[str, str]] = {}
         self.date: str | None = None
         self.after_request: Callable[[str], None] = lambda request: None
@@ -174,6 +176,7 @@ class Door(BaseHTTPRequestHandler):
     def act(self, query: dict[str, str], body: bytes, job: str, verb: str) -> None:
         if self.job(job)["status"] in ("completed", "failed") and verb != "retry":
             raise Problem(409, f"job {job} has ended; it cannot be changed by {verb}")
+        self.farm.said.append(json.loads(body))
         words = {"cancel": "canceled", "pause": "paused", "resume": "queued", "retry": "queued"}
         self.job(job)["status"] = words[verb]
         self.answer(200, self.job(job))
@@ -222,6 +225,16 @@ class Door(BaseHTTPRequestHandler):
             return
         self.answer(200, content, kind="application/octet-stream")
 
+    def post_frames(self, query: dict[str, str], body: bytes, job: str) -> None:
+        self.answer(200, {"added": "4-5", "present": "3", "job": self.job(job)})
+
+    def post_missing(self, query: dict[str, str], body: bytes) -> None:
+        asked = json.loads(body)["contents"]
+        lacking = [one for one in asked if one["sha256"] not in self.farm.blobs]
+        self.answer(
+            200, {"missing": [{**one, "upload": {"method": "PUT", "url": "/", "headers": {}}} for one in lacking]}
+        )
+
     def job(self, job: str) -> dict[str, Any]:
         if job not in self.farm.jobs:
             raise Problem(404, f"there is no job {job}")
@@ -243,6 +256,8 @@ ROUTES: list[tuple[str, str, Callable[..., None]]] = [
     ("DELETE", f"{API}/jobs/([^/]+)", Door.delete_job),
     ("PATCH", f"{API}/jobs/([^/]+)", Door.patch_job),
     ("POST", f"{API}/jobs/([^/]+)/(cancel|pause|resume|retry)", Door.act),
+    ("POST", f"{API}/jobs/([^/]+)/frames", Door.post_frames),
+    ("POST", f"{API}/blobs/missing", Door.post_missing),
     ("GET", f"{API}/jobs/([^/]+)/tasks", Door.get_tasks),
     ("GET", f"{API}/jobs/([^/]+)/outputs", Door.get_outputs),
     ("GET", f"{API}/tasks/([^/]+)", Door.get_task),

@@ -20,7 +20,7 @@ from millrace.agent.run import DEFAULT_RUNTIMES, DEFAULT_TASK_TYPES
 from millrace.cli import worker_options
 from millrace.cli.entry import millrace, run
 from tests.cli.conftest import Done
-from tests.cli.stub_farm import StubFarm
+from tests.cli.stub_farm import WORDS, StubFarm
 
 Cli = Callable[..., Done]
 
@@ -366,3 +366,41 @@ def test_a_worker_is_told_how_to_keep_its_tasks_apart(
     assert told["task_types"][: len(types)] == types
     nothing = {"user": None, "sandbox": False, "memory_mb": None, "cpu_seconds": None, "writable": ()}
     assert told["apart"] == {**nothing, **apart}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], {}),
+        (["--failed"], {"only": "failed"}),
+        (["--frames", "12,40-45"], {"frames": "12,40-45"}),
+        (["--task", "5000", "--task", "5001"], {"tasks": ["5000", "5001"]}),
+    ],
+)
+def test_retry_says_what_is_to_run_again(stub: StubFarm, cli: Cli, options: list[str], said: dict[str, Any]) -> None:
+    job = stub.add_job(status="failed")
+    assert cli("retry", job, *options).code == 0
+    assert stub.said == [said]
+
+
+def test_retry_takes_one_choice(stub: StubFarm, cli: Cli) -> None:
+    refused = cli("retry", stub.add_job(), "--failed", "--frames", "3")
+    assert refused.code == 2 and "not several" in refused.err and stub.said == []
+
+
+def test_retry_of_what_is_missing_names_the_tasks_whose_files_are_gone(stub: StubFarm, cli: Cli) -> None:
+    job = stub.add_job(status="failed", counts={**dict.fromkeys(WORDS, 0), "failed": 1, "completed": 3})
+    for number, name in enumerate(("a.png", "b.png", "c.png")):
+        stub.add_output(job, name, name.encode(), task=str(5000 + number), task_name=f"frame {number}")
+    for lost in (stub.jobs[job]["outputs"][0], stub.jobs[job]["outputs"][2]):
+        del stub.blobs[lost["sha256"]]
+    done = cli("retry", job, "--missing")
+    assert done.code == 0 and "2 completed tasks with files that are gone" in done.err
+    assert stub.said == [{"tasks": ["5000", "5002"]}, {}]
+
+
+def test_frames_are_added(stub: StubFarm, cli: Cli) -> None:
+    job = stub.add_job(status="active")
+    done = cli("add-frames", job, "3-5")
+    assert (done.code, done.out.strip()) == (0, f"{job} frames 4-5 added; 3 were there already")
+    assert json.loads(cli("add-frames", job, "3-5", "--json").out)["added"] == "4-5"

@@ -22,6 +22,7 @@ from millrace.sdk.transfers import OnBytes
 from millrace.sdk.values import (
     Delivery,
     FarmInfo,
+    FramesAdded,
     Job,
     JobOutput,
     LogPiece,
@@ -131,12 +132,30 @@ class Farm:
     def resume(self, job: str | Job) -> Job:
         return self._act(job, "resume")
 
-    def retry(self, job: str | Job, *, only_failed: bool = False, tasks: Sequence[str | Task] | None = None) -> Job:
-        """Run again what failed or was canceled; only what failed; or these tasks (up to 1,000), whatever became of
-        them. A job that has ended lives again."""
+    def retry(
+        self,
+        job: str | Job,
+        *,
+        only_failed: bool = False,
+        tasks: Sequence[str | Task] | None = None,
+        frames: str | None = None,
+    ) -> Job:
+        """Run again what failed or was canceled; only what failed; or these tasks (up to 1,000) or frames, whatever
+        became of them. A job that has ended lives again."""
         said: dict[str, Any] = {"only": "failed"} if only_failed else {}
         said |= {} if tasks is None else {"tasks": [task if isinstance(task, str) else task.id for task in tasks]}
+        said |= {} if frames is None else {"frames": frames}
         return self._act(job, "retry", said)
+
+    def lost_tasks(self, job: str | Job) -> list[str]:
+        """The ids of the job's tasks that completed, but of whose files the content is not there any more."""
+        return results.lost_tasks(self._calls, self.outputs(job))
+
+    def add_frames(self, job: str | Job, frames: str) -> FramesAdded:
+        """Give a job that lives more frames, such as `251-300`; those that it has already are not added again."""
+        body = {"frames": frames}
+        answer = self._calls.json("POST", f"/jobs/{_id(job)}/frames", repeatable=True, json=body)
+        return FramesAdded(answer["added"], answer["present"], read_job(answer["job"]))
 
     def retry_task(self, task: str | Task) -> Task:
         """Run one task again within its job, whatever became of it."""

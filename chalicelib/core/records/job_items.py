@@ -78,6 +78,7 @@ def job_from(item: Item) -> Job:
         annotations=from_json(item.get("annotations")) or {},
         retry=policy_from(from_json(item.get("retry"))),
         restart_of=from_json(item.get("restart_of")),
+        revision=item.get("revision", 0),
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from ..lifecycle import ENDED_JOBS, JOB, STEP, JobStatus, next_status
 from ..model import Job, JobId, Json, Step
@@ -92,7 +93,9 @@ class JobRecords:
 
     def still(self, job: Job) -> Check:
         """Half of a transaction: nobody has decided anything about this job since it was read."""
-        return Check(keys.job(job.id), (Equals("status", job.status.value), Equals("epoch", job.epoch)))
+        return Check(
+            keys.job(job.id), (Equals("status", job.status.value), Equals("epoch", job.epoch), _same_plan(job))
+        )
 
     def restarts(self, job: Job) -> Check:
         """The same, and this retry is not carried out yet. After that a newer decision may be, with the same epoch."""
@@ -120,6 +123,29 @@ class JobRecords:
         except ConditionFailed:
             return None
         return self.get(job.id)
+
+    def extend(
+        self, job: Job, fields: Mapping[str, Any], new: Sequence[Step], later: Sequence[tuple[Step, Sequence[int]]]
+    ) -> bool:
+        """Give it longer settings (in `fields`, as themselves or as the key of an object), the steps that these make,
+        and earlier ones more parents, all at once. False when the job has moved on, or one of those steps."""
+        changes: list[Change] = [Set("revision", job.revision + 1)]
+        if "settings" in fields:
+            changes += [Set("settings", to_json(fields["settings"])), Remove("settings_key")]
+        else:
+            changes += [Set("settings_key", fields["settings_key"]), Remove("settings")]
+        waits = [
+            # A new epoch: who read the step before cannot open it as it was then.
+            Update(seen.key, (Set("parents", list(parents)), Set("epoch", step.epoch + 1)), seen.when)
+            for step, parents in later
+            for seen in [_step_as_read(step)]
+        ]
+        puts = [Put(job_items.step_item(step), (Absent(),)) for step in new]
+        try:
+            self._table.write(Update(keys.job(job.id), tuple(changes), _as_read(job)), *puts, *waits)
+        except ConditionFailed:
+            return False
+        return True
 
     def restarted(self, job: Job) -> None:
         """The retry that the job is at is carried out."""
@@ -246,4 +272,8 @@ def _step_as_read(step: Step) -> Check:
 def _as_read(job: Job) -> tuple[Condition, ...]:
     """Nobody has moved the job since it was read."""
     settled = Missing("unsettled_pk") if job.settled else Equals("unsettled_pk", keys.UNSETTLED)
-    return Equals("status", job.status.value), Equals("epoch", job.epoch), settled
+    return Equals("status", job.status.value), Equals("epoch", job.epoch), settled, _same_plan(job)
+
+
+def _same_plan(job: Job) -> Condition:
+    return Equals("revision", job.revision) if job.revision else Missing("revision")

@@ -8,7 +8,7 @@ import { upload } from "./upload.js";
 /** definitions: of the document, by name. Gives { element, read() -> settings (uploads files), mark(problems) }. */
 export function schemaForm(schema, definitions) {
   const required = new Set(schema.required ?? []);
-  const names = Object.keys(schema.properties ?? {});
+  const names = Object.keys(schema.properties ?? {}).filter((name) => !schema.properties[name].readOnly);
   const fields = names.map((name) => field(name, resolved(schema.properties[name], definitions), required.has(name)));
   const [needed, optional] = [fields.filter((one) => required.has(one.name)), fields.filter((one) => !required.has(one.name))];
   return {

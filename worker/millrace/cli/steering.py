@@ -1,4 +1,4 @@
-"""`millrace cancel`, `pause`, `resume`, `retry`, `delete`: what happens to jobs. Each takes one or several ids."""
+"""`millrace cancel`, `pause`, `resume`, `delete`: what happens to jobs. Each takes one or several ids."""
 
 from __future__ import annotations
 
@@ -38,16 +38,6 @@ def resume(invocation: Invocation, jobs: tuple[str, ...]) -> None:
     farm = invocation.farm()
     for job in jobs:
         tell(invocation, farm.resume(job))
-
-
-@command("retry")
-@jobs_argument
-@pass_invocation
-def retry(invocation: Invocation, jobs: tuple[str, ...]) -> None:
-    """Run again what failed or was canceled."""
-    farm = invocation.farm()
-    for job in jobs:
-        tell(invocation, farm.retry(job))
 
 
 @command("delete")

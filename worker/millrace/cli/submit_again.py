@@ -29,6 +29,8 @@ def rerun(invocation: Invocation, /, job: str, frames: str | None, pairs: tuple[
     settings = dict(before.settings)
     if frames is not None and "frames" not in settings:
         raise click.BadParameter(f"a job of type {before.type} has no frames", param_hint="--frames")
+    if added := settings.pop("added", None):
+        settings["frames"] = ",".join([settings["frames"], *added])
     settings |= {"frames": frames} if frames is not None else {}
     settings |= dict(pair_of(pair, farm) for pair in pairs)
     options["name"] = options["name"] or f"{before.name} again"[:200]

@@ -7,6 +7,7 @@ time to time.
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
 import zipfile
@@ -61,3 +62,18 @@ def _named(outputs: Iterable[JobOutput]) -> Iterator[tuple[str, JobOutput]]:
             continue
         seen[name] = output.sha256
         yield name, output
+
+
+ASKED_AT_ONCE = 1_000
+
+
+def lost_tasks(calls: Calls, outputs: Iterable[JobOutput]) -> list[str]:
+    """The tasks of those outputs whose content the farm lacks, each once, in their order."""
+    lost: dict[str, None] = {}
+    rest = iter(outputs)
+    while some := list(itertools.islice(rest, ASKED_AT_ONCE)):
+        contents = [{"size": one.size, "sha256": one.sha256} for one in some]
+        answer = calls.json("POST", "/blobs/missing", repeatable=True, json={"contents": contents})
+        missing = {one["sha256"] for one in answer["missing"]}
+        lost |= dict.fromkeys(one.task for one in some if one.sha256 in missing)
+    return list(lost)

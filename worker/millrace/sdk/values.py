@@ -179,6 +179,15 @@ class Delivery:
 
 
 @dataclass(frozen=True)
+class FramesAdded:
+    """What became of frames that a job was to get: `added` is None if it had them all, `present` is what it had."""
+
+    added: str | None
+    present: str | None
+    job: Job
+
+
+@dataclass(frozen=True)
 class Pruned:
     """What `Farm.prune` removed, or would have. `complete`: it came to the end; else call it again."""
 
@@ -188,7 +197,9 @@ class Pruned:
     complete: bool
 
 
-Value = FarmInfo | Job | Task | WorkerInfo | Output | Attempt | Token | Reason | Webhook | Delivery | Pruned
+Value = (
+    FarmInfo | FramesAdded | Job | Task | WorkerInfo | Output | Attempt | Token | Reason | Webhook | Delivery | Pruned
+)
 
 
 # ---- from JSON: a missing or misshapen field means that no farm of our version is speaking --------------------------
