@@ -73,7 +73,7 @@ class Deployment:
     @property
     def manager(self) -> Manager:
         """The deployed farm, spoken to past its API."""
-        account = accounts.Account(_session(), "000000000000", REGION)
+        account = accounts.Account(session(), "000000000000", REGION)
         there = self.stack.describe()
         assert there is not None
         return deployed.farm_of(account, there)
@@ -86,7 +86,7 @@ class Deployment:
         return self.checkout.succeeds("deploy", *deploy_options(self.url), *options)
 
 
-def _session() -> accounts.boto3.session.Session:
+def session() -> accounts.boto3.session.Session:
     return accounts.boto3.session.Session("test", "test", region_name=REGION)
 
 
