@@ -19,7 +19,6 @@ from .core.farm import Farm
 from .core.ports import Bell
 from .core.records.keys import INDEXES
 from .edge.clock import SystemClock
-from .handlers import stream
 
 if TYPE_CHECKING:
     import boto3
@@ -55,12 +54,13 @@ def aws_farm(settings: Settings, session: boto3.session.Session | None = None) -
     from .embedded.bell import PollingBell
     from .store.dynamo import DynamoTable
     from .store.errands import QueuedErrands
-    from .store.s3 import S3ObjectStore, client_config
+    from .store.s3 import OnFirstUse, S3ObjectStore, client_config
 
     assert settings.table is not None and settings.bucket is not None
     session = session or boto3.session.Session()
     table = DynamoTable(session.client("dynamodb"), settings.table, INDEXES)
-    objects = S3ObjectStore(session.client("s3", config=client_config()), settings.bucket)
+    # A claim needs no object: its function starts without the client that would take half as long again.
+    objects = S3ObjectStore(OnFirstUse(lambda: session.client("s3", config=client_config())), settings.bucket)
     errands = QueuedErrands(lambda: session.client("sqs"), settings.queue) if settings.queue else None
     return Farm(table, objects, SystemClock(), PollingBell(), JOB_TYPES, settings.limits, errands=errands)
 
@@ -88,6 +88,7 @@ def farm_from_environment(environment: Mapping[str, str] | None = None) -> tuple
 def feed_of(farm: Farm) -> ChangeFeed:
     """The reader of an embedded farm's change log, calling the handler that DynamoDB's stream calls on AWS."""
     from .embedded.feed import ChangeFeed
+    from .handlers import stream
     from .store.sqlite import SqliteTable
 
     table = farm.table
@@ -97,6 +98,7 @@ def feed_of(farm: Farm) -> ChangeFeed:
 
 def rings(bell: Bell) -> Listener:
     """What a commit rings: the lane of every task that became runnable, and whoever waits for a job."""
+    from .handlers import stream
 
     def ring(records: Sequence[ChangeRecord]) -> None:
         for record in records:

@@ -3,8 +3,10 @@
 Built in a folder of its own from the files that belong into the archive, so that neither caches nor experiments in the
 checkout get in. Wheels come for Lambda's processor and this Python's minor version, which is the runtime's; versions
 are those of constraints.txt. The archive is written anew with sorted names and no times: the same checkout gives the
-same bytes, hence the same key, and nothing to update. Byte code stays out: it would tie the archive to one build of
-Python and double its size, to save a fraction of a second at a cold start.
+same bytes, hence the same key, and nothing to update. Byte code goes along, or each cold start would compile all that
+it imports: it names no time and is not checked against its source (PEP 552), so that it holds after unpacking and is
+the same each time. So does the list of the rooms' paths, by which the app imports only the room that is asked
+(`chalicelib/rooms.py`).
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ NO_ROLE = "arn:aws:iam::000000000000:role/the-template-names-another"
 FIRST_DAY = (1980, 1, 1, 0, 0, 0)
 """The earliest that a zip file can say."""
 
+
 Template = dict[str, Any]
 
 
@@ -50,11 +53,15 @@ def build(folder: Path, architecture: str) -> Build:
         raise WrongUse(f"Lambda is deployed to from its own Python version, one of {known}; this is {sys.version[:6]}")
     if architecture not in ARCHITECTURES:
         raise WrongUse(f"an architecture is {' or '.join(ARCHITECTURES)}, not {architecture!r}")
-    project, out = folder / "project", folder / "out"
+    project, out, unpacked = folder / "project", folder / "out", folder / "unpacked"
     _copy(project, architecture)
+    _run_alone([sys.executable, "-m", "chalicelib.rooms"], project, "the list of the rooms' paths")
     _package(project, out)
     archive = folder / "millrace.zip"
-    _rewrite(out / "deployment.zip", archive)
+    with zipfile.ZipFile(out / "deployment.zip") as packaged:
+        packaged.extractall(unpacked)
+    compile_all(unpacked)
+    _write(unpacked, archive)
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     return Build(archive, digest, json.loads((out / "sam.json").read_text()))
 
@@ -117,16 +124,28 @@ def _package(project: Path, out: Path) -> None:
         raise DeployFailed(f"a package has no wheel for Lambda:\n{said}")
 
 
-def _rewrite(source: Path, target: Path) -> None:
-    with (
-        zipfile.ZipFile(source) as before,
-        zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as after,
-    ):
-        for name in sorted(before.namelist()):
-            if name.endswith("/"):
-                continue
-            entry = zipfile.ZipInfo(name, FIRST_DAY)
+def compile_all(folder: Path) -> None:
+    """Byte code beside all of it, which says where it lies on Lambda. Some packages hold files for other Pythons."""
+    command = [sys.executable, "-m", "compileall", "-q", "-j", "1", "--invalidation-mode", "unchecked-hash"]
+    _run_alone([*command, "-s", str(folder), "-p", "/var/task", str(folder)], folder, "byte code", may_fail=True)
+
+
+def _run_alone(command: list[str], folder: Path, what: str, *, may_fail: bool = False) -> None:
+    """The order of sets is part of byte code: one seed for all builds."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MILLRACE_", "PYTHON", "AWS_"))}
+    environment = {**kept, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    if done.returncode != 0 and not may_fail:
+        raise DeployFailed(f"{what} could not be made:\n{done.stdout}{done.stderr}")
+
+
+def _write(folder: Path, target: Path) -> None:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), FIRST_DAY)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3  # Unix, or the permissions mean nothing
-            entry.external_attr = (0o755 if name.endswith(".so") else 0o644) << 16
-            after.writestr(entry, before.read(name))
+            entry.external_attr = (0o755 if path.suffix == ".so" else 0o644) << 16
+            archive.writestr(entry, path.read_bytes())

@@ -70,6 +70,7 @@ def deploy(account: Account, stage: Stage, wanted: Wanted, tell: Tell) -> None:
     tell(f"Building for {wanted.architecture} ...")
     with tempfile.TemporaryDirectory(prefix="millrace-") as folder:
         built = build(Path(folder), wanted.architecture)
+        tell(f"The archive has {built.archive.stat().st_size / 1e6:.1f} MB.")
         place = code.put_archive(built.archive, built.sha256)
     names = stage.names(account.id, account.region)
     url = code.put_template(template.as_text(template.whole(built.template, place, names)))

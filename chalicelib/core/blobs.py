@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import BinaryIO
 
-from . import holding, manifests
+from . import holding
 from .errors import BadInput, NotFound, ObjectMissing, Unavailable
 from .farm import Farm
 from .model import Blob, BlobId, ManifestId, Output, TaskId, WorkerId
@@ -41,6 +41,8 @@ def missing(farm: Farm, contents: Sequence[tuple[int, str]]) -> list[tuple[int, 
     """Those of these (size, SHA-256) that are not there, each once, with the request that uploads it. Names nothing."""
     for size, sha256 in contents:
         _check_announced(size, sha256)
+    from . import manifests  # their models are not for those who claim and report
+
     absent = manifests.absent_of(farm, [(sha256, size) for size, sha256 in contents])
     return [
         (size, sha256, farm.objects.sign_upload(f"blobs/{sha256}", size=size, sha256=sha256, seconds=UPLOAD_SECONDS))
@@ -100,6 +102,8 @@ def require_stored(farm: Farm, wanted: Mapping[str, BlobId]) -> None:
             text = f"blob {blob.id} was announced, but its {blob.size} bytes were never uploaded"
             raise BadInput(f"{field}: {text}", field=field)
         if isinstance(blob_id, ManifestId):
+            from . import manifests
+
             manifests.require_complete(farm, field, blob)
 
 

@@ -10,14 +10,15 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from pydantic import BaseModel, ValidationError
+from typing import TYPE_CHECKING, Any
 
 from .errors import BadInput, ObjectMissing
 from .model import Job, JobId, Step
 from .plans import Expansion, JobType, StepPlan
 from .ports import ObjectStore
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
 
 KEPT_PLANS = 64
 
@@ -43,6 +44,8 @@ def job_type(types: Mapping[str, JobType], name: str) -> JobType:
 
 def checked(kind: JobType, settings: Any) -> tuple[BaseModel, Sequence[StepPlan]]:
     """The settings as the type's model, and their plan. Raises BadInput that names the field."""
+    from pydantic import ValidationError  # here: who claims tasks compiles nothing
+
     try:
         model = kind.settings.model_validate(settings)
     except ValidationError as invalid:

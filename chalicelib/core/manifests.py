@@ -27,8 +27,6 @@ from .ports import ObjectStore, SignedRequest
 LARGEST_BYTES = 32 * 1024**2
 MOST_FILES = 100_000
 MOST_OBJECTS = 20_000
-MOST_AT_ONCE = 1_000
-"""Objects in one call."""
 NAMED = 10
 """Missing files that an error names."""
 DOWNLOAD_SECONDS = 3600

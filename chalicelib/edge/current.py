@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from ..config import Settings
 from ..core.farm import Farm
-from .push import Pusher
+
+if TYPE_CHECKING:
+    from .push import Pusher
 
 if TYPE_CHECKING:
     from ..store.scaling_group import ScalingGroup
@@ -37,11 +39,15 @@ def settings() -> Settings:
 
 def pusher() -> Pusher:
     """Makes calls to workers, inside the networks that this farm's operator allowed."""
+    from .push import Pusher  # who is never called needs no client
+
     return Pusher(settings().push_networks)
 
 
 def hook_pusher() -> Pusher:
     """Makes calls to webhooks, which have networks of their own."""
+    from .push import Pusher
+
     return Pusher(settings().hook_networks, setting="MILLRACE_HOOK_NETWORKS")
 
 

@@ -10,12 +10,14 @@ import base64
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, BinaryIO
 from urllib.parse import urlencode
 from weakref import WeakKeyDictionary
 
 from chalice import Blueprint, Chalice, Response
 
+from ..core.farm import Farm
 from . import current
 from .json_text import compact_json
 from .refusals import NO_INTERFACE
@@ -121,6 +123,18 @@ class Room(Blueprint):
             return self.refuse(404, NO_INTERFACE)
         query = f"?{urlencode(request.query)}" if request.query else ""
         return Reply(self.slash_status, b"", None, {"Location": request.path[:-1] + query})
+
+
+def later(package: str, name: str) -> View:
+    """The view `module.function` of this package, imported when it is first called."""
+    module, _, function = name.partition(".")
+
+    def view(farm: Farm, request: Request, *variables: str) -> Reply:
+        reply: Reply = getattr(import_module(f"{package}.{module}"), function)(farm, request, *variables)
+        return reply
+
+    view.__module__, view.__name__ = f"{package}.{module}", function
+    return view
 
 
 _rooms: WeakKeyDictionary[Chalice, dict[str, Room]] = WeakKeyDictionary()

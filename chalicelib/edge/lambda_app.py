@@ -13,6 +13,7 @@ from typing import Any
 
 from chalice import Chalice
 
+from ..rooms import Later
 from . import current
 from .http import Reply, json_reply, response_of
 from .lambda_events import Incoming, answer, as_viewer_sent_it, for_chalice, incoming, is_vouched_for
@@ -23,9 +24,15 @@ log = logging.getLogger(__name__)
 
 
 class LambdaApp(Chalice):
+    _later: Later | None = None
+
+    def register_later(self, later: Later) -> None:
+        """Each of these rooms when its first request comes. Called once, before any request."""
+        self._later = later
+
     @cached_property
     def paths(self) -> Paths:
-        return Paths(self)
+        return Paths(self, self._later)
 
     def __call__(self, event: Any, context: Any) -> Any:
         request = incoming(event)

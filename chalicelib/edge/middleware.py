@@ -7,28 +7,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from chalice import Chalice, Response
 from chalice.app import CaseInsensitiveMapping
 
-from ..core.farm import Farm
 from . import current, signed_objects
 from .guard import make_guard
-from .http import Reply, accept_of, keep_accept, response_of, rooms_of
+from .http import accept_of, keep_accept, response_of, rooms_of
 from .json_text import compact_json
 from .refusals import allow_header, refusal
 
 GetResponse = Callable[[Any], Response]
 Headers = dict[str, str | list[str]]
-Page = Callable[[Farm, str], Reply]
-"""Made of the farm and the path of the request."""
 
 
-def install(app: Chalice, page: Page | None = None) -> None:
+def install(app: Chalice, page: str | None = None) -> None:
     """Every content type is binary (else API Gateway decodes uploads as text); all replies are bytes.
 
-    `page`: what browsers get at `/`.
+    `page`: what browsers get at `/`: a module with `page`, made of the farm and the path of the request. Imported then.
     """
     app.api.binary_types = ["*/*"]
     app.middleware("http")(_wire(app))
@@ -101,12 +99,12 @@ def _json_response(status: int, content_type: str, body: Any, headers: Headers |
     return Response(compact_json(body), {**(headers or {}), "Content-Type": content_type}, status)
 
 
-def _front_page(app: Chalice, page: Page | None) -> Callable[[], Response]:
+def _front_page(app: Chalice, page: str | None) -> Callable[[], Response]:
     def front_page() -> Response:
         """Programs ask whether a farm is here; a person's browser names text/html."""
         request: Any = app.current_request
         if page is not None and "text/html" in accept_of(request).lower():
-            return response_of(page(current.farm(), request.context.get("path") or "/"))
+            return response_of(import_module(page).page(current.farm(), request.context.get("path") or "/"))
         return _json_response(200, "application/json", {"message": "Millrace"}, {"Vary": "Accept"})
 
     return front_page

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
-from importlib import import_module
 
 from ..core import queueing, sweeping
 from ..core.farm import Farm
 from ..edge import current
-from ..webhooks import delivering
-from . import metrics, pushing
+from . import metrics
 
 THOROUGH_EVERY_MINUTES = 30
 """Such a run looks into every task of every open window."""
@@ -37,8 +35,13 @@ def minute_passed(farm: Farm, stage: str, scheduled_for: str) -> sweeping.Swept:
 
         fleet.look_after(farm, settings, group)
     if current.settings().hook_networks:
+        from ..webhooks import delivering
+
         delivering.deliver_all(farm, current.hook_pusher(), current.settings().farm_name)
     if current.settings().push_networks:
-        import_module("app")  # the rooms, which bring their rounds along; other minutes start without them
+        from .. import rooms
+        from . import pushing
+
+        rooms.import_all()  # they bring their rounds along; other minutes start without them
         pushing.push_for(farm, current.pusher(), PUSH_SECONDS)
     return done

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
@@ -42,6 +44,21 @@ def client_config() -> Config:
         connect_timeout=3,
         read_timeout=20,
     )
+
+
+class OnFirstUse:
+    """A client that is made when it is first used."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make, self._lock = make, threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    @functools.cached_property
+    def _client(self) -> Any:
+        with self._lock:  # sessions of boto3 are not made for several threads
+            return self._make()
 
 
 class S3ObjectStore:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -22,6 +23,15 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import app
 print(len(app.app.routes), *sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+LOOK_AT_THE_ROOMS = """
+import os, sys
+os.environ["AWS_LAMBDA_FUNCTION_NAME"] = "millrace"
+sys.path.insert(0, sys.argv[1])
+import app
+routes = len(app.app.routes)
+found = app.app.paths.find("POST", "/worker/1/contract")
+print(routes, found.pattern, len(app.app.routes), *sorted(name for name in sys.modules if name.endswith(".routes")))
 """
 LOOK_AT_THE_DOORS = """
 import sys
@@ -47,7 +57,19 @@ def test_the_archive_holds_the_manager_and_nothing_else_of_ours(package: Package
     names = {path.name for path in package.unpacked.iterdir()}
     assert {"app.py", "chalicelib", "chalice", "pydantic"} <= names
     assert not names & {"worker", "millrace", "deploy", "infra", "tests", "docs", "boto3", "botocore", "orjson"}
-    assert not list(package.unpacked.rglob("*.pyc"))
+
+
+def test_byte_code_goes_along_and_is_taken_as_it_is(package: Package) -> None:
+    """Flags 1: it is named by its content and not compared with it, so that times do not count."""
+    sources = list((package.unpacked / "chalicelib").rglob("*.py"))
+    assert len(sources) > 100
+    for source in sources:
+        compiled = Path(importlib.util.cache_from_source(str(source)))
+        assert compiled.read_bytes()[4:8] == b"\x01\0\0\0", source
+    assert (
+        b"/var/task/chalicelib/rooms.py"
+        in Path(importlib.util.cache_from_source(str(package.unpacked / "chalicelib" / "rooms.py"))).read_bytes()
+    )
 
 
 def test_the_archive_brings_the_worker_of_its_own_release(package: Package) -> None:
@@ -65,8 +87,14 @@ def test_the_archive_runs_with_nothing_but_the_standard_library_beside_it(packag
 
 def test_functions_that_are_not_http_start_without_the_rooms(package: Package) -> None:
     modules = looked(package, LOOK_AT_THE_DOORS)
-    assert "chalicelib.handlers.stream" in modules
+    assert "chalicelib.handlers.doors" in modules
     assert not [name for name in modules if name.startswith(("chalicelib.dialects", "chalicelib.api"))]
+
+
+def test_on_lambda_a_room_is_registered_when_the_first_request_for_it_comes(package: Package) -> None:
+    before, pattern, after, *rooms = looked(package, LOOK_AT_THE_ROOMS)
+    assert (int(before), pattern, rooms) == (1, "/worker/{id}/contract", ["chalicelib.dialects.pleiades.routes"])
+    assert int(after) > 20
 
 
 @pytest.mark.full

@@ -12,11 +12,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from ...core import manifests
 from ...core.ids import LARGEST
 from ...core.leases import Report
 from ...core.lifecycle import Outcome
-from ...core.model import Assignment, Load, Output, Task, TaskId, TaskInput, WorkerId
+from ...core.model import MOST_OBJECTS_AT_ONCE, Assignment, Load, Output, Task, TaskId, TaskInput, WorkerId
 from ...core.path_mapping import PathMapping
 from ...core.workers import Description
 from ...edge.http import Request
@@ -38,7 +37,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Native(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class LeaseId(_Native):
@@ -164,7 +163,7 @@ class FilesWanted(LeaseId):
     """Objects of a manifest that a task reads."""
 
     manifest: Id
-    objects: list[Sha256] = Field(min_length=1, max_length=manifests.MOST_AT_ONCE)
+    objects: list[Sha256] = Field(min_length=1, max_length=MOST_OBJECTS_AT_ONCE)
 
 
 class Became(_Native):

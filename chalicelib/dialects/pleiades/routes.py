@@ -9,8 +9,7 @@ from ...core.access import Scope
 from ...core.farm import Farm
 from ...core.model import FUNCTION_TYPE
 from ...edge import auth
-from ...edge.http import OnError, Reply, Request, Room, View, mount
-from . import blob_routes, job_routes, native_routes, worker_routes
+from ...edge.http import OnError, Reply, Request, Room, View, later, mount
 from .envelope import failure, ok, on_blob_error, on_error
 
 BASES = ("", "/api/v0.5", "/api/v0.5-snapshot")
@@ -42,24 +41,24 @@ ROUTES = (
     Route("GET", "/ping", ping),
     Route("GET", "/sys/version", version),
     Route("GET", "/sys/runt/stat", runtimes),
-    Route("POST", "/worker", worker_routes.register),
-    Route("GET", "/worker/{id}", worker_routes.info),
-    Route("POST", "/worker/{id}/contract", worker_routes.contract),
-    Route("POST", "/worker/{id}/sign-on", native_routes.sign_on),
-    Route("POST", "/worker/{id}/sign-off", native_routes.sign_off),
-    Route("POST", "/worker/{id}/renew", native_routes.renew),
-    Route("POST", "/worker/{id}/log", native_routes.log),
-    Route("POST", "/worker/{id}/files", native_routes.files),
-    Route("POST", "/worker/{id}/status", native_routes.status),
-    Route("POST", "/data", blob_routes.upload),
-    Route("GET", "/data/{id}", blob_routes.info, on_blob_error),
-    Route("GET", "/data/{id}/blob", blob_routes.download, on_blob_error),
-    Route("POST", "/lambda", job_routes.create_lambda),
-    Route("GET", "/lambda/{id}", job_routes.lambda_info),
-    Route("POST", "/job", job_routes.create_job),
-    Route("GET", "/job/{id}", job_routes.job_info),
-    Route("POST", "/job/{id}", job_routes.update_job),
-    Route("GET", "/job/{id}/trace", job_routes.trace),
+    Route("POST", "/worker", later(__package__, "worker_routes.register")),
+    Route("GET", "/worker/{id}", later(__package__, "worker_routes.info")),
+    Route("POST", "/worker/{id}/contract", later(__package__, "contract_routes.contract")),
+    Route("POST", "/worker/{id}/sign-on", later(__package__, "native_routes.sign_on")),
+    Route("POST", "/worker/{id}/sign-off", later(__package__, "native_routes.sign_off")),
+    Route("POST", "/worker/{id}/renew", later(__package__, "native_routes.renew")),
+    Route("POST", "/worker/{id}/log", later(__package__, "native_routes.log")),
+    Route("POST", "/worker/{id}/files", later(__package__, "native_routes.files")),
+    Route("POST", "/worker/{id}/status", later(__package__, "native_routes.status")),
+    Route("POST", "/data", later(__package__, "blob_routes.upload")),
+    Route("GET", "/data/{id}", later(__package__, "blob_routes.info"), on_blob_error),
+    Route("GET", "/data/{id}/blob", later(__package__, "blob_routes.download"), on_blob_error),
+    Route("POST", "/lambda", later(__package__, "job_routes.create_lambda")),
+    Route("GET", "/lambda/{id}", later(__package__, "job_routes.lambda_info")),
+    Route("POST", "/job", later(__package__, "job_routes.create_job")),
+    Route("GET", "/job/{id}", later(__package__, "job_routes.job_info")),
+    Route("POST", "/job/{id}", later(__package__, "job_routes.update_job")),
+    Route("GET", "/job/{id}/trace", later(__package__, "job_routes.trace")),
 )
 
 blueprint = Room(__name__, failure)

@@ -1,4 +1,4 @@
-"""`/worker`: registration and the contract, for clients of Pleiades. Who asks natively is passed on."""
+"""`/worker`: registration and the contract, for clients of Pleiades. Who registers natively is passed on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...core.model import Worker
 from ...edge import auth
 from ...edge.fields import parsed
 from ...edge.http import Reply, Request
-from . import documents, native_contract, native_routes, translate
+from . import documents, native_routes, translate
 from .access import any_worker
 from .envelope import json_object, ok
 from .wire import Contract, Register
@@ -42,10 +42,8 @@ def info(farm: Farm, request: Request, worker_id: str) -> Reply:
     return ok(**documents.worker_document(workers.get(farm, parse_id(worker_id, "worker"))))
 
 
-def contract(farm: Farm, request: Request, worker_id: str) -> Reply:
-    body = json_object(request, may_be_empty=True)
-    if not body.keys().isdisjoint({"slots", "request_id"}):
-        return native_contract.contract(farm, request, worker_id, body)
+def contract(farm: Farm, request: Request, worker_id: str, body: dict[str, Any]) -> Reply:
+    """Not asked natively."""
     worker = any_worker(farm, request, worker_id)
     return _contract(farm, worker, parsed(Contract, body))
 
