@@ -9,8 +9,8 @@ Threads, each with one duty and none waiting for another:
     one per attempt: inputs, commands, outputs, report    (execution.py)
 
 The thread that calls `run` waits for the end and then drains (drain.py): a stop from outside, `offline` from the farm,
-or a farm that does not take us any more. Killed at any instant, the next start finds the outbox, ends left-over
-processes, and gives back what it does not report.
+a machine that is about to go (notices.py), or a farm that does not take us any more. Killed at any instant, the next
+start finds the outbox, ends left-over processes, and gives back what it does not report.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from millrace.agent.attempt import Attempt, StopReason
 from millrace.agent.cache import BlobCache
 from millrace.agent.client import FarmClient
 from millrace.agent.contract import ContractLoop
-from millrace.agent.drain import Drain
+from millrace.agent.drain import Drain, Patience
 from millrace.agent.errors import CommandFailed, FarmCallError, NotRecognised, Refused, Stopped
 from millrace.agent.execution import Workshop, execute
 from millrace.agent.guard import Guard
@@ -34,6 +34,7 @@ from millrace.agent.joining import Joining
 from millrace.agent.lease import Lease, boot_seconds
 from millrace.agent.logship import LogShipper
 from millrace.agent.membership import Description, Membership
+from millrace.agent.notices import Notice
 from millrace.agent.observe import ERROR, WARNING, say
 from millrace.agent.outbox import Outbox
 from millrace.agent.processes import end_leftovers
@@ -77,7 +78,8 @@ class Agent:
         self._hurry = threading.Event()
         self._ended = threading.Event()
         self._draining = False
-        self._grace_seconds: float | None = options.grace_seconds
+        self._patience = Patience()
+        self._was_stopped = False
         self._asleep = False
         self._fault: BaseException | None = None
         joining = Joining(state, description.name, join_token)
@@ -108,8 +110,15 @@ class Agent:
 
     def stop(self) -> None:
         """Drain and end; a second call ends running tasks at once."""
-        if self._stop_requested.is_set():
+        if self._was_stopped:
             self._hurry.set()
+        self._was_stopped = True
+        self._patience.shorten(self._options.grace_seconds)
+        self._stop_requested.set()
+
+    def leave(self, notice: Notice) -> None:
+        """The machine is about to go: drain within the time that is left. Further notices may shorten it."""
+        self._patience.shorten(notice.seconds)
         self._stop_requested.set()
 
     def run(self) -> int:
@@ -132,7 +141,7 @@ class Agent:
             if self._fault is not None:
                 self._join_anew()
         self._draining = True
-        self._drain.run(self._grace_seconds, self._options.flush_seconds)
+        self._drain.run(self._patience, self._options.flush_seconds)
         self._sign_off()
 
     # -- coming and going ------------------------------------------------------------------------------------------
@@ -247,7 +256,7 @@ class Agent:
         if status != "awake" and not lazy:
             self._held.stop_all(StopReason.INTERRUPTED)
         if status == "offline":
-            self._grace_seconds = None if lazy else self._options.grace_seconds
+            self._patience.shorten(None if lazy else self._options.grace_seconds)
             self._stop_requested.set()
             return
         self._asleep = status == "asleep"

@@ -21,6 +21,25 @@ _ENDING_SECONDS = 10.0
 _HURRIED_FLUSH_SECONDS = 2.0
 
 
+class Patience:
+    """Until when running tasks may go on. Each word about it can only shorten it, also while it is waited for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._until: float | None = None
+
+    def shorten(self, seconds: float | None) -> None:
+        """So long from now at most; None says nothing about it."""
+        if seconds is not None:
+            with self._lock:
+                until = time.monotonic() + seconds
+                self._until = until if self._until is None else min(until, self._until)
+
+    @property
+    def is_over(self) -> bool:
+        return self._until is not None and time.monotonic() >= self._until
+
+
 class Drain:
     """The end of a run. `hurry`, set at any moment, cuts every wait short and kills without notice."""
 
@@ -35,18 +54,17 @@ class Drain:
         self._held, self._outbox, self._logs = held, outbox, logs
         self._contract, self._hurry = contract, hurry
 
-    def run(self, grace_seconds: float | None, flush_seconds: float) -> None:
-        """Running tasks may go on for `grace_seconds` (None: to their end), the last reports take `flush_seconds`."""
+    def run(self, patience: Patience, flush_seconds: float) -> None:
+        """Running tasks may go on while there is patience, the last reports take `flush_seconds`."""
         self._held.release_unbegun()
         say("drain", "Stopping: no new tasks.", running=len(self._held) or None)
-        self._let_finish(grace_seconds)
+        self._let_finish(patience)
         self._held.stop_all(StopReason.INTERRUPTED)
         self._await_ends()
         self._flush(_HURRIED_FLUSH_SECONDS if self._hurry.is_set() else flush_seconds)
 
-    def _let_finish(self, grace_seconds: float | None) -> None:
-        deadline = None if grace_seconds is None else time.monotonic() + grace_seconds
-        while not self._hurry.is_set() and (deadline is None or time.monotonic() < deadline):
+    def _let_finish(self, patience: Patience) -> None:
+        while not self._hurry.is_set() and not patience.is_over:
             if self._held.wait_until_empty(0.1):
                 return
 

@@ -19,6 +19,7 @@ from millrace.agent.errors import StartError
 from millrace.agent.isolation import prepared
 from millrace.agent.joining import Joining
 from millrace.agent.membership import Description
+from millrace.agent.notices import NoticeWatch
 from millrace.agent.observe import ERROR, WARNING, log_to_stderr, say
 from millrace.agent.shield import shield_memory
 from millrace.agent.state import StateFolder, default_state_root
@@ -44,6 +45,7 @@ def run_worker(
     prefetch: int | None = None,
     interpreters: Mapping[str, Sequence[str]] | None = None,
     apart: Mapping[str, Any] | None = None,
+    on_ec2: bool = False,
 ) -> int:
     """Run a worker until it is stopped; returns the process's exit code.
 
@@ -52,7 +54,7 @@ def run_worker(
     folder; by default it lies in the user's state folder, per farm and name. `interpreters` maps a runtime name to a
     command line; names without one are refused. `join_token` is exchanged for a token of the worker's own, which
     further starts find in the folder; `token` registers it otherwise. `apart`: how tasks are kept apart, the keywords
-    of `isolation.prepared`.
+    of `isolation.prepared`. `on_ec2`: listen to what the machine's metadata service says of its end.
     """
     shield_memory()
     log_to_stderr()
@@ -69,6 +71,8 @@ def run_worker(
             agent = Agent(FarmClient(farm_url, token), state, description, options, programs, join_token)
             _end_on_signals(agent)
             _end_with(agent, stop_event)
+            if on_ec2:
+                NoticeWatch(agent.leave).start()
             return agent.run()
     except StartError as error:
         say("start", str(error), level=ERROR)

@@ -30,6 +30,7 @@ def worker(
     runtimes: tuple[str, ...],
     tags: tuple[str, ...],
     join_token: str | None,
+    on_ec2: bool,
     listen: tuple[str, int] | None,
     master: str | None,
     storage: Path | None,
@@ -60,6 +61,7 @@ def worker(
         task_types=confined_types(types) if task_user is not None or sandbox else types,
         runtimes=runtimes,
         tags=tags,
+        on_ec2=on_ec2,
         apart={
             "user": task_user,
             "sandbox": sandbox,

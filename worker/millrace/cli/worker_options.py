@@ -70,6 +70,12 @@ _WORKER_OPTIONS = (
         help="A join token (`millrace token --join`), needed once. [MILLRACE_JOIN_TOKEN]",
     ),
     click.option(
+        "--on-ec2",
+        is_flag=True,
+        envvar="MILLRACE_ON_EC2",
+        help="Drain when EC2 is about to take this machine (Spot). [MILLRACE_ON_EC2]",
+    ),
+    click.option(
         "--listen", metavar="HOST:PORT", callback=host_and_port, help="Serve a foreign master instead of a farm."
     ),
     click.option(
