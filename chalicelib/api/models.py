@@ -80,6 +80,9 @@ class Step(Answer):
     name: str
     status: StepStatus
     parents: Annotated[list[int], Field(description="Which of the job's steps, from 0, must be done before.")]
+    trails: Annotated[
+        int | None, Field(description="Which of `parents` it follows frame by frame, instead of waiting for all of it.")
+    ]
     count: int
     completed: int
     failed: int

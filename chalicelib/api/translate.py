@@ -50,6 +50,7 @@ def job_details(job: core.Job, settings: Json, progress: Progress) -> models.Job
             name=step.name,
             status=step.status,
             parents=list(step.parents),
+            trails=step.trails,
             count=step.count,
             completed=step.completed,
             failed=step.failed,

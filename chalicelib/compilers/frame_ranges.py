@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from math import gcd
+from math import gcd, lcm
 
 MOST_RANGES = 1_000
 MOST_FRAMES = 1_000_000
@@ -56,6 +56,16 @@ class FrameRange:
         meets, repeats = self.first + turns * self.step, self.step * every
         meets += max(0, -(-(low - meets) // repeats)) * repeats
         return meets if meets <= high else None
+
+    def shared(self, other: FrameRange) -> FrameRange | None:
+        """The frames that both have."""
+        first = self.shared_with(other)
+        if first is None:
+            return None
+        return _stepped(first, min(self.last, other.last), lcm(self.step, other.step))
+
+    def shifted(self, frames: int) -> FrameRange:
+        return FrameRange(self.first + frames, self.last + frames, self.step)
 
     def __str__(self) -> str:
         if self.first == self.last:
@@ -110,6 +120,23 @@ class Chunks:
         whole = self._ranges[number]
         begin = (index - (self._ends[number - 1] if number else 0)) * self._size
         return whole.part(begin, min(begin + self._size, whole.count))
+
+    def sharing(self, wanted: FrameRange) -> list[range]:
+        """The indices, rising, of the pieces that have a frame of these."""
+        found: list[range] = []
+        for number, whole in enumerate(self._ranges):
+            shared = whole.shared(wanted)
+            if shared is None:
+                continue
+            before = self._ends[number - 1] if number else 0
+            first, last = ((frame - whole.first) // whole.step for frame in (shared.first, shared.last))
+            every = shared.step // whole.step if shared.count > 1 else 1
+            if every <= self._size:  # no piece between them is stepped over
+                found.append(range(before + first // self._size, before + last // self._size + 1))
+            else:
+                pieces = (before + position // self._size for position in range(first, last + 1, every))
+                found += [range(piece, piece + 1) for piece in pieces]
+        return found
 
     def indices_of(self, frames: Frames) -> list[range]:
         """The pieces that these frames belong to, in order; frames that are in none are passed over."""

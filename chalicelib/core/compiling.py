@@ -68,6 +68,8 @@ class Opened:
     job: Job
     step: Step
     expansion: Expansion
+    trailed_by: tuple[int, ...] = ()
+    """The steps that trail this one."""
 
 
 class PlanCache:

@@ -25,11 +25,16 @@ def count_tasks(farm: Farm, job: Job, steps: Sequence[Step]) -> dict[str, int]:
             }
         )
         if step.status is StepStatus.OPEN:
+            in_windows = 0
             for window in farm.windows.open(step):
                 counts += window.counts()
+                in_windows += window.size
             # What no claim has come near is counted without being there: in no window, and in no sum yet.
             unbegun = sum(cursor.unbegun for cursor in farm.cursors.of(step) if cursor.left is None)
             counts[TaskStatus.CANCELED if job.status in ENDED_JOBS else TaskStatus.QUEUED] += unbegun
+            if step.trails is not None:
+                rest = max(0, step.count - step.ended - in_windows)
+                counts[TaskStatus.CANCELED if job.status in ENDED_JOBS else TaskStatus.WAITING] += rest
     if job.status is JobStatus.PAUSED:
         counts[TaskStatus.PAUSED] += counts.pop(TaskStatus.QUEUED, 0)
     return {status.value: counts[status] for status in TaskStatus}

@@ -41,6 +41,6 @@ def _remove_step(farm: Farm, step: Step, turn: Turn) -> bool:
         for window in windows.values():
             farm.tasks.remove(step.base + window.indices[0], step.base + window.indices[-1])
         farm.windows.remove(windows)
-    if step.shards:
+    if step.shards or step.trails is not None:
         farm.cursors.remove(step)
     return True

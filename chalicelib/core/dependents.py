@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from . import trailing
 from .farm import Farm
 from .lifecycle import ENDED_TASKS, RUNNABLE_JOBS, JobStatus, TaskStatus
 from .model import Task
@@ -34,6 +35,8 @@ def release_if_ready(farm: Farm, child: Task) -> Task | None:
     """The child as it is after it was released or canceled; None if it still waits, or somebody else moved it."""
     if child.deferred_until is not None and child.deferred_until > farm.clock.now():
         return None
+    if child.trails is not None and child.deferred_until is None:
+        return trailing.release_one(farm, child)
     base = child.id - child.index
     parents = [parent for parent in farm.tasks.get_many([base + index for index in child.parents]) if parent]
     doomed = next((p for p in parents if p.status in (TaskStatus.FAILED, TaskStatus.CANCELED)), None)
@@ -49,6 +52,8 @@ def release_if_ready(farm: Farm, child: Task) -> Task | None:
 
 def was_taken_along(farm: Farm, task: Task) -> bool:
     """A canceled task that could not have run, since another that it needs did not complete."""
+    if task.trails is not None:
+        return trailing.lacks_something(farm, task)
     base = task.id - task.index
     parents = farm.tasks.get_many([base + index for index in task.parents])
     return any(parent is not None and parent.status is not TaskStatus.COMPLETED for parent in parents)

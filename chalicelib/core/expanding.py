@@ -6,11 +6,11 @@ the job meanwhile. A process that dies anywhere leaves what the next `settle` ta
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from . import making
+from . import making, trailing
 from .aligning import audit_window
 from .compiling import Opened
 from .cursors import Cursor, cut, shards_for
@@ -34,7 +34,7 @@ def plan_steps(job: Job, plans: Sequence[StepPlan]) -> list[Step]:
             number=number,
             name=plan.name,
             status=StepStatus.WAITING,
-            parents=tuple(numbers[name] for name in plan.after),
+            parents=_parents(plan, numbers),
             count=0,
             base=0,
             shards=0,
@@ -43,9 +43,15 @@ def plan_steps(job: Job, plans: Sequence[StepPlan]) -> list[Step]:
             completed=0,
             failed=0,
             canceled=0,
+            trails=numbers[plan.trail.step] if plan.trail else None,
         )
         for number, plan in enumerate(plans)
     ]
+
+
+def _parents(plan: StepPlan, numbers: Mapping[str, int]) -> tuple[int, ...]:
+    trailed = (plan.trail.step,) if plan.trail else ()
+    return tuple(sorted(numbers[name] for name in {*plan.after, *trailed}))
 
 
 def open_step(farm: Farm, job: Job, step: Step) -> None:
@@ -56,7 +62,9 @@ def open_step(farm: Farm, job: Job, step: Step) -> None:
         raise BadInput(f"step {step.name!r} has {count} tasks; at most {PER_SECOND} are possible")
     single_first = step.number == 0 and count == 1
     base = job.first_task if single_first else farm.ids.block(count)
-    if of.expansion.alike and count > farm.limits.small_step_tasks:
+    if step.trails is not None:
+        trailing.open_step(farm, of, base)
+    elif of.expansion.alike and count > farm.limits.small_step_tasks:
         _open_large_step(farm, of, base)
     else:
         farm.jobs.open_step(job, step, Set("count", count), Set("base", base))
@@ -68,7 +76,8 @@ def _open_large_step(farm: Farm, of: Opened, base: TaskId) -> None:
     changes: dict[str, Any] = {"count": of.expansion.count, "base": base, "shards": len(cursors), "written": True}
     changes["status"] = next_status(STEP, of.step.status, "open").value
     still = farm.jobs.still(of.job)
-    farm.cursors.open_step(of.step, cursors, still, [Set(name, value) for name, value in changes.items()])
+    changed = [Set(name, value) for name, value in changes.items()]
+    farm.cursors.open_step(of.step, base, of.expansion.count, cursors, still, changed)
     # Lists show counts as last rolled up, and of tasks that are in no table nobody hears before the first claim.
     counts = Counter({status.value: 0 for status in TaskStatus} | dict(of.job.counts))
     counts[TaskStatus.QUEUED.value] += of.expansion.count

@@ -19,20 +19,23 @@ def opened(farm: Farm, job: Job, step: Step) -> Opened:
     before it produced, or this version of the farm no longer accepts the job's settings."""
     known = farm.plans.opened(job.id, step.number)
     if known is not None:
-        return Opened(job, step, known.expansion)
-    plan = _plan(farm, job, step)
-    steps = farm.jobs.steps(job.id) if step.parents else []
-    found = Opened(job, step, plan.expand(results(farm, [steps[number] for number in step.parents])))
+        return replace(known, job=job, step=step)
+    plan, trailed_by = _plan(farm, job, step)
+    whole = [number for number in step.parents if number != step.trails]
+    steps = farm.jobs.steps(job.id) if whole else []
+    found = Opened(job, step, plan.expand(results(farm, [steps[number] for number in whole])), trailed_by)
     if step.count:
         farm.plans.keep(found)
     return found
 
 
-def _plan(farm: Farm, job: Job, step: Step) -> StepPlan:
+def _plan(farm: Farm, job: Job, step: Step) -> tuple[StepPlan, tuple[int, ...]]:
+    """The step's, and the numbers of the steps that trail it."""
     plans = farm.plans.of(job)
     if step.number >= len(plans):  # it got longer since it was read
         plans = farm.plans.of(farm.jobs.get(job.id) or job)
-    return plans[step.number]
+    trailed_by = (number for number, plan in enumerate(plans) if plan.trail and plan.trail.step == step.name)
+    return plans[step.number], tuple(trailed_by)
 
 
 def opened_or_blank(farm: Farm, job: Job, step: Step) -> Opened:
@@ -41,7 +44,8 @@ def opened_or_blank(farm: Farm, job: Job, step: Step) -> Opened:
     try:
         return opened(farm, job, step)
     except FarmError:
-        requirement = farm.cursors.of(step)[0].requirement
+        cursors = farm.cursors.of(step)
+        requirement = cursors[0].requirement if cursors else Requirement("unknown")
         blank = Expansion(step.count, lambda index: TaskPlan(f"{step.name} {index}", requirement, ()), alike=True)
         return Opened(job, step, blank)
 
@@ -65,12 +69,23 @@ def tasks(
     *,
     lease: Lease | None = None,
     children: Mapping[int, tuple[int, ...]] | None = None,
+    files: Mapping[int, Sequence[TaskInput]] | None = None,
 ) -> list[Task]:
-    """These tasks as they first are: by their job's status, or under a claim's lease."""
+    """These tasks as they first are: by their job's status, or under a claim's lease.
+
+    `files`: what the tasks of a step that trails another get from those they needed, which have completed.
+    """
     plans = [(index, of.expansion.task(index)) for index in indices]
     blobs = farm.blobs.remembered(sorted({blob for _, plan in plans for _, blob in plan.inputs}))
     now = farm.clock.now()
-    return [_task(of, index, plan, blobs, now, lease, (children or {}).get(index, ())) for index, plan in plans]
+    made = [_task(of, index, plan, blobs, now, lease, (children or {}).get(index, ())) for index, plan in plans]
+    return made if files is None else [_released(of.job, task, files[task.index]) for task in made]
+
+
+def _released(job: Job, task: Task, files: Sequence[TaskInput]) -> Task:
+    """An input that the step itself names stands before a file of the same name that was brought back."""
+    inputs = {given.name: given for given in (*files, *task.work.inputs)}
+    return replace(task, status=unbegun_status(job), work=replace(task.work, inputs=tuple(inputs.values())))
 
 
 def _task(
@@ -84,9 +99,11 @@ def _task(
 ) -> Task:
     job, step = of.job, of.step
     requirement, wishes = required(plan.requirement, job.tags)
-    status = first_status(job, plan)
+    status = first_status(job, plan, waits=step.trails is not None and step.left is None)
     if lease is not None:
         status = next_status(TASK, TaskStatus.QUEUED, "claim")
+    if step.left is not None:
+        status = TaskStatus.CANCELED
     ended = status is TaskStatus.CANCELED
     return Task(
         id=step.base + index,
@@ -118,6 +135,8 @@ def _task(
         error=f"job {job.status.value}" if ended else None,
         created_at=now,
         finished_at=(job.finished_at or now) if ended else None,
+        trails=step.trails,
+        trailed_by=of.trailed_by,
     )
 
 
@@ -139,8 +158,9 @@ def required(requirement: Requirement, tags: Sequence[str]) -> tuple[Requirement
     return together, wishes
 
 
-def first_status(job: Job, plan: TaskPlan) -> TaskStatus:
-    return TaskStatus.WAITING if plan.parents and job.status not in ENDED_JOBS else unbegun_status(job)
+def first_status(job: Job, plan: TaskPlan, *, waits: bool = False) -> TaskStatus:
+    """`waits`: for tasks of another step."""
+    return TaskStatus.WAITING if (plan.parents or waits) and job.status not in ENDED_JOBS else unbegun_status(job)
 
 
 def unbegun_status(job: Job) -> TaskStatus:

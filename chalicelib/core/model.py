@@ -203,6 +203,14 @@ class Step:
     failed: int
     canceled: int
     """Sums over closed windows."""
+    trails: int | None = None
+    """Which of `parents` it follows task by task, not as a whole (`trailing.py`)."""
+    left: int | None = None
+    """Of a step that trails another: how many were never begun, once they are counted as canceled."""
+    look_from: int | None = None
+    """Of a step that trails another: the window at which a look for tasks to release is; None: none is under way."""
+    look_is_last: bool = False
+    """That look ends the step: what cannot be released any more is canceled."""
 
     @property
     def ended(self) -> int:
@@ -298,6 +306,10 @@ class Task:
     finished_at: int | None
     deferred_until: int | None = None
     """Waiting: not to be tried again before."""
+    trails: int | None = None
+    """The step some of whose tasks it waits for."""
+    trailed_by: tuple[int, ...] = ()
+    """The steps some of whose tasks wait for this one."""
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,25 @@ Results = Mapping[str, Sequence[TaskResult]]
 
 
 @dataclass(frozen=True)
+class Trail:
+    """A step follows an earlier one task by task: each of its tasks may begin when those it needs have completed.
+
+    `sources` and `targets` are pure, and each other's inverse; both give ranges that do not overlap, in order.
+    """
+
+    step: str
+    """The earlier step's name."""
+    sources: Callable[[int], Sequence[range]]
+    """Which tasks of the earlier step a task of this one needs, by their indices; none: it needs nothing."""
+    targets: Callable[[int], Sequence[range]]
+    """Which tasks of this step need that task of the earlier one."""
+    covered: bool
+    """Each of its tasks needs at least one."""
+    files_into: str | None = None
+    """The folder of a task into which the files are laid that those it needs have brought back."""
+
+
+@dataclass(frozen=True)
 class StepPlan:
     name: str
     expand: Callable[[Results], Expansion]
@@ -68,6 +87,8 @@ class StepPlan:
     """Names of earlier steps of which every task must complete first."""
     publishes: bool = False
     """Its tasks' outputs are the job's outputs."""
+    trail: Trail | None = None
+    """Its tasks are alike, and it has no need of `expand`'s results of the step that it trails."""
 
 
 class JobType(Protocol):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from . import dependents, filling
+from . import dependents, filling, trailing
 from .aligning import audit_window, window_tasks
 from .farm import Farm
 from .lifecycle import ENDED_TASKS, StepStatus, TaskStatus
@@ -73,6 +73,8 @@ def restart(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn) -> None:
             if turn.is_over:
                 return
             continue
+        if step.trails is not None and chosen.indices is None:
+            found += trailing.reopen(farm, job, step)
         if step.shards and chosen == Chosen():
             found += filling.reopen(farm, job, step)
         for window in _shut(farm, step, chosen):
@@ -145,13 +147,17 @@ def _is_meant(farm: Farm, task: Task, chosen: Chosen) -> bool:
     return task.status in ENDED_TASKS and chosen.names(task.step, task.index)
 
 
+def _waits(task: Task) -> bool:
+    return bool(task.parents) or task.trails is not None
+
+
 def _requeue(farm: Farm, job: Job, step: Step, window: Window, again: Sequence[Task]) -> None:
     if not farm.windows.void(job.id, step.number, window.number, frozenset(void_mark(task) for task in again)):
         return  # it closed again meanwhile
     for requirement in {task.requirement for task in again}:
         farm.registry.will_queue(requirement, job.priority)
     priced = [replace(task, priority=job.priority) for task in again]
-    updates = [task_writes.requeued(task, job.restart_epoch or 0, waiting=bool(task.parents)) for task in priced]
+    updates = [task_writes.requeued(task, job.restart_epoch or 0, waiting=_waits(task)) for task in priced]
     if farm.tasks.move(updates, farm.jobs.still(job)):
         audit_window(farm, job, step, window)
 
@@ -169,6 +175,6 @@ def _start_over(farm: Farm, job: Job, step: Step, turn: Turn) -> None:
             farm.tasks.remove(step.base + window.indices[0], step.base + window.indices[-1])
         if not farm.windows.remove(windows, farm.jobs.restarts(job)):
             return
-    if step.shards:
+    if step.shards or step.trails is not None:
         farm.cursors.remove(step, farm.jobs.restarts(job))
     farm.jobs.reset_step(job, step)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from . import aligning, deleting, dependents, ending, expanding, filling, following, restarting
+from . import aligning, deleting, dependents, ending, expanding, filling, following, restarting, trailing
 from .errors import FarmError
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, RUNNABLE_JOBS, JobStatus, StepStatus, TaskStatus
@@ -43,7 +43,8 @@ def marked(farm: Farm, job_id: JobId, step: int, number: int, tasks: Sequence[Ta
     marks = frozenset[int]().union(*(marks_of(task) for task in tasks))
     window = farm.windows.mark(job_id, step, number, marks)
     shut = window is not None and window.full and farm.windows.close(window)
-    return shut or any(task.status is TaskStatus.FAILED for task in tasks)
+    left = trailing.go_on(farm, tasks, window)
+    return shut or left or any(task.status is TaskStatus.FAILED for task in tasks)
 
 
 def end_early(farm: Farm, job: Job, event: str, reason: str | None) -> Job | None:
@@ -121,7 +122,7 @@ def _advance(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn, followers:
         if waits_for:
             return False
     try:
-        if any(_advance_step(farm, job, steps, step, turn) for step in steps):
+        if any(_advance_step(farm, job, steps, step, turn) for step in _trailing_first(steps)):
             return True
     except FarmError as error:  # the plan cannot go on with what the steps before it produced
         end_early(farm, job, "fail", error.message)
@@ -131,6 +132,12 @@ def _advance(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn, followers:
         if ended is not None and ended.is_followed:
             followers += farm.jobs.followers(job.id)
     return False
+
+
+def _trailing_first(steps: Sequence[Step]) -> list[Step]:
+    """A step that is opened before the one that it trails has missed nothing of it, and need not look."""
+    trailing_steps = [step for step in reversed(steps) if step.trails is not None]
+    return [*trailing_steps, *(step for step in steps if step.trails is None)]
 
 
 def _first_failure(farm: Farm, job: Job, steps: Sequence[Step]) -> str | None:
@@ -163,6 +170,8 @@ def _advance_step(farm: Farm, job: Job, steps: Sequence[Step], step: Step, turn:
         return _open_or_skip(farm, job, steps, step)
     if step.status is not StepStatus.OPEN:
         return False
+    if step.trails is not None and not step.written:
+        return trailing.advance(farm, job, steps, step, turn)
     if not step.written:
         expanding.write_tasks(farm, job, step, turn)
         return True
@@ -180,15 +189,27 @@ def _advance_step(farm: Farm, job: Job, steps: Sequence[Step], step: Step, turn:
 
 def _open_or_skip(farm: Farm, job: Job, steps: Sequence[Step], step: Step) -> bool:
     parents = [steps[number] for number in step.parents]
-    if job.status in ENDED_JOBS or any(not _may_complete(parent) for parent in parents):
+    if job.status in ENDED_JOBS or any(not _may_complete(step, parent) for parent in parents):
         farm.jobs.change_step(step, "skip")
         return True
-    if job.status in RUNNABLE_JOBS and all(parent.status is StepStatus.DONE for parent in parents):
+    if job.status in RUNNABLE_JOBS and _may_open(steps, step):
         expanding.open_step(farm, job, step)
         return True
     return False
 
 
-def _may_complete(step: Step) -> bool:
-    unfit = step.failed + step.canceled > 0
-    return step.status is not StepStatus.SKIPPED and not (step.status is StepStatus.DONE and unfit)
+def _may_open(steps: Sequence[Step], step: Step) -> bool:
+    """What it needs as a whole is done; the step that it trails is open, or may be."""
+    parents = [steps[number] for number in step.parents]
+    return all(
+        parent.status is not StepStatus.WAITING or _may_open(steps, parent)
+        if parent.number == step.trails
+        else parent.status is StepStatus.DONE
+        for parent in parents
+    )
+
+
+def _may_complete(step: Step, parent: Step) -> bool:
+    """Whether the step may still get what it needs of this one; of one that it trails some tasks are enough."""
+    unfit = parent.failed + parent.canceled > 0 and parent.number != step.trails
+    return parent.status is not StepStatus.SKIPPED and not (parent.status is StepStatus.DONE and unfit)

@@ -13,10 +13,10 @@ from dataclasses import replace
 from . import making
 from .errors import NotFound
 from .farm import Farm
-from .lifecycle import TaskStatus
+from .lifecycle import ENDED_JOBS, TaskStatus
 from .model import Job, Step, Task, TaskId
 from .records.keys import BUCKET
-from .windows import first_of, window_of
+from .windows import Window, first_of, window_of
 
 
 def get(farm: Farm, task_id: TaskId) -> Task:
@@ -46,7 +46,7 @@ def of_step(farm: Farm, job: Job, step: Step, indices: range | None = None) -> I
     while first < wanted.stop:
         stop = min(wanted.stop, first + BUCKET - (step.base + first) % BUCKET)
         found = list(farm.tasks.range(step.base + first, step.base + stop - 1))
-        if step.shards and len(found) < stop - first:
+        if (step.shards or step.trails is not None) and len(found) < stop - first:
             there = {task.index for task in found}
             missing = [index for index in range(first, stop) if index not in there]
             found = list(heapq.merge(found, _virtual(farm, job, step, missing), key=lambda task: task.index))
@@ -57,6 +57,20 @@ def of_step(farm: Farm, job: Job, step: Step, indices: range | None = None) -> I
 def _virtual(farm: Farm, job: Job, step: Step, indices: list[int]) -> Iterator[Task]:
     made = making.tasks(farm, making.opened_or_blank(farm, job, step), indices)
     return (replace(task, created_at=job.created_at) for task in made)
+
+
+def _unreleased_status(job: Job, step: Step) -> TaskStatus:
+    """Of what no window of a step that trails another knows yet."""
+    return TaskStatus.CANCELED if job.status in ENDED_JOBS or step.left is not None else TaskStatus.WAITING
+
+
+def _all_but(done: Iterator[Window], numbers: range) -> Iterator[int]:
+    next_done = next(done, None)
+    for number in numbers:
+        while next_done is not None and next_done.number < number:
+            next_done = next(done, None)
+        if next_done is None or next_done.number != number:
+            yield number
 
 
 def num_ahead(farm: Farm, task: Task, most: int) -> int:
@@ -82,6 +96,8 @@ def _windows_with(farm: Farm, job: Job, step: Step, status: TaskStatus, first: i
     if status is TaskStatus.COMPLETED:
         kinds.append(farm.windows.done(step, first))
     begun = heapq.merge(*((window.number for window in kind) for kind in kinds))
+    if step.trails is not None and step.count and status is _unreleased_status(job, step):
+        return _all_but(farm.windows.done(step, first), range(first, window_of(step.count - 1) + 1))
     if status is not making.unbegun_status(job):
         return begun
     untouched = [range(max(first, c.unbegun_from), window_of(c.end - 1) + 1) for c in farm.cursors.of(step)]

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
-from . import following, tasks
+from . import following, tasks, trailing
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, ENDED_TASKS, JobStatus, StepStatus, TaskStatus, WorkerStatus
 from .model import Job, Requirement, Step, Task, Worker
@@ -72,6 +72,8 @@ def _of_parents(farm: Farm, task: Task) -> Reason:
     if task.deferred_until is not None:
         seconds = max(0, task.deferred_until - farm.clock.now()) // 1000
         return Reason(Code.NEXT_CALL, f"it failed, and is tried again in {seconds} s or soon after")
+    if task.trails is not None:
+        return _of_trail(farm, task)
     parents = farm.tasks.get_many([task.id - task.index + index for index in task.parents])
     left = [parent for parent in parents if parent is not None and parent.status is not TaskStatus.COMPLETED]
     if not left:
@@ -80,6 +82,23 @@ def _of_parents(farm: Farm, task: Task) -> Reason:
         Code.WAITS_FOR_TASKS,
         f"waits for {counted(len(left), 'task')}: {several([f'{p.name} ({p.status.value})' for p in left])}",
     )
+
+
+def _of_trail(farm: Farm, task: Task) -> Reason:
+    """What it lacks of the step that its own follows task by task."""
+    needed = trailing.needed(farm, task)
+    if needed is None:
+        return Reason(Code.NEXT_CALL, "its job is gone")
+    job, source, lacking = needed
+    left = list(islice(lacking, MOST_AHEAD + 1))
+    if not left:
+        return Reason(Code.NEXT_CALL, "what it waited for is complete; it is about to be queued")
+    if not source.count:
+        return Reason(Code.WAITS_FOR_STEP, f"waits for tasks of step {source.name!r}, which has not begun")
+    shown = (tasks.find(farm, source.base + index) for index in left[:4])
+    names = [f"{one.name} ({one.status.value})" for one in shown if one is not None]
+    names += [""] * (len(left) - len(names))
+    return Reason(Code.WAITS_FOR_TASKS, f"waits for {several(names)} of step {source.name!r}")
 
 
 def _queued_tasks(farm: Farm, job: Job, steps: Sequence[Step]) -> Iterator[Task]:

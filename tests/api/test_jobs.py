@@ -36,7 +36,16 @@ def test_a_submitted_job_is_answered_whole(bench: Bench) -> None:
         "started_at": None,
         "finished_at": None,
         "steps": [
-            {"name": "rung 0", "status": "open", "parents": [], "count": 2, "completed": 0, "failed": 0, "canceled": 0}
+            {
+                "name": "rung 0",
+                "status": "open",
+                "parents": [],
+                "trails": None,
+                "count": 2,
+                "completed": 0,
+                "failed": 0,
+                "canceled": 0,
+            }
         ],
         "retry": {"delay_seconds": 0, "exit_codes": {}},
         "after": [],

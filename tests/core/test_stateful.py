@@ -36,6 +36,7 @@ from chalicelib.core.records import keys
 from chalicelib.core.records.keys import INDEXES
 from chalicelib.store.sqlite import SqliteTable
 from tests.core.conftest import make_farm
+from tests.core.ladder import shared
 from tests.engines.simulated import Crash, Faults, SimulatedClock, SimulatedTable
 
 FAULT_RATES = [0.0, 0.002, 0.01]
@@ -61,6 +62,7 @@ RUNGS = st.lists(
             "after": st.lists(st.integers(0, 1), max_size=1),
             "parents": st.dictionaries(st.integers(1, 3), st.lists(st.just(0), min_size=1, max_size=1), max_size=1),
             "task_type": st.sampled_from(["sleep", "debug"]),
+            "trails": st.sampled_from([None, None, 0, 1]),
         }
     ),
     min_size=1,
@@ -215,6 +217,10 @@ class FarmMachine(RuleBasedStateMachine):
     def submit(self, rungs: list[dict[str, object]], retries: int, stop: bool, key: bool, delay: int) -> None:
         for number, rung in enumerate(rungs):
             rung["after"] = [n for n in rung["after"] if n < number]  # type: ignore[attr-defined]
+            if rung["trails"] is not None and rung["trails"] >= number:  # type: ignore[operator]
+                rung["trails"] = None
+            if rung["trails"] is not None:
+                rung["parents"] = {}
             rung["parents"] = {i: p for i, p in rung["parents"].items() if i < rung["count"]}  # type: ignore[attr-defined, operator]
         on_failure = "stop" if stop else "continue"
         retry = {"delay_seconds": delay, "exit_codes": {}}
@@ -278,9 +284,34 @@ class FarmMachine(RuleBasedStateMachine):
 
     def believe(self, task_id: TaskId, belief: Belief) -> None:
         assert task_id not in self.completed or task_id in self.named, "a completed task was given away again"
+        self.check_that_nothing_is_lacking(task_id)
         others = [b for b in self.living(task_id) if b.worker != belief.worker or b.generation != belief.generation]
         assert not others, f"two live leases on {task_id}: {others} and {belief}"
         self.beliefs.setdefault(task_id, []).append(belief)
+
+    def check_that_nothing_is_lacking(self, task_id: TaskId) -> None:
+        """A task that needs others of an earlier step was given away after they had completed, never before."""
+        calm = isinstance(self.table, SimulatedTable)
+        faults = self.table.faults if calm else None
+        if calm:
+            self.table.faults = Faults()
+        try:
+            self._check_that_nothing_is_lacking(task_id)
+        finally:
+            if calm:
+                self.table.faults = faults
+
+    def _check_that_nothing_is_lacking(self, task_id: TaskId) -> None:
+        item = self.table.get(keys.task(task_id))
+        if item is None or item.get("trails") is None:
+            return
+        found = self.table.query(keys.job(item["job"]).pk).items
+        steps = {part["number"]: part for part in found if part["sk"].startswith("STEP#")}
+        source, own = steps[item["trails"]], steps[item["step"]]
+        for indices in shared(item["index"], own["count"], source["count"]):
+            for index in indices:
+                needed = self.table.get(keys.task(source["base"] + index))
+                assert needed is not None and needed["status"] == "completed", "released before what it needs was there"
 
     def living(self, task_id: TaskId) -> list[Belief]:
         return [b for b in self.beliefs.get(task_id, ()) if b.until > self.time.now()]
@@ -488,7 +519,9 @@ def random_rungs(chance: random.Random) -> list[dict[str, object]]:
         after = [chance.randrange(number)] if number and chance.random() < 0.6 else []
         parents = {index: [0] for index in range(1, min(count, 5)) if chance.random() < 0.2}
         kind = chance.choice(["sleep", "debug"])
-        rungs.append({"count": count, "after": after, "parents": parents, "task_type": kind})
+        rung: dict[str, object] = {"count": count, "after": after, "parents": parents, "task_type": kind}
+        rung["trails"] = chance.randrange(number) if number and chance.random() < 0.4 else None
+        rungs.append(rung)
     return rungs
 
 

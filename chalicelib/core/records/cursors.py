@@ -67,10 +67,19 @@ class CursorRecords:
                 return Span(item["base"], item["count"], item["job"], item["step"])
         return None
 
-    def open_step(self, step: Step, cursors: Sequence[Cursor], still: Check, changes: Sequence[Change]) -> bool:
-        """Open a large step: all of it or nothing. False when the step, or its job, is no longer as it was read."""
-        key = keys.span(cursors[0].base)
-        span = {"pk": key.pk, "sk": key.sk, "base": cursors[0].base, "count": cursors[0].count}
+    def open_step(
+        self,
+        step: Step,
+        base: TaskId,
+        count: int,
+        cursors: Sequence[Cursor],
+        still: Check,
+        changes: Sequence[Change],
+    ) -> bool:
+        """Open a step whose tasks are not written: all of it or nothing. False when the step, or its job, is no longer
+        as it was read. `cursors`: none for a step that trails another."""
+        key = keys.span(base)
+        span = {"pk": key.pk, "sk": key.sk, "base": base, "count": count}
         when = (Equals("status", step.status.value), Equals("epoch", step.epoch))
         try:
             self._table.write(

@@ -99,6 +99,7 @@ def step_item(step: Step) -> dict[str, Any]:
             "completed": step.completed,
             "failed": step.failed,
             "canceled": step.canceled,
+            "trails": step.trails,
         },
     )
 
@@ -118,6 +119,10 @@ def step_from(item: Item) -> Step:
         completed=item["completed"],
         failed=item["failed"],
         canceled=item["canceled"],
+        trails=item.get("trails"),
+        left=item.get("left"),
+        look_from=item.get("look_from"),
+        look_is_last=item.get("look_is_last", False),
     )
 
 

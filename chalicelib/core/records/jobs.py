@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..lifecycle import ENDED_JOBS, JOB, STEP, JobStatus, next_status
+from ..lifecycle import ENDED_JOBS, JOB, STEP, JobStatus, StepStatus, next_status
 from ..model import Job, JobId, Json, Step
 from ..ports import (
     Absent,
@@ -207,6 +207,13 @@ class JobRecords:
             self._table.write_many([[Delete(keys.follower(job.id, one))] for one in self.followers(job.id)])
         self._table.write(Delete(keys.job(job.id)))
 
+    def whole(self, job_id: JobId) -> tuple[Job | None, list[Step]]:
+        """A job and its steps, in one read."""
+        found = list(pages(self._table, keys.job(job_id).pk))
+        jobs = [item for item in found if item["sk"] == keys.job(job_id).sk and HIDDEN not in item]
+        steps = [job_items.step_from(item) for item in found if item["sk"].startswith(keys.STEP_PREFIX[0])]
+        return (job_items.job_from(jobs[0]) if jobs else None), steps
+
     # ---- steps
 
     def steps(self, job_id: JobId) -> list[Step]:
@@ -229,13 +236,24 @@ class JobRecords:
         except ConditionFailed:
             return  # somebody else has carried it out
 
+    def reopen_step(self, job: Job, step: Step, *changes: Change) -> bool:
+        """Open a step again, for the retry that the job is at. False when it is no longer as `step` says."""
+        changes = (Set("status", StepStatus.OPEN.value), Set("epoch", step.epoch + 1), *changes)
+        try:
+            self._table.write(
+                self.restarts(job), Update(keys.step(step.job, step.number), changes, _step_as_read(step).when)
+            )
+        except ConditionFailed:
+            return False
+        return True
+
     def reset_step(self, job: Job, step: Step) -> None:
         """Let a step that was done, and of which nothing is left, wait again as if it had never been open: for the
         retry that the job is at."""
         status = next_status(STEP, step.status, "reset").value
         blank = {"status": status, "count": 0, "base": 0, "shards": 0, "written": False, "epoch": step.epoch + 1}
-        blank |= {"completed": 0, "failed": 0, "canceled": 0}
-        changes = tuple(Set(name, value) for name, value in blank.items())
+        blank |= {"completed": 0, "failed": 0, "canceled": 0, "look_is_last": False}
+        changes = (*(Set(name, value) for name, value in blank.items()), *map(Remove, ("left", "look_from")))
         try:
             self._table.write(
                 self.restarts(job), Update(keys.step(step.job, step.number), changes, _step_as_read(step).when)

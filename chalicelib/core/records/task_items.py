@@ -68,6 +68,8 @@ def task_item(task: Task) -> dict[str, Any]:
         "work": to_json(work_json(task.work)),
         "parents": list(task.parents) or None,
         "children": list(task.children) or None,
+        "trails": task.trails,
+        "trailed_by": list(task.trailed_by) or None,
         "generation": task.generation,
         "failures": task.failures,
         "max_retries": task.max_retries,
@@ -123,6 +125,8 @@ def task_from(item: Item) -> Task:
         created_at=item["created_at"],
         finished_at=item.get("finished_at"),
         deferred_until=item.get("lease_due_at") if item["status"] == TaskStatus.WAITING else None,
+        trails=item.get("trails"),
+        trailed_by=tuple(item.get("trailed_by") or ()),
     )
 
 

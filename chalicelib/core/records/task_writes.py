@@ -6,6 +6,7 @@ believes in: a late writer fails, it never overwrites.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ..lifecycle import TASK, Outcome, TaskStatus, next_status, sources_of
@@ -135,6 +136,12 @@ def released(task: Task, *, paused: bool) -> Update:
     if paused:
         return _moved(task, "pause", {}, task_items.DEFERRAL_FIELDS)
     return _moved(task, "release", task_items.ready_fields(task), task_items.DEFERRAL_FIELDS)
+
+
+def released_with(task: Task, work: Work, *, paused: bool) -> Update:
+    """waiting -> queued (or paused): what it needed of another step is complete, and is among its inputs."""
+    release = released(task, paused=paused)
+    return replace(release, changes=(*release.changes, Set("work", to_json(task_items.work_json(work)))))
 
 
 def paused(task: Task) -> Update:

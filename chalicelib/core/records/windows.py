@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ..lifecycle import StepStatus
 from ..model import JobId, Step
@@ -60,6 +60,14 @@ class WindowRecords:
                 return {Key(item["pk"], item["sk"]): job_items.window_from(item) for item in found}
         return {}
 
+    def numbered(self, step: Step, numbers: Sequence[int]) -> list[Window | None]:
+        """These, open or shut; None: not there. One read for every 33; it may miss one that is just being shut."""
+        sides = [side(step.job, step.number, number) for number in numbers for side in SIDES]
+        found = self._table.get_many(sides)
+        kinds = [found[at : at + len(SIDES)] for at in range(0, len(found), len(SIDES))]
+        items = [next((item for item in kind if item is not None), None) for kind in kinds]
+        return [None if item is None else job_items.window_from(item) for item in items]
+
     def last(self, step: Step) -> int:
         """The greatest number there is; 0 if there is none."""
         for number in reversed(_partitions(step)):
@@ -89,6 +97,14 @@ class WindowRecords:
     def add(self, windows: Iterable[Window]) -> None:
         """Put-if-absent each, among the open and the shut ones: a repetition must not revive one that has closed."""
         self._table.write_many([[*_nowhere(window), _put(window)] for window in windows])
+
+    def add_while(self, guard: Check, window: Window) -> bool:
+        """Put-if-absent one, while the guard holds; False when it does not."""
+        try:
+            self._table.write(guard, *_nowhere(window), _put(window))
+        except ConditionFailed as failed:
+            return failed.position > 0
+        return True
 
     def mark(self, job_id: JobId, step: int, number: int, marks: frozenset[int]) -> Window | None:
         """Add marks; the window as it is then, or None if it is shut (then its marks no longer matter)."""

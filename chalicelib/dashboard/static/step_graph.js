@@ -8,7 +8,7 @@ const HEIGHT = 46;
 const GAP_X = 44;
 const GAP_Y = 14;
 
-/** steps: with `parents`, indices in the list. */
+/** steps: with `parents`, indices in the list, of which `trails` is the one that is followed frame by frame. */
 export function stepGraph(steps) {
   const columns = placed(steps);
   const where = new Map();
@@ -18,7 +18,7 @@ export function stepGraph(steps) {
   return svg(
     "svg",
     { class: "steps", width: width + 2, height: height + 2, viewBox: `-1 -1 ${width + 2} ${height + 2}`, role: "img", "aria-label": inWords(steps) },
-    steps.flatMap((_, index) => steps[index].parents.map((parent) => arrow(where.get(parent), where.get(index)))),
+    steps.flatMap((_, index) => steps[index].parents.map((parent) => arrow(where.get(parent), where.get(index), steps[index].trails === parent))),
     steps.map((step, index) => box(step, where.get(index))),
   );
 }
@@ -49,10 +49,12 @@ function box(step, [x, y]) {
   );
 }
 
-function arrow([fromX, fromY], [toX, toY]) {
+/** Dashed where frame follows frame: the later step does not wait for the whole earlier one. */
+function arrow([fromX, fromY], [toX, toY], frameByFrame) {
   const [x1, y1, x2, y2] = [fromX + WIDTH, fromY + HEIGHT / 2, toX, toY + HEIGHT / 2];
   const bend = GAP_X / 2;
-  return svg("path", { class: "arrow", d: `M${x1},${y1} C${x1 + bend},${y1} ${x2 - bend},${y2} ${x2},${y2} m-6,-4 l6,4 l-6,4` });
+  const line = frameByFrame ? { "stroke-dasharray": "5 4" } : {};
+  return svg("path", { class: "arrow", d: `M${x1},${y1} C${x1 + bend},${y1} ${x2 - bend},${y2} ${x2},${y2} m-6,-4 l6,4 l-6,4`, ...line });
 }
 
 const short = (text) => (text.length > 24 ? `${text.slice(0, 23)}…` : text);
@@ -64,7 +66,7 @@ function said(step) {
 
 function inWords(steps) {
   const one = (step) => {
-    const after = step.parents.map((parent) => steps[parent].name).join(", ");
+    const after = step.parents.map((parent) => steps[parent].name + (step.trails === parent ? " frame by frame" : "")).join(", ");
     return `${step.name}: ${said(step)}${after ? `, after ${after}` : ""}`;
   };
   return `Steps. ${steps.map(one).join(". ")}.`;
