@@ -152,8 +152,9 @@ def _waits(task: Task) -> bool:
 
 
 def _requeue(farm: Farm, job: Job, step: Step, window: Window, again: Sequence[Task]) -> None:
-    if not farm.windows.void(job.id, step.number, window.number, frozenset(void_mark(task) for task in again)):
-        return  # it closed again meanwhile
+    void = frozenset(void_mark(task) for task in again)
+    if not farm.windows.void(job.id, step.number, window.number, void, farm.jobs.restarts(job)):
+        return  # it closed again meanwhile, or somebody else has carried out the retry
     for requirement in {task.requirement for task in again}:
         farm.registry.will_queue(requirement, job.priority)
     priced = [replace(task, priority=job.priority) for task in again]

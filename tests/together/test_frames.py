@@ -40,6 +40,32 @@ def test_frames_come_back_named_and_numbered(millrace: Shell, project: Path) -> 
     assert (job["name"], job["counts"]["completed"]) == ("sh 1-7,20-30x5", 4)
 
 
+def test_a_second_program_follows_frame_by_frame(millrace: Shell, project: Path) -> None:
+    """The first program's last frame waits for the second program's first: that can only come true frame by frame."""
+    sign = project / "sign"
+    (project / "first.sh").write_text(
+        'if test "$1" -eq 6; then while ! test -e "$3"; do sleep 0.1; done; fi; echo "first $1" > "$2"'
+    )
+    (project / "second.sh").write_text('test "$1" -eq 1 && touch "$4"; echo "second of $(cat "$2")" > "$3"')
+    line = ["submit", "frames", "--frames", "1-6", "--chunk", "1", "--to", "out", "--"]
+    first = ["sh", "first.sh", "{frame}", "{output}/a{frame}.txt", str(sign)]
+    second = ["sh", "second.sh", "{frame}", "{input}/a{frame}.txt", "{output}/b{frame}.txt", str(sign)]
+    then = ["--then", "--chunk", "2", "--name", "second", "--", *second]
+    done = millrace.run(*line, *first, *then, folder=project)
+    assert done.returncode == DONE, done.stderr
+    assert {path.name: path.read_text() for path in (project / "out").iterdir()} == {
+        f"b{frame}.txt": f"second of first {frame}\n" for frame in range(1, 7)
+    }
+    assert millrace.answer("show", done.stdout.strip())["counts"]["completed"] == 6 + 3
+
+
+def test_a_mistake_behind_then_is_named(millrace: Shell, project: Path) -> None:
+    done = millrace.run(
+        "submit", "frames", "--frames", "1", *RENDER, "--then", "--chunk", "x", "--", "a", folder=project
+    )
+    assert done.returncode == USAGE and "--then --chunk x" in done.stderr
+
+
 def test_a_frame_rendered_again_takes_its_place(millrace: Shell, project: Path) -> None:
     line = ["submit", "frames", "--frames", "1-3", "--input", "maps", "--to", "out"]
     job = millrace.run(*line, *RENDER, folder=project).stdout.strip()

@@ -241,7 +241,7 @@ class JobRecords:
         changes = (Set("status", StepStatus.OPEN.value), Set("epoch", step.epoch + 1), *changes)
         try:
             self._table.write(
-                self.restarts(job), Update(keys.step(step.job, step.number), changes, _step_as_read(step).when)
+                self.restarts(job), Update(keys.step(step.job, step.number), tuple(changes), _step_as_read(step).when)
             )
         except ConditionFailed:
             return False
@@ -253,10 +253,11 @@ class JobRecords:
         status = next_status(STEP, step.status, "reset").value
         blank = {"status": status, "count": 0, "base": 0, "shards": 0, "written": False, "epoch": step.epoch + 1}
         blank |= {"completed": 0, "failed": 0, "canceled": 0, "look_is_last": False}
-        changes = (*(Set(name, value) for name, value in blank.items()), *map(Remove, ("left", "look_from")))
+        changes: list[Change] = [Set(name, value) for name, value in blank.items()]
+        changes += [Remove("left"), Remove("look_from")]
         try:
             self._table.write(
-                self.restarts(job), Update(keys.step(step.job, step.number), changes, _step_as_read(step).when)
+                self.restarts(job), Update(keys.step(step.job, step.number), tuple(changes), _step_as_read(step).when)
             )
         except ConditionFailed:
             return  # somebody else has carried it out

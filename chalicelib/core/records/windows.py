@@ -118,11 +118,12 @@ class WindowRecords:
         except ConditionFailed:
             return None
 
-    def void(self, job_id: JobId, step: int, number: int, marks: frozenset[int]) -> bool:
-        """Add void marks, so that the window cannot shut over them. False if it is shut: reopen it first."""
+    def void(self, job_id: JobId, step: int, number: int, marks: frozenset[int], guard: Check) -> bool:
+        """Add void marks, so that the window cannot shut over them. False if it is shut: reopen it first; or when the
+        guard does not hold: a mark for a retry that is over would never go, and keep the window open for ever."""
         changes = (Include("marks", marks), Add("version", 1))
         try:
-            self._table.update(Update(keys.open_window(job_id, step, number), changes, (Exists(),)))
+            self._table.write(guard, Update(keys.open_window(job_id, step, number), changes, (Exists(),)))
         except ConditionFailed:
             return False
         return True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import click
 from millrace.cli.folders import input_folder_option, upload_folder
 from millrace.cli.options import FarmCommand, Invocation, pass_invocation
 from millrace.cli.rendering import size
+from millrace.cli.submit_then import THEN, later_step, split
 from millrace.cli.submitting import job_options, limit_options, submit_and_follow
 from millrace.farm import Farm
 
@@ -28,6 +30,7 @@ from millrace.farm import Farm
 @input_folder_option
 @click.option("--output", "outputs", multiple=True, metavar="PATTERN", help="Which files come back. [default: all]")
 @click.option("--folder", metavar="DIR", help="Run there, on storage that every worker sees; upload nothing unasked.")
+@click.option("--keep", is_flag=True, help="Its files are results too, though --then follows.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @limit_options
 @job_options
@@ -41,6 +44,7 @@ def submit_frames(
     input_folder: Path | None,
     outputs: tuple[str, ...],
     folder: str | None,
+    keep: bool,
     command: tuple[str, ...],
     max_seconds: int | None,
     idle_seconds: int | None,
@@ -55,18 +59,44 @@ def submit_frames(
     the same name, as are those given with --input, and all that is below --input-folder, by its path there.
 
       millrace submit frames --frames 1-100 --chunk 5 -- povray +K{frame} scene.pov +O{output}/f{frame}.png
+
+    Behind --then another command follows frame by frame: it begins with a chunk as soon as the frames of that chunk are
+    there, and finds their files in {input}. It has options of its own: --chunk, --frames, --shift, --name, --keep,
+    --input, --input-folder, --output, --folder.
+
+      millrace submit frames --frames 1-100 --chunk 5 -- render {frame} {output}/f{frame}.exr
+        --then --chunk 10 -- denoise {input}/f{frame}.exr {output}/f{frame}.png
     """
     farm = invocation.farm()
-    named = [] if folder else [Path(word) for word in command if names_a_file(word)]
-    inputs = upload_inputs(farm, [*named, *given])
-    settings: dict[str, Any] = {"frames": frames, "chunk": chunk, "command": list(command), "inputs": inputs}
-    settings |= {"manifest": upload_folder(farm, input_folder)} if input_folder else {}
-    settings |= {"outputs": list(outputs)} if outputs else {}
-    settings |= {"folder": folder} if folder else {}
+    first, *later = split(command)
+    if not first:
+        raise click.UsageError(f"a command is needed before {THEN}")
+    settings = {"frames": frames} | command_settings(farm, first, chunk, given, input_folder, outputs, folder)
+    settings |= {"keep": True} if keep else {}
+    settings |= {"then": [later_step(words, partial(command_settings, farm)) for words in later]} if later else {}
     limits = {"max_seconds": max_seconds, "idle_seconds": idle_seconds}
     settings |= {name: seconds for name, seconds in limits.items() if seconds is not None}
     job["name"] = job["name"] or f"{Path(command[0]).name} {frames}"[:200]
     return submit_and_follow(invocation, farm, "frames", settings, **job)
+
+
+def command_settings(
+    farm: Farm,
+    command: Sequence[str],
+    chunk: int,
+    given: Sequence[Path],
+    input_folder: Path | None,
+    outputs: Sequence[str],
+    folder: str | None,
+) -> dict[str, Any]:
+    """A command as the farm wants it; the files that it needs are uploaded."""
+    named = [] if folder else [Path(word) for word in command if names_a_file(word)]
+    inputs = upload_inputs(farm, [*named, *given])
+    settings: dict[str, Any] = {"chunk": chunk, "command": list(command), "inputs": inputs}
+    settings |= {"manifest": upload_folder(farm, input_folder)} if input_folder else {}
+    settings |= {"outputs": list(outputs)} if outputs else {}
+    settings |= {"folder": folder} if folder else {}
+    return settings
 
 
 def names_a_file(word: str) -> bool:
