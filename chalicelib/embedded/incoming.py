@@ -21,6 +21,8 @@ SLOWEST_BYTES_PER_SECOND = 512
 """A body may come no slower on the whole, after its first BODY_SECONDS: else who sends a byte a minute on each of some
 thousand connections keeps everybody else out."""
 RECEIVE_BYTES = 64 * 1024
+HEAD_BYTES = 4 * 1024
+"""Of a thread that waits for a request its buffer is there already: two thousand of them must not be large."""
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(;.*)?")
 
 
@@ -83,7 +85,7 @@ class Incoming:
 
     def _next_arrives(self) -> bool:
         try:
-            self._buffer = self._receive(IDLE_SECONDS, RECEIVE_BYTES)
+            self._buffer = self._receive(IDLE_SECONDS, HEAD_BYTES)
         except CutOff:
             return False
         return bool(self._buffer)

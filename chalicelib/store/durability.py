@@ -31,6 +31,9 @@ from chalicelib.store.file_lock import FileLock
 _BEGUN, _DONE, _SYNCED = range(3)
 _BYTES = 24
 
+_OPEN_TO_SYNC = os.O_RDONLY if os.name == "posix" else os.O_RDWR
+"""A file that may not be written any more can still be synced."""
+
 _sync_data = getattr(os, "fdatasync", os.fsync)
 
 
@@ -119,16 +122,18 @@ class Durability:
         if self._failure is None:
             try:
                 # Opened anew each time: SQLite removes the file with its last connection, and makes another one.
-                descriptor = os.open(self._wal, os.O_RDWR)
-                try:
-                    _sync_data(descriptor)
-                finally:
-                    os.close(descriptor)
-                return
+                descriptor = os.open(self._wal, _OPEN_TO_SYNC)
             except FileNotFoundError:
                 return  # all of it stands in the database file, which SQLite has synced
+            except OSError as error:  # too many open files: nothing was tried yet, and the next time it may work
+                raise TableUnavailable(f"what was written cannot be synced now: {error}") from error
+            try:
+                _sync_data(descriptor)
+                return
             except OSError as error:
                 self._failure = error
+            finally:
+                os.close(descriptor)
         raise TableUnavailable(f"the disk failed to keep what was written: {self._failure}; start the server again")
 
 

@@ -34,6 +34,9 @@ def main() -> int:
     faults: Counter[str] = sum((outcome.faults for outcome in outcomes), Counter())
     for name, number in faults.most_common():
         print(f"  {number:5d} {name.replace('_', ' ')}")
+    conditions: Counter[str] = sum((outcome.conditions for outcome in outcomes), Counter())
+    for name, number in conditions.most_common():
+        print(f"  {number:5d} with {name}")
     print(f"{len(outcomes) - len(bad)} passed, {len(bad)} failed")
     if bad:
         print(f"seeds {bad}; their logs and histories are in {folder}")

@@ -1,7 +1,8 @@
 """Stands between everybody and the server: writes down every exchange, and loses, doubles and delays some.
 
-A request may be cut before it reaches the server, or its answer after the server has acted; it may arrive twice, at
-once or late and behind others; it may be slow. Each connection of ours to the server carries one request.
+A request may be cut before it reaches the server, or its answer after the server has acted, or in the middle; it may
+arrive twice, at once or late and behind others; it, or its answer, may be slow; and what goes to the bucket may be
+answered with 500 or 503, as S3 does. Each connection of ours to the server carries one request.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import random
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 from tests.chaos.history import Exchange, Json
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host"}
+PIECES = 8
 SECONDS = 40.0
 """Longer than any call waits."""
 
@@ -35,6 +37,11 @@ class Weather:
     straggler: float = 0.0
     """The server gets it again, up to two seconds later."""
     delayed: float = 0.0
+    bucket_fails: float = 0.0
+    """The object store says 500 or 503, having done nothing."""
+    slow_body: float = 0.0
+    half_body: float = 0.0
+    """The answer breaks off in the middle."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,9 @@ class Answer:
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    pause: float = 0.0
+    """Seconds, many times, between pieces of the body."""
+    breaks: bool = False
 
 
 class Proxy:
@@ -52,12 +62,17 @@ class Proxy:
         self._choice = choice
         self._lock = threading.Lock()
         self._stragglers: list[threading.Thread] = []
-        self._server = _Listener(("127.0.0.1", 0), _handler_of(self))
+        self._server = _Listener(("", 0), _handler_of(self))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def port(self) -> int:
+        """On all addresses: some workers come from hosts of their own."""
+        return self._server.server_port
 
     def start(self) -> None:
         self._thread.start()
@@ -80,6 +95,7 @@ class Proxy:
         with self._lock:
             draw = {name: self._choice.random() < rate for name, rate in vars(self.weather).items()}
             pause = self._choice.uniform(0.05, 2.0)
+            failure = self._choice.choice([500, 503])
         if draw["delayed"]:
             time.sleep(pause / 2)
         if draw["cut_before"]:
@@ -90,7 +106,15 @@ class Proxy:
             late.start()
         if draw["doubled"]:
             self._send(method, path, headers, body, delivered=False)
-        return self._send(method, path, headers, body, delivered=not draw["cut_after"])
+        if draw["bucket_fails"] and path.startswith("/objects/"):
+            return Answer(failure, [("Content-Type", "application/xml")], b"<Error><Code>SlowDown</Code></Error>")
+        if draw["half_body"]:
+            answer = self._send(method, path, headers, body, delivered=False)
+            return None if answer is None else replace(answer, breaks=True)
+        answer = self._send(method, path, headers, body, delivered=not draw["cut_after"])
+        if answer is None or draw["cut_after"]:
+            return None
+        return replace(answer, pause=pause / 10) if draw["slow_body"] else answer
 
     def _send_late(self, pause: float, method: str, path: str, headers: list[tuple[str, str]], body: bytes) -> None:
         time.sleep(pause)
@@ -99,7 +123,7 @@ class Proxy:
     def _send(
         self, method: str, path: str, headers: list[tuple[str, str]], body: bytes, *, delivered: bool
     ) -> Answer | None:
-        """The answer, unless it is not to be delivered, or there was none."""
+        """The answer, if there was one; the history is to say whether it is `delivered`."""
         forwarded_at = time.monotonic()
         answer = self._ask(method, path, headers, body)
         answered_at = None if answer is None else time.monotonic()
@@ -108,7 +132,7 @@ class Proxy:
         exchange = Exchange(method, path, _json(body), forwarded_at, answered_at, status, said, delivered)
         with self._lock:
             self.history.append(exchange)
-        return answer if delivered else None
+        return answer
 
     def _ask(self, method: str, path: str, headers: list[tuple[str, str]], body: bytes) -> Answer | None:
         connection = http.client.HTTPConnection(self._upstream, timeout=SECONDS)
@@ -160,7 +184,16 @@ def _handler_of(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
                     self.send_header(name, value)
             self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
-            self.wfile.write(answer.body)
+            if answer.breaks:
+                self.wfile.write(answer.body[: len(answer.body) // 2])
+                self.close_connection = True
+                return
+            pieces = PIECES if answer.pause else 1
+            step = len(answer.body) // pieces + 1
+            for start in range(0, len(answer.body), step):
+                time.sleep(answer.pause)
+                self.wfile.write(answer.body[start : start + step])
+                self.wfile.flush()
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = pass_on
 

@@ -19,13 +19,13 @@ from tests.chaos.checker import violations
 from tests.chaos.faults import one_of_them
 from tests.chaos.history import Run, ending_of
 from tests.chaos.proxy import Proxy, Weather
-from tests.together.ensemble import Ensemble
+from tests.chaos.site import Site, Wishes
 from tests.together.submissions import shell
 
-SECONDS = {"MILLRACE_LEASE_SECONDS": "3", "MILLRACE_GRACE_SECONDS": "1", "MILLRACE_LOST_AFTER_SECONDS": "3"}
 TASKS_PER_JOB = 6
 LARGE_STEP = "1-120"
-END_SECONDS = 120.0
+RENDERED = 5
+END_SECONDS = 240.0
 
 
 @dataclass(frozen=True)
@@ -37,50 +37,57 @@ class Outcome:
     undelivered: int
     grants: int
     faults: Counter[str]
+    conditions: Counter[str]
+    """Under which they struck."""
 
 
 def play(seed: int, folder: Path, *, faults: int = 5) -> Outcome:
     """Leaves in the folder what all processes said, and the history."""
     choice = random.Random(seed)
-    ensemble = Ensemble(folder, SECONDS)
+    wishes = Wishes.drawn(choice)
+    folder.mkdir(parents=True)
+    site = Site(folder, seed, wishes)
     struck: Counter[str] = Counter()
     proxy: Proxy | None = None
     try:
-        ensemble.start()
-        proxy = Proxy(ensemble.server.url, random.Random(seed + 1))
+        site.start()
+        proxy = Proxy(site.server.url, random.Random(seed + 1))
         proxy.start()
-        for number in range(choice.randint(2, 3)):
-            ensemble.worker(f"worker{number}", "--slots", str(choice.randint(1, 2)), url=proxy.url)
+        for number in range(len(wishes.workers)):
+            site.add_worker(number, proxy.port)
         proxy.weather = _weather(choice)
         people = _People(proxy.url, folder, random.Random(seed + 2))
         people.start()
         for _ in range(faults):
             time.sleep(choice.uniform(0.2, 1.5))
             fault = one_of_them(choice)
-            struck[fault.__name__] += 1
-            fault(ensemble, choice)
+            if fault(site, choice):
+                struck[fault.__name__] += 1
+            site.revive()
         people.join()
+        site.peace()
         proxy.weather = Weather()
         proxy.settle()
         people.resume_all()
-        found = _wait_for_the_end(ensemble.farm)
-        ending = ending_of(ensemble.farm)
+        found = _wait_for_the_end(site.farm)
+        ending = ending_of(site.farm)
         found += violations(proxy.history, people.acknowledged, ending, _run(folder))
+        found += _pictures(site.farm, people.rendered, folder / "results")
     finally:
         if proxy is not None:
             proxy.stop()
-        ensemble.end()
+        site.end()
     history.write(folder / "history.jsonl", proxy.history)
     lost = sum(not exchange.delivered or exchange.answered_at is None for exchange in proxy.history)
     grants = sum(len((exchange.answer or {}).get("assignments", ())) for exchange in proxy.history)
-    return Outcome(seed, [*people.trouble, *found], len(proxy.history), lost, grants, struck)
+    return Outcome(seed, [*people.trouble, *found], len(proxy.history), lost, grants, struck, site.conditions)
 
 
 def _weather(choice: random.Random) -> Weather:
     """Some rounds are calm, so that the faults of processes stand alone; in a storm a tenth of all goes wrong."""
     if choice.random() < 0.3:
         return Weather()
-    rates = [choice.choice([0.0, 0.02, 0.1]) for _ in range(5)]
+    rates = [choice.choice([0.0, 0.02, 0.1]) for _ in range(8)]
     return Weather(*rates)
 
 
@@ -106,13 +113,15 @@ class _People(threading.Thread):
         super().__init__(daemon=True)
         self.acknowledged: list[str] = []
         self.trouble: list[str] = []
+        self.rendered: str | None = None
+        """The job whose tasks make files."""
         self._farm = Farm(url, patience_seconds=30.0)
         self._folder = folder
         self._choice = choice
 
     def run(self) -> None:
         try:
-            for number in range(4):
+            for number in range(5):
                 self._submit(number)
                 time.sleep(self._choice.uniform(0.1, 1.5))
                 if self._choice.random() < 0.4:
@@ -122,6 +131,9 @@ class _People(threading.Thread):
 
     def _submit(self, number: int) -> None:
         large = number == 0 and self._choice.random() < 0.4
+        if number == 1:
+            self.acknowledged.append(self._render())
+            return
         job = self._submit_frames() if large else self._submit_commands(number)
         self.acknowledged.append(job.id)
 
@@ -132,6 +144,13 @@ class _People(threading.Thread):
             one["parents"] = [f"task {parent}" for parent in range(n) if self._choice.random() < 0.15]
             tasks.append(one)
         return self._farm.submit("commands", {"tasks": tasks}, name=f"job {number}", max_retries=30)
+
+    def _render(self) -> str:
+        """A few tasks whose results go to the farm as files."""
+        command = ["sh", "-c", 'echo "frame $1" > "$2/f$1.txt"', "frame", "{frame}", "{output}"]
+        settings = {"frames": f"1-{RENDERED}", "command": command}
+        self.rendered = self._farm.submit("frames", settings, name="rendered", max_retries=30).id
+        return self.rendered
 
     def _submit_frames(self) -> Job:
         """A step that is given away by a cursor: its tasks are in no table before somebody claims them."""
@@ -158,6 +177,15 @@ class _People(threading.Thread):
 
 def _act(farm: Farm, verb: str) -> Callable[[str], object]:
     return {"pause": farm.pause, "resume": farm.resume, "cancel": farm.cancel, "retry": farm.retry}[verb]
+
+
+def _pictures(farm: Farm, job: str | None, folder: Path) -> list[str]:
+    """What is wrong with the files of the job that made some, if it was not canceled."""
+    if job is None or farm.job(job).status != "completed":
+        return []
+    made = {path.name: path.read_text() for path in farm.download(job, folder)}
+    right = {f"f{frame}.txt": f"frame {frame}\n" for frame in range(1, RENDERED + 1)}
+    return [] if made == right else [f"job {job} is complete, and its files are {made}"]
 
 
 def _wait_for_the_end(farm: Farm) -> list[str]:

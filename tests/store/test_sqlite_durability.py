@@ -159,3 +159,20 @@ def test_a_disk_that_does_not_keep_what_was_written_is_trusted_no_more(table: Sq
     with pytest.raises(TableUnavailable, match="failed to keep"), table.together():
         table.write(item("c"))
     assert disk.after_a_power_cut() == {"a"}
+
+
+def test_a_sync_that_could_not_even_begin_is_tried_again(table: SqliteTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with too many open files: nothing of what was written can be lost by that."""
+    true_open = os.open
+
+    def no_more(path: object, *arguments: object, **more: object) -> int:
+        if str(path).endswith("-wal"):
+            raise OSError(24, "Too many open files")
+        return true_open(path, *arguments, **more)  # type: ignore[call-overload, no-any-return]
+
+    monkeypatch.setattr(os, "open", no_more)
+    with pytest.raises(TableUnavailable, match="Too many open files"):
+        table.write(Put({"pk": "a", "sk": "-"}))
+    monkeypatch.undo()
+    table.write(Put({"pk": "b", "sk": "-"}))
+    assert table.get(Key("a", "-")) is not None

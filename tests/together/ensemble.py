@@ -74,15 +74,14 @@ class Server(Program):
         super().__init__(name, folder, environment)
         self.data = folder / "farm"
         self.url = ""
+        self.program: Sequence[str] = ("-m", "chalicelib.embedded")
         self._options = options
 
     def start(self) -> None:
         """Returns when it is ready."""
         port = self.url.rpartition(":")[2] or "0"
         answered = self.output.count("ready ")
-        self.begin(
-            [sys.executable, "-m", "chalicelib.embedded", "--port", port, "--data", str(self.data), *self._options]
-        )
+        self.begin([sys.executable, *self.program, "--port", port, "--data", str(self.data), *self._options])
         until(lambda: self.output.count("ready ") > answered or not self.runs, "a ready server", START_SECONDS)
         assert self.runs, self.output
         self.url = next(line.split()[1] for line in self.output.splitlines() if line.startswith("ready "))
@@ -107,13 +106,11 @@ class Worker(Program):
     def __init__(self, name: str, url: str, folder: Path, environment: dict[str, str], options: Sequence[str]) -> None:
         super().__init__(name, folder, environment)
         self.state = folder / f"{name}-state"
-        state = ["--state", str(self.state)]
-        self._command = [
-            sys.executable, "-m", "millrace.cli", "worker", "--farm", url, "--name", name, *state, *options
-        ]  # fmt: skip
+        self.program: Sequence[str] = (sys.executable, "-m", "millrace.cli")
+        self._arguments = ["worker", "--farm", url, "--name", name, "--state", str(self.state), *options]
 
     def start(self) -> None:
-        self.begin(self._command)
+        self.begin([*self.program, *self._arguments])
 
     def clear_up(self) -> None:
         self.kill()
@@ -141,9 +138,11 @@ class Ensemble:
         """A client of this farm; patient enough for a restart."""
         return Farm(self.server.url, patience_seconds=20.0)
 
-    def worker(self, name: str, *options: str, url: str | None = None) -> Worker:
-        """A new worker, started. `url`: where it finds the farm, if not at the server itself."""
+    def worker(self, name: str, *options: str, url: str | None = None, program: Sequence[str] = ()) -> Worker:
+        """A new worker, started. `url`: where it finds the farm, if not at the server itself. `program`: what is run,
+        if it is another than `millrace`."""
         one = self.workers[name] = Worker(name, url or self.server.url, self.folder, self.environment, options)
+        one.program = program or one.program
         one.start()
         return one
 

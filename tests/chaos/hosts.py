@@ -1,0 +1,77 @@
+"""Separate hosts on one machine: a network namespace for each worker, joined to ours by a cable that can be pulled.
+
+On a pulled cable packets vanish: unlike a dead process, nobody says so to the other side. Only root can make them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class Host:
+    number: int
+
+    @property
+    def name(self) -> str:
+        return f"mr{os.getpid()}-{self.number}"
+
+    @property
+    def cable(self) -> str:
+        """Our end. Interfaces have at most 15 characters."""
+        return f"mr{os.getpid() % 100_000}x{self.number % 10_000}"
+
+    @property
+    def gateway(self) -> str:
+        """Where it reaches us."""
+        return f"10.213.{self.number // 64 % 256}.{self.number % 64 * 4 + 1}"
+
+    @property
+    def command(self) -> list[str]:
+        """What goes before a command that is to run there."""
+        return ["ip", "netns", "exec", self.name]
+
+    def cut(self) -> None:
+        _ip("link", "set", self.cable, "down")
+
+    def mend(self) -> None:
+        _ip("link", "set", self.cable, "up")
+
+    def remove(self) -> None:
+        subprocess.run(["ip", "link", "delete", self.cable], capture_output=True)
+        subprocess.run(["ip", "netns", "delete", self.name], capture_output=True)
+
+
+def made() -> Host | None:
+    """None where this machine does not allow it."""
+    host = Host(next(_numbers))
+    try:
+        for step in _steps(host):
+            _ip(*step)
+    except (subprocess.CalledProcessError, OSError):
+        host.remove()
+        return None
+    return host
+
+
+def _steps(host: Host) -> Iterator[tuple[str, ...]]:
+    inside, far = f"{host.cable}i", host.gateway.rpartition(".")
+    theirs = f"{far[0]}.{int(far[2]) + 1}/30"
+    yield ("netns", "add", host.name)
+    yield ("link", "add", host.cable, "type", "veth", "peer", "name", inside)
+    yield ("link", "set", inside, "netns", host.name)
+    yield ("address", "add", f"{host.gateway}/30", "dev", host.cable)
+    yield ("link", "set", host.cable, "up")
+    yield ("-n", host.name, "address", "add", theirs, "dev", inside)
+    yield ("-n", host.name, "link", "set", inside, "up")
+    yield ("-n", host.name, "link", "set", "lo", "up")
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)
