@@ -26,6 +26,7 @@ from . import (
     strips,
     tasks,
     tokens,
+    uploads,
     variables,
     webhooks,
     why,
@@ -67,6 +68,7 @@ OPERATIONS = (
     *sessions.OPERATIONS,
     *webhooks.OPERATIONS,
     *blobs.OPERATIONS,
+    *uploads.OPERATIONS,
     Operation("GET", "/openapi.json", openapi, None),
 )
 

@@ -272,12 +272,24 @@ class SignedRequest(NamedTuple):
     headers: Mapping[str, str]
 
 
+class StoredPart(NamedTuple):
+    """A part of a large upload, as its sender knows it. `etag`: what the store answered, if anything."""
+
+    number: int
+    """From 1."""
+    sha256: str
+    etag: str
+
+
 class ObjectMismatch(Exception):
     """The bytes are not what was announced (size or SHA-256). Nothing was stored."""
 
 
 class ObjectStore(Protocol):
     """Immutable bytes under keys such as `blobs/<sha256>` and `logs/<task>/<attempt>/<offset>`."""
+
+    verifies_parts_together: bool
+    """`complete_parts` holds the whole to its digest."""
 
     def head(self, key: str) -> ObjectHead | None: ...
 
@@ -307,6 +319,27 @@ class ObjectStore(Protocol):
 
     def sign_upload(self, key: str, *, size: int, sha256: str, seconds: int) -> SignedRequest:
         """A request that stores exactly these bytes under exactly this key, and nothing else."""
+        ...
+
+    def begin_parts(self, key: str) -> str:
+        """Begin an upload in parts: its id, which is worth something for this key only. One that is never completed
+        keeps nothing that anybody sees, and goes within days."""
+        ...
+
+    def sign_part(self, key: str, upload: str, number: int, *, size: int, sha256: str, seconds: int) -> SignedRequest:
+        """A request that stores exactly these bytes as part `number` (from 1) of the upload."""
+        ...
+
+    def complete_parts(self, key: str, upload: str, parts: Sequence[StoredPart], *, size: int, sha256: str) -> None:
+        """Make the object of these parts, all of it or nothing. Each part was verified when it came. The whole is
+        verified by its size, and by its digest where `verifies_parts_together` (S3 does not read what it joins).
+
+        Raises ObjectMismatch: a part is missing, or the whole is not what was announced.
+        """
+        ...
+
+    def abort_parts(self, key: str, upload: str) -> None:
+        """Forget an upload and its parts; nothing happens if there is none."""
         ...
 
     def sign_download(

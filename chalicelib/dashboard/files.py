@@ -44,7 +44,9 @@ def version() -> str:
 
 def modules() -> list[str]:
     """What the page starts with; the charts are fetched by the pages that have some."""
-    return [name for name in found() if name.endswith(".js") and name not in ("theme.js", "uPlot.esm.js")]
+    return [
+        name for name in found() if name.endswith(".js") and name not in ("theme.js", "uPlot.esm.js", "hash_worker.js")
+    ]
 
 
 def _read(path: Path) -> StaticFile:

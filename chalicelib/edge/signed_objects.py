@@ -15,7 +15,7 @@ from ..core.ports import ObjectMismatch
 from .http import Reply, Request, Room, json_reply, mount
 from .refusals import NO_INTERFACE, refusal
 
-PATHS = ("/objects/blobs/{id}", "/objects/logs/{id}/{generation}/{offset}")
+PATHS = ("/objects/blobs/{id}", "/objects/parts/{id}/{generation}", "/objects/logs/{id}/{generation}/{offset}")
 
 
 class Grant(Protocol):

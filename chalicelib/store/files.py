@@ -11,15 +11,16 @@ import contextlib
 import hashlib
 import logging
 import os
+import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.ports import Clock, ObjectHead, SignedRequest
+from chalicelib.core.ports import Clock, ObjectHead, ObjectMismatch, SignedRequest, StoredPart
 from chalicelib.store.announced import check_arrived, check_not_longer, checked_announcement
 from chalicelib.store.folder import keys_in_order, relative_path
 from chalicelib.store.object_keys import checked_key, checked_range
@@ -29,10 +30,14 @@ log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 256 * 1024
 STALE_SECONDS = 24 * 3600
+PARTS = "parts/"
+_UPLOAD = re.compile(r"[0-9a-f]{24}-[0-9a-f]{24}")
 
 
 class FileObjectStore:
     """`ObjectStore` in one folder. `secret` signs URLs: keep it between starts, or signed URLs die with the process."""
+
+    verifies_parts_together = True
 
     def __init__(self, root: Path, secret: bytes, *, clock: Clock) -> None:
         root.mkdir(parents=True, exist_ok=True)
@@ -147,6 +152,44 @@ class FileObjectStore:
         grant = Grant("PUT", checked_key(key), self._expiry(seconds), size=size, sha256=sha256)
         return SignedRequest("PUT", signed_url(grant, self._secret), {"Content-Type": "application/octet-stream"})
 
+    # -- large uploads, in parts that clients send: objects of their own until they are joined --
+
+    def begin_parts(self, key: str) -> str:
+        self._remove_stale_parts()
+        return f"{hashlib.sha256(checked_key(key).encode()).hexdigest()[:24]}-{secrets.token_hex(12)}"
+
+    def sign_part(self, key: str, upload: str, number: int, *, size: int, sha256: str, seconds: int) -> SignedRequest:
+        return self.sign_upload(_part_key(key, upload, number), size=size, sha256=sha256, seconds=seconds)
+
+    def complete_parts(self, key: str, upload: str, parts: Sequence[StoredPart], *, size: int, sha256: str) -> None:
+        """The bytes are copied once, and the digest of the whole is verified on the way."""
+        path = self._path(key)
+        with self._temporary_file() as (file, temporary):
+            digest, written = hashlib.sha256(), 0
+            for part in parts:
+                chunks = self.open(_part_key(key, upload, part.number))
+                if chunks is None:
+                    raise ObjectMismatch(f"part {part.number} is not there")
+                for chunk in chunks:
+                    written += len(chunk)
+                    digest.update(chunk)
+                    file.write(chunk)
+            check_arrived(written, digest.hexdigest(), size=size, sha256=sha256)
+            self._publish(file, temporary, path)
+        self.abort_parts(key, upload)
+
+    def abort_parts(self, key: str, upload: str) -> None:
+        prefix = _part_key(key, upload, 1).rpartition("/")[0] + "/"
+        while heads := self.list(prefix):
+            for head in heads:
+                self.delete(head.key)
+
+    def _remove_stale_parts(self) -> None:
+        oldest = int((time.time() - STALE_SECONDS) * 1000)
+        for head in self.list(PARTS, limit=10_000):
+            if head.modified_at < oldest:
+                self.delete(head.key)
+
     def sign_download(self, key: str, *, seconds: int, content_type: str, filename: str | None = None) -> SignedRequest:
         grant = Grant("GET", checked_key(key), self._expiry(seconds), content_type=content_type, filename=filename)
         return SignedRequest("GET", signed_url(grant, self._secret), {})
@@ -195,6 +238,14 @@ class FileObjectStore:
             if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime < oldest:
                 log.info("an upload that was never finished is removed", extra={"file": entry.name})
                 Path(entry.path).unlink(missing_ok=True)
+
+
+def _part_key(key: str, upload: str, number: int) -> str:
+    """An upload's id begins with what it is for: it leads to no parts of another."""
+    belongs = hashlib.sha256(checked_key(key).encode()).hexdigest()[:24]
+    if not _UPLOAD.fullmatch(upload) or not upload.startswith(belongs):
+        raise ObjectMismatch("there is no such upload")
+    return f"{PARTS}{upload}/{number:05d}"
 
 
 @contextlib.contextmanager

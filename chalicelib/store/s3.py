@@ -14,7 +14,7 @@ import contextlib
 import functools
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
@@ -22,7 +22,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.ports import ObjectHead, SignedRequest
+from chalicelib.core.ports import ObjectHead, ObjectMismatch, SignedRequest, StoredPart
 from chalicelib.store.announced import check_arrived, check_not_longer, checked_announcement
 from chalicelib.store.object_keys import checked_key, checked_range
 
@@ -31,6 +31,9 @@ PART_BYTES = 16 * 1024 * 1024
 MAX_PARTS = 10_000
 LONGEST_SIGNATURE_SECONDS = 7 * 24 * 3600
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
+_BAD_PARTS = frozenset(
+    {"InvalidPart", "InvalidPartOrder", "EntityTooSmall", "NoSuchUpload", "InvalidRequest", "BadDigest"}
+)
 _EMPTY_RANGE = frozenset({"416", "InvalidRange"})
 _Parts = list[dict[str, Any]]
 
@@ -63,6 +66,8 @@ class OnFirstUse:
 
 class S3ObjectStore:
     """`ObjectStore` in a bucket. `client` is `boto3.client("s3", config=client_config())`."""
+
+    verifies_parts_together = False
 
     def __init__(self, client: Any, bucket: str) -> None:
         self._client = client
@@ -184,6 +189,39 @@ class S3ObjectStore:
         headers = {"Content-Length": str(size), "Content-Type": content_type, "x-amz-checksum-sha256": checksum}
         return SignedRequest("PUT", self._presigned("put_object", {**self._at(key), **bound}, seconds), headers)
 
+    # -- large uploads, in parts that clients send --
+
+    def begin_parts(self, key: str) -> str:
+        with _translated() as upload:
+            upload.update(self._client.create_multipart_upload(**self._at(key), ChecksumAlgorithm="SHA256"))
+        return str(upload["UploadId"])
+
+    def sign_part(self, key: str, upload: str, number: int, *, size: int, sha256: str, seconds: int) -> SignedRequest:
+        checked_announcement(size, sha256)
+        checksum = _checksum(bytes.fromhex(sha256))
+        bound = {"UploadId": upload, "PartNumber": number, "ContentLength": size, "ChecksumSHA256": checksum}
+        headers = {"Content-Length": str(size), "x-amz-checksum-sha256": checksum}
+        return SignedRequest("PUT", self._presigned("upload_part", {**self._at(key), **bound}, seconds), headers)
+
+    def complete_parts(self, key: str, upload: str, parts: Sequence[StoredPart], *, size: int, sha256: str) -> None:
+        listed = [
+            {"PartNumber": p.number, "ETag": p.etag, "ChecksumSHA256": _checksum(bytes.fromhex(p.sha256))}
+            for p in parts
+        ]
+        place = {**self._at(key), "UploadId": upload}
+        with _translated(also=_BAD_PARTS) as answer:
+            answer.update(self._client.complete_multipart_upload(**place, MultipartUpload={"Parts": listed}))
+        if "refused" in answer:
+            raise ObjectMismatch(f"the parts are not all there, or not as they are named: {answer['refused']}")
+        head = self.head(key)
+        if head is None or head.size != size:
+            self.delete(key)
+            raise ObjectMismatch(f"announced {size} bytes, but the parts have {head.size if head else 0}")
+
+    def abort_parts(self, key: str, upload: str) -> None:
+        with _translated(also=_BAD_PARTS):
+            self._client.abort_multipart_upload(**self._at(key), UploadId=upload)
+
     def sign_download(self, key: str, *, seconds: int, content_type: str, filename: str | None = None) -> SignedRequest:
         answer = {"ResponseContentType": content_type}
         if filename is not None:
@@ -202,14 +240,17 @@ class S3ObjectStore:
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[dict[str, Any]]:
-    """botocore's errors in our words: what is missing leaves the answer empty, the rest is Unavailable."""
+def _translated(also: frozenset[str] = frozenset()) -> Iterator[dict[str, Any]]:
+    """botocore's errors in our words: what is missing leaves the answer empty, codes in `also` are in it as `refused`,
+    the rest is Unavailable."""
     answer: dict[str, Any] = {}
     try:
         yield answer
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
-        if code in _EMPTY_RANGE:
+        if code in also:
+            answer["refused"] = code
+        elif code in _EMPTY_RANGE:
             answer["is_past_the_end"] = True
         elif code not in _MISSING:
             raise Unavailable(f"the object store refused: {code}") from error

@@ -55,6 +55,7 @@ def test_reading_and_submitting_need_less_than_steering() -> None:
         "POST /jobs",
         "POST /blobs",
         "POST /blobs/missing",
+        *(f"POST /blobs/{{id}}/parts{then}" for then in ("", "/sign", "/complete", "/abort")),
     }
 
 

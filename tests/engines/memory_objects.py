@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
-from chalicelib.core.ports import ObjectHead, ObjectMismatch, SignedRequest
+from chalicelib.core.ports import ObjectHead, ObjectMismatch, SignedRequest, StoredPart
 
 
 class MemoryObjects:
+    verifies_parts_together = True
+
     def __init__(self) -> None:
         self._objects: dict[str, bytes] = {}
 
@@ -46,6 +48,18 @@ class MemoryObjects:
 
     def sign_upload(self, key: str, *, size: int, sha256: str, seconds: int) -> SignedRequest:
         return SignedRequest("PUT", f"/objects/{key}?size={size}&sha256={sha256}", {})
+
+    def begin_parts(self, key: str) -> str:
+        raise NotImplementedError
+
+    def sign_part(self, key: str, upload: str, number: int, *, size: int, sha256: str, seconds: int) -> SignedRequest:
+        raise NotImplementedError
+
+    def complete_parts(self, key: str, upload: str, parts: Sequence[StoredPart], *, size: int, sha256: str) -> None:
+        raise NotImplementedError
+
+    def abort_parts(self, key: str, upload: str) -> None:
+        raise NotImplementedError
 
     def sign_download(self, key: str, *, seconds: int, content_type: str, filename: str | None = None) -> SignedRequest:
         return SignedRequest("GET", f"/objects/{key}", {})

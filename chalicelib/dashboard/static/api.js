@@ -61,7 +61,7 @@ async function request(method, path, body, { signal, headers = {} } = {}) {
       body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (signal?.aborted) throw signal.reason;
     throw new Problem("The farm does not answer.");
   }
   if (response.ok) return response;

@@ -56,9 +56,11 @@ function form(type, settings) {
   const priority = h("input", { id: "job-priority", type: "number", min: 0, max: 100, value: 50, required: true });
   const tags = h("input", { id: "job-tags", type: "text", placeholder: "gpu, -laptop" });
   const retries = h("input", { id: "job-retries", type: "number", min: 0, max: 100, value: 3, required: true });
-  const stop = h("input", { id: "job-stop", type: "checkbox" });
+  const ends = h("input", { id: "job-stop", type: "checkbox" });
   const problem = h("p", { class: "problem", role: "alert" });
   const button = h("button", { class: "primary" }, "Submit");
+  const stop = h("button", { type: "button", hidden: true, onclick: () => running?.abort(new Problem("Nothing was submitted.")) }, "Cancel");
+  let running = null;
 
   async function submit(event) {
     event.preventDefault();
@@ -66,6 +68,9 @@ function form(type, settings) {
     settings.mark({});
     button.disabled = true;
     button.textContent = "Submitting…";
+    running = new AbortController();
+    stop.hidden = false;
+    window.addEventListener("beforeunload", stay);
     try {
       const job = await post("/jobs", {
         name: name.value,
@@ -73,8 +78,8 @@ function form(type, settings) {
         priority: Number(priority.value),
         tags: tags.value.split(",").map((tag) => tag.trim()).filter(Boolean),
         max_retries: Number(retries.value),
-        on_failure: stop.checked ? "stop" : "continue",
-        settings: await settings.read(),
+        on_failure: ends.checked ? "stop" : "continue",
+        settings: await settings.read(running.signal),
       });
       const { steps, ...listed } = job;
       jobs.put([listed]);
@@ -90,6 +95,8 @@ function form(type, settings) {
     } finally {
       button.disabled = false;
       button.textContent = "Submit";
+      stop.hidden = true;
+      window.removeEventListener("beforeunload", stay);
     }
   }
 
@@ -110,10 +117,13 @@ function form(type, settings) {
         common("Priority", priority, "0 to 100, higher first"),
         common("Tags", tags, "x: the worker must have tag x; -x: must not have it; ~x: had better have it"),
         common("Retries of each task", retries),
-        h("div", { class: "field choice" }, h("div", { class: "inline" }, stop, h("label", { for: stop.id }, "The first task that fails for good ends the job"))),
+        h("div", { class: "field choice" }, h("div", { class: "inline" }, ends, h("label", { for: ends.id }, "The first task that fails for good ends the job"))),
       ),
     ),
     problem,
-    h("div", { class: "buttons" }, button),
+    h("div", { class: "buttons" }, button, stop),
   );
 }
+
+/** Who leaves in the middle of an upload is asked by the browser. */
+const stay = (event) => event.preventDefault();

@@ -1,11 +1,11 @@
 // A form for the settings of a job type, made from its JSON schema: one field for each setting, by its kind.
 
-import { freshId, h, replace } from "./dom.js";
+import { freshId, h } from "./dom.js";
 import { bytes, number, plural } from "./format.js";
 import { preview } from "./frames.js";
 import { upload } from "./upload.js";
 
-/** definitions: of the document, by name. Gives { element, read() -> settings (uploads files), mark(problems) }. */
+/** definitions: of the document, by name. Gives { element, read(signal) -> settings (uploads files), mark(problems) }. */
 export function schemaForm(schema, definitions) {
   const required = new Set(schema.required ?? []);
   const names = Object.keys(schema.properties ?? {}).filter((name) => !schema.properties[name].readOnly);
@@ -19,10 +19,10 @@ export function schemaForm(schema, definitions) {
       optional.length > 0 &&
         h("details", { class: "optional", open: needed.length === 0 }, h("summary", {}, plural(optional.length, "more setting")), h("div", { class: "fields" }, optional.map((one) => one.element))),
     ),
-    async read() {
+    async read(signal) {
       const settings = {};
       for (const one of fields) {
-        const value = await one.read();
+        const value = await one.read(signal);
         if (value !== undefined) settings[one.name] = value;
       }
       return settings;
@@ -142,18 +142,18 @@ const CONTROLS = {
     const input = h("input", { id, type: "file", required: required && !schema["x-blob"] });
     const orElse = schema["x-blob"] && h("input", { type: "text", "aria-label": "or a path on shared storage", placeholder: "or a path on shared storage" });
     const meter = progressMeter();
-    const read = async () => {
+    const read = async (signal) => {
       const [chosen] = input.files;
-      return chosen ? upload(chosen, (...how) => meter.show(chosen, ...how)) : (orElse && orElse.value.trim()) || undefined;
+      return chosen ? upload(chosen, (...how) => meter.show(chosen, ...how), { signal }) : (orElse && orElse.value.trim()) || undefined;
     };
     return { element: h("div", { class: "stack tight" }, input, orElse, meter.element), input, read };
   },
   files(id) {
     const input = h("input", { id, type: "file", multiple: true });
     const meter = progressMeter();
-    const read = async () => {
+    const read = async (signal) => {
       const stored = {};
-      for (const chosen of input.files) stored[chosen.name] = await upload(chosen, (...how) => meter.show(chosen, ...how));
+      for (const chosen of input.files) stored[chosen.name] = await upload(chosen, (...how) => meter.show(chosen, ...how), { signal });
       return input.files.length ? stored : undefined;
     };
     return { element: h("div", { class: "stack tight" }, input, meter.element), input, read };
@@ -161,10 +161,16 @@ const CONTROLS = {
 };
 
 function progressMeter() {
-  const element = h("p", { class: "faint hint", role: "status" });
+  const text = h("p", { class: "faint hint", role: "status" });
+  const bar = h("progress", { max: 1, hidden: true, "aria-label": "How far the upload is" });
   return {
-    element,
-    show: (file, what, share) => replace(element, `${file.name} (${bytes(file.size)}): ${what}${share < 1 ? `, ${Math.floor(share * 100)} %` : ""}`),
+    element: h("div", {}, bar, text),
+    show(file, what, share) {
+      bar.hidden = share >= 1;
+      bar.value = share;
+      const words = `${file.name} (${bytes(file.size)}): ${what}${share < 1 ? `, ${Math.floor(share * 100)} %` : ""}`;
+      if (text.textContent !== words) text.textContent = words;
+    },
   };
 }
 

@@ -1,0 +1,95 @@
+"""Large uploads in parts, on both engines: joined whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+
+import pytest
+import requests
+
+from chalicelib.core.ports import ObjectMismatch, ObjectStore, StoredPart
+from chalicelib.store.files import FileObjectStore
+from chalicelib.store.s3 import S3ObjectStore
+
+PART = 5 * 1024**2
+"""S3 takes no smaller ones, but the last."""
+PIECES = [bytes([1]) * PART, bytes([2]) * PART, b"the rest"]
+DATA = b"".join(PIECES)
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+KEY = f"blobs/{digest(DATA)}"
+
+
+def send(objects: ObjectStore, upload: str, number: int, data: bytes) -> StoredPart:
+    """As a client does with the signed request."""
+    signed = objects.sign_part(KEY, upload, number, size=len(data), sha256=digest(data), seconds=60)
+    if isinstance(objects, FileObjectStore):
+        path, _, query = signed.url.partition("?")
+        pairs = dict(pair.split("=", 1) for pair in query.split("&"))
+        grant = objects.verify("PUT", path.removeprefix("/objects/"), pairs, objects._clock.now())
+        objects.put_stream(grant.key, io.BytesIO(data), size=grant.size, sha256=grant.sha256)
+        return StoredPart(number, digest(data), "")
+    answer = requests.put(signed.url, data=data, headers=dict(signed.headers), timeout=60)
+    assert answer.status_code == 200, answer.text
+    return StoredPart(number, digest(data), answer.headers["ETag"])
+
+
+def complete(objects: ObjectStore, upload: str, parts: list[StoredPart], data: bytes = DATA) -> None:
+    objects.complete_parts(KEY, upload, parts, size=len(data), sha256=digest(data))
+
+
+def content(objects: ObjectStore) -> bytes | None:
+    return objects.get(KEY)
+
+
+def test_parts_sent_in_any_order_and_twice_become_one_object(objects: ObjectStore) -> None:
+    upload = objects.begin_parts(KEY)
+    parts = {number: send(objects, upload, number, PIECES[number - 1]) for number in (3, 1, 2, 1)}
+    assert content(objects) is None
+    complete(objects, upload, [parts[number] for number in (1, 2, 3)])
+    assert content(objects) == DATA
+
+
+def test_what_is_not_whole_is_nothing_and_can_still_be_completed(objects: ObjectStore) -> None:
+    upload = objects.begin_parts(KEY)
+    parts = [send(objects, upload, number, PIECES[number - 1]) for number in (1, 2)]
+    with pytest.raises(ObjectMismatch):
+        complete(objects, upload, [*parts, StoredPart(3, digest(PIECES[2]), '"0"')])
+    assert content(objects) is None
+    complete(objects, upload, [*parts, send(objects, upload, 3, PIECES[2])])
+    assert content(objects) == DATA
+
+
+def test_another_size_than_was_announced_is_refused(objects: ObjectStore) -> None:
+    upload = objects.begin_parts(KEY)
+    parts = [send(objects, upload, 1, PIECES[0])]
+    with pytest.raises(ObjectMismatch):
+        objects.complete_parts(KEY, upload, parts, size=len(DATA), sha256=digest(DATA))
+    assert content(objects) is None
+
+
+def test_an_upload_that_is_given_up_leaves_nothing_and_may_be_given_up_twice(objects: ObjectStore) -> None:
+    upload = objects.begin_parts(KEY)
+    send(objects, upload, 1, PIECES[0])
+    for _ in range(2):
+        objects.abort_parts(KEY, upload)
+    assert objects.list("") == []
+
+
+def test_on_one_machine_the_whole_is_held_to_its_digest(folder: FileObjectStore) -> None:
+    upload = folder.begin_parts(KEY)
+    part = send(folder, upload, 1, b"x" * len(DATA))
+    with pytest.raises(ObjectMismatch, match="the bytes have"):
+        complete(folder, upload, [part])
+    assert folder.verifies_parts_together and not S3ObjectStore.verifies_parts_together
+
+
+@pytest.mark.parametrize("upload", ["../../etc", "0" * 24 + "-" + "0" * 24, ""])
+def test_an_upload_leads_to_no_parts_of_another(folder: FileObjectStore, upload: str) -> None:
+    with pytest.raises(ObjectMismatch):
+        folder.sign_part(KEY, upload, 1, size=1, sha256=digest(b"x"), seconds=60)
