@@ -60,7 +60,7 @@ async function request(method, path, body, { signal, headers = {} } = {}) {
       },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
-  } catch (error) {
+  } catch {
     if (signal?.aborted) throw signal.reason;
     throw new Problem("The farm does not answer.");
   }
