@@ -16,10 +16,9 @@ from .cursors import Cursor
 from .farm import Farm
 from .lifecycle import Outcome, WorkerStatus
 from .model import Assignment, Lease, Task, TaskId, Worker
-from .records import keys
-from .records.lanes import Lane
+from .records.lanes import Lane, Served
 from .registry import NEW_LANE
-from .scheduling import Picker, fits, kept_from, key_of, lanes_for, topics
+from .scheduling import Picker, fits, kept_from, key_of, served_by
 from .workers import liveness
 
 LANES_PER_CLAIM = 3
@@ -111,39 +110,39 @@ def claim_or_wait(
 
 def _topics(farm: Farm, worker: Worker) -> list[str]:
     """What this worker would want to hear of: work in its lanes, lanes it does not know, words for itself."""
-    return [NEW_LANE, f"worker/{worker.id}", *topics(lanes_for(worker, farm.registry.read()))]
+    return [NEW_LANE, f"worker/{worker.id}", *served_by(worker, farm.registry.read()).partitions]
 
 
 def _take(farm: Farm, picker: Picker, takes_excluded: bool) -> tuple[list[Task], bool]:
-    """One task, or as many as the picker wants where a cursor gives them."""
-    lanes = lanes_for(picker.worker, farm.registry.read())
+    """One task, or as many as the picker wants where a cursor gives them, or one writer all of them."""
+    served = served_by(picker.worker, farm.registry.read())
     if not farm.table.exact:
-        lanes = lanes[:LANES_PER_CLAIM]
-    if not lanes:
+        served = Served(served.lanes[:LANES_PER_CLAIM], served.partitions[:LANES_PER_CLAIM])
+    if not served.lanes:
         return [], False
-    taken, contended = farm.tasks.take([lane.requirement for lane in lanes], picker)
-    if taken is None and picker.passed_over and takes_excluded:
-        taken, contended = _take_excluded(farm, picker, lanes)
-    if taken is None:
+    taken, contended = farm.tasks.take(served.partitions, picker, picker.enough)
+    if not taken and picker.passed_over and takes_excluded:
+        taken, contended = _take_excluded(farm, picker, served)
+    if not taken:
         return [], contended
     if not farm.table.exact:
-        _note_head(farm, lanes, taken)
-    if isinstance(taken, Task):
-        return [taken], False
-    begun = advancing.begin(farm, taken, picker.slots, picker.granted(0))
-    return begun, not begun
+        _note_head(farm, served.lanes, taken[0])
+    given: list[Task] = []
+    for one in taken:
+        given += [one] if isinstance(one, Task) else advancing.begin(farm, one, picker.slots, picker.granted(0))
+    return given, not given
 
 
-def _take_excluded(farm: Farm, picker: Picker, lanes: Sequence[Lane]) -> tuple[Task | Cursor | None, bool]:
+def _take_excluded(farm: Farm, picker: Picker, served: Served) -> tuple[list[Task | Cursor], bool]:
     """Only tasks that are kept from this worker are left: it gets those that no other living worker could take."""
     others = [other for other in other_workers(farm, picker.worker) if _may_come(farm, other)]
-    by_partition = {keys.ready_pk(lane.requirement): lane.requirement for lane in lanes}
+    by_partition = {pk: lane.requirement for lane, pk in zip(*served, strict=True)}
     picker.allowed = frozenset(
         key_of(candidate)
         for candidate in picker.passed_over
         if not any(fits(by_partition[candidate["ready_pk"]], o) and not kept_from(o, candidate) for o in others)
     )
-    return farm.tasks.take([lane.requirement for lane in lanes], picker) if picker.allowed else (None, False)
+    return farm.tasks.take(served.partitions, picker, picker.enough) if picker.allowed else ([], False)
 
 
 def other_workers(farm: Farm, worker: Worker) -> list[Worker]:

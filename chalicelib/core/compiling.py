@@ -90,11 +90,15 @@ class PlanCache:
                 self._plans.move_to_end(known)
                 return self._plans[known]
         _, plan = checked(job_type(self._types, job.type), self.settings(job))
+        self.remember(job, plan)
+        return plan
+
+    def remember(self, job: Job, plan: Sequence[StepPlan]) -> None:
+        """Its settings have just been checked."""
         with self._lock:
-            self._plans[known] = plan
+            self._plans[job.id, job.revision] = plan
             while len(self._plans) > KEPT_PLANS:
                 self._plans.popitem(last=False)
-        return plan
 
     def opened(self, job_id: JobId, step: int) -> Opened | None:
         with self._lock:

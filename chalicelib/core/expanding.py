@@ -143,10 +143,14 @@ def write_tasks(farm: Farm, job: Job, step: Step, turn: Turn) -> None:
 def _write_window(farm: Farm, job: Job, step: Step, number: int, tasks: Sequence[Task]) -> bool:
     waits = frozenset(slot for slot, task in enumerate(tasks) if task.parents)
     written = replace(window(job.id, step.number, step.count, number), waits=waits)
-    farm.windows.add([written])
     for requirement in {task.requirement for task in tasks}:
         farm.registry.will_queue(requirement, job.priority)
-    if not farm.tasks.add(tasks, farm.jobs.still(job)):
+
+    def write() -> bool:
+        farm.windows.add([written])
+        return farm.tasks.add(tasks, farm.jobs.still(job))
+
+    if not farm.table.at_once(write):
         return False
     if job.status in ENDED_JOBS:
         # Most of them will never report. But some may have been written, and begun, before the job ended.

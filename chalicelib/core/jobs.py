@@ -53,7 +53,7 @@ def submit(
     """
     _check(wanted)
     kind = compiling.job_type(farm.job_types, wanted.type)
-    settings, _ = compiling.checked(kind, wanted.settings)
+    settings, plan = compiling.checked(kind, wanted.settings)
     if check_blobs:
         blobs.require_stored(farm, kind.blobs(settings))
     else:
@@ -67,6 +67,7 @@ def submit(
             following.check(farm, wanted.after)
             raise
         return _first(farm, taken, wanted)
+    farm.plans.remember(job, plan)
     return settle(farm, job.id) or job
 
 

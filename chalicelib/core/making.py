@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -149,7 +150,8 @@ def _inputs(plan: TaskPlan, blobs: Mapping[BlobId, Blob]) -> tuple[TaskInput, ..
     )
 
 
-def required(requirement: Requirement, tags: Sequence[str]) -> tuple[Requirement, frozenset[str]]:
+@functools.lru_cache(maxsize=4096)  # the thousands of tasks of a job have a few
+def required(requirement: Requirement, tags: tuple[str, ...]) -> tuple[Requirement, frozenset[str]]:
     """A task's own requirement and its job's tags together, and the tags that are only wished for."""
     require = {tag.removeprefix("+") for tag in tags if tag[:1] not in ("-", "~")}
     forbid = {tag[1:] for tag in tags if tag.startswith("-")}

@@ -179,17 +179,30 @@ class Page(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What `take` found: the item as it is after the update, or None.
+    """What `take` moved: each item as it is after its update, best first.
 
     `contended` tells an empty-handed caller that there was something, but others were faster: ask again soon.
     """
 
-    item: Item | None
+    items: tuple[Item, ...]
     contended: bool
+
+    @property
+    def item(self) -> Item | None:
+        """The only one, where no more was asked for."""
+        return self.items[0] if self.items else None
 
 
 Pick = Callable[[Sequence[Item]], Iterable[Update]]
 """Given candidates in index order, gives the updates to try, best first. Pure, quick, reads only projected fields."""
+
+
+Enough = Callable[[Item], bool]
+"""Given an item that was just moved, says whether to stop. Only asked where more than one can be moved at once."""
+
+
+def first_is_enough(_: Item) -> bool:
+    return True
 
 
 class Table(Protocol):
@@ -245,11 +258,14 @@ class Table(Protocol):
         """
         ...
 
-    def take(self, index: str, pks: Sequence[str], pick: Pick, *, page: int = 40) -> Taken:
+    def take(
+        self, index: str, pks: Sequence[str], pick: Pick, *, enough: Enough = first_is_enough, page: int = 40
+    ) -> Taken:
         """Move the best item that fits from the partitions of an index.
 
-        Exact engines look at all partitions in one order by sort key, inside the writer. Others try the partitions in
-        the order given, retry at most three lost races, and then say `contended`.
+        Exact engines look at all partitions in one order by sort key, inside the writer, and go on until it is
+        `enough`, so `pick` must bear that what it has given was taken. Others move one at most: they try the partitions
+        in the order given, retry at most three lost races, and then say `contended`.
         """
         ...
 

@@ -14,7 +14,7 @@ from .model import JobId, Lease, Requirement, Worker
 from .ports import Item, Key, Update
 from .records import cursors, keys, task_writes
 from .records.cursor_items import is_cursor
-from .records.lanes import Lane, Registry
+from .records.lanes import Registry, Served
 
 
 def fits(requirement: Requirement, worker: Worker) -> bool:
@@ -37,12 +37,13 @@ def key_of(candidate: Item) -> Key:
     return Key(candidate["pk"], candidate["sk"])
 
 
-def lanes_for(worker: Worker, registry: Registry) -> tuple[Lane, ...]:
-    """The lanes this worker may serve, highest priority first."""
-    able = (worker.id, worker.abilities, worker.tags)
+def served_by(worker: Worker, registry: Registry) -> Served:
+    able = (worker.id, worker.task_types, worker.runtimes, worker.tags)
     if (known := registry.served.get(able)) is None:
         fitting = (lane for lane in registry.lanes if fits(lane.requirement, worker))
-        known = registry.served[able] = tuple(sorted(fitting, key=lambda lane: -lane.top))
+        lanes = tuple(sorted(fitting, key=lambda lane: -lane.top))
+        partitions = tuple(keys.ready_pk(lane.requirement) for lane in lanes)
+        known = registry.served[able] = Served(lanes, partitions)
     return known
 
 
@@ -97,12 +98,14 @@ class Picker:
             return cursors.advanced(candidate, self.slots)
         return task_writes.claimed(candidate["id"], candidate["generation"], self.granted(candidate["generation"]))
 
+    def enough(self, taken: Item) -> bool:
+        """What a cursor gives is all that was still wanted."""
+        if is_cursor(taken):
+            return True
+        self.slots -= 1
+        return self.slots == 0
+
     def granted(self, generation: int) -> Lease:
         """The lease on a task that had this generation before."""
         due_at = self.lease.granted_at + round(self.lease.seconds * 1000) + self.grace_ms
         return replace(self.lease, generation=generation + 1, due_at=due_at)
-
-
-def topics(lanes: Sequence[Lane]) -> list[str]:
-    """What to listen to while waiting for work in these lanes."""
-    return [keys.ready_pk(lane.requirement) for lane in lanes]

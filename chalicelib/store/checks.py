@@ -121,6 +121,12 @@ def check_query(pk: str, index: str | None, limit: int, indexes: Indexes) -> Non
         raise ValueError(f"a page must have room for at least one item, not {limit!r}")
 
 
+@functools.lru_cache(maxsize=512)  # a worker asks for the same partitions each time
+def check_partitions(pks: tuple[str, ...]) -> tuple[str, ...]:
+    """Partitions of an index, each once."""
+    return tuple(dict.fromkeys(_key_text("pk", clean(pk, "pk"), MAX_PARTITION_KEY_BYTES) for pk in pks))
+
+
 def check_size(item: Item) -> None:
     if _at_most_bytes(item) <= MAX_ITEM_BYTES:
         return

@@ -10,7 +10,20 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from chalicelib.core.ports import ConditionFailed, Item, Key, Operation, Page, Pick, T, Table, Taken, Update
+from chalicelib.core.ports import (
+    ConditionFailed,
+    Enough,
+    Item,
+    Key,
+    Operation,
+    Page,
+    Pick,
+    T,
+    Table,
+    Taken,
+    Update,
+    first_is_enough,
+)
 
 
 class CountingTable:
@@ -48,6 +61,8 @@ class CountingTable:
     def at_once(self, work: Callable[[], T]) -> T:
         return self._table.at_once(work)
 
-    def take(self, index: str, pks: Sequence[str], pick: Pick, *, page: int = 40) -> Taken:
+    def take(
+        self, index: str, pks: Sequence[str], pick: Pick, *, enough: Enough = first_is_enough, page: int = 40
+    ) -> Taken:
         self.requests.update(["take", "query", "write"])
-        return self._table.take(index, pks, pick, page=page)
+        return self._table.take(index, pks, pick, enough=enough, page=page)

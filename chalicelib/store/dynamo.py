@@ -18,6 +18,7 @@ from typing import Any
 from chalicelib.core.ports import (
     Check,
     ConditionFailed,
+    Enough,
     Item,
     Key,
     Operation,
@@ -27,6 +28,7 @@ from chalicelib.core.ports import (
     TableUnavailable,
     Taken,
     Update,
+    first_is_enough,
 )
 from chalicelib.store import cursors
 from chalicelib.store.checks import Indexes, check_key, check_query, check_transaction, check_update
@@ -125,7 +127,9 @@ class DynamoTable:
     def at_once(self, work: Callable[[], T]) -> T:
         return work()
 
-    def take(self, index: str, pks: Sequence[str], pick: Pick, *, page: int = 40) -> Taken:
+    def take(
+        self, index: str, pks: Sequence[str], pick: Pick, *, enough: Enough = first_is_enough, page: int = 40
+    ) -> Taken:
         for pk in pks:
             check_query(pk, index, page, self._indexes)
         return self._racing.take(index, pks, pick, page)

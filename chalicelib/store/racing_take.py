@@ -61,14 +61,14 @@ class RacingTake:
                     losses += 1
                     self._remember(update.key, image, lost=True)
                     if losses == MAX_LOSSES:
-                        return Taken(None, True)
+                        return Taken((), True)
                     if not last_page:
                         break
                 else:
                     if f"{index}_pk" not in item:  # what still stands there may be taken again at once
                         self._remember(update.key, image, lost=False)
-                    return Taken(item, False)
-        return Taken(None, losses > 0)
+                    return Taken((item,), False)
+        return Taken((), losses > 0)
 
     def _pages(self, index: str, pks: Sequence[str], size: int) -> Iterator[tuple[list[Item], bool]]:
         """What may still be there, page by page, and whether the page is the last that will be read of its kind."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -46,8 +46,10 @@ def decode_body(body: bytes) -> Item:
 class Rows:
     """The statements for one set of indexes."""
 
-    def __init__(self, indexes: Iterable[str]) -> None:
+    def __init__(self, indexes: Iterable[str], ordered: Collection[str] = ()) -> None:
+        """`ordered`: those of the indexes that can also be read in one order through all their partitions."""
         self.names = tuple(indexes)
+        self.ordered = frozenset(ordered)
         for name in self.names:
             if not _INDEX_NAME.match(name):
                 raise ValueError(f"index name {name!r} must be letters and digits, starting with a letter")
@@ -72,10 +74,22 @@ class Rows:
                 f"CREATE INDEX IF NOT EXISTS items_by_{name} ON items ({name}_pk, {name}_sk, pk, sk) "
                 f"WHERE {name}_pk IS NOT NULL"
             )
+            if name in self.ordered:
+                connection.execute(
+                    f"CREATE INDEX IF NOT EXISTS items_in_order_of_{name} ON items ({name}_sk, pk, sk, {name}_pk) "
+                    f"WHERE {name}_pk IS NOT NULL"
+                )
 
     def read(self, connection: sqlite3.Connection, key: Key) -> Item | None:
         row = connection.execute("SELECT body FROM items WHERE pk = ? AND sk = ?", key).fetchone()
         return None if row is None else decode_body(row[0])
+
+    def in_order(self, connection: sqlite3.Connection, index: str) -> sqlite3.Cursor:
+        """Partition and `Row` of everything in an ordered index, best first, read as they are asked for."""
+        return connection.execute(
+            f"SELECT {index}_pk, {index}_sk, pk, sk, body FROM items INDEXED BY items_in_order_of_{index} "
+            f"WHERE {index}_pk IS NOT NULL ORDER BY {index}_sk, pk, sk"
+        )
 
     def write(self, before: Item | None, after: Item | None) -> Statement:
         """What makes the row what `after` says; `before` is what it says now. Raises ValueError if it is too large."""
@@ -95,13 +109,19 @@ class Rows:
     def _index_keys(self, item: Item) -> tuple[str | None, ...]:
         return tuple(map(item.get, self._columns))
 
-    def heads(self, connection: sqlite3.Connection, index: str, pks: Sequence[str]) -> list[tuple[str, str]]:
-        """First sort key and name of each of these partitions that is not empty, as a heap."""
+    def heads(
+        self, connection: sqlite3.Connection, index: str, pks: Sequence[str], after: Place | None = None
+    ) -> list[tuple[str, str]]:
+        """First sort key and name of each of these partitions that is not empty beyond `after`, as a heap."""
         if len(pks) == 1:
             return [("", pks[0])]
         pk_field, *order = key_fields(index)
-        first = f"SELECT {order[0]} FROM items WHERE {pk_field} = value ORDER BY {', '.join(order)} LIMIT 1"
-        found = connection.execute(f"SELECT ({first}) AS head, value FROM json_each(?)", (orjson.dumps(pks).decode(),))
+        beyond = f" AND ({', '.join(order)}) > ({', '.join('?' * len(order))})" if after is not None else ""
+        first = f"SELECT {order[0]} FROM items WHERE {pk_field} = value{beyond} ORDER BY {', '.join(order)} LIMIT 1"
+        found = connection.execute(
+            f"SELECT ({first}) AS head, value FROM json_each(?)",
+            (*((after[field] for field in order) if after is not None else ()), orjson.dumps(pks).decode()),
+        )
         heads = [(head, pk) for head, pk in found if head is not None]
         heapq.heapify(heads)
         return heads

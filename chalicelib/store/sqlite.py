@@ -11,20 +11,19 @@ across `fork`: open one per process.
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
-from typing import overload
 
 from chalicelib.core.ports import (
     ConditionFailed,
+    Enough,
     Item,
     Key,
     Operation,
@@ -34,34 +33,43 @@ from chalicelib.core.ports import (
     TableUnavailable,
     Taken,
     Update,
+    first_is_enough,
 )
 from chalicelib.store import change_log, cursors
 from chalicelib.store.change_log import ChangeLog, ChangeRecord, Listener
-from chalicelib.store.checks import Indexes, check_key, check_query, check_transaction, check_update
+from chalicelib.store.checks import Indexes, check_key, check_partitions, check_query, check_transaction, check_update
 from chalicelib.store.durability import Durability
 from chalicelib.store.evaluate import all_hold, demand, outcome
 from chalicelib.store.file_lock import FileLock
 from chalicelib.store.group_commit import GroupCommit, Work
-from chalicelib.store.rows import Row, Rows, decode_body
+from chalicelib.store.merging import candidates
+from chalicelib.store.rows import Rows, decode_body
 
-TAKE_PAGES = 10
 BUSY_SECONDS = 10.0
 
 
 class SqliteTable:
-    """`Table` on a file. `change_log=False` leaves the log out, for tables nobody listens to.
+    """`Table` on a file. `change_log=False` leaves the log out, for tables nobody listens to. `ordered`: indexes of
+    which `take` looks at many partitions at once (`merging.py`).
 
     Raises TableUnavailable when the file cannot be opened or is not a database.
     """
 
     exact = True
 
-    def __init__(self, path: Path | str, indexes: Indexes, *, change_log: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        indexes: Indexes,
+        *,
+        change_log: bool = True,
+        ordered: Collection[str] = ("ready",),
+    ) -> None:
         if str(path) == ":memory:":
             raise ValueError("a table needs a file: connections of several threads cannot share memory")
         self._path = Path(path)
         self._indexes = dict(indexes)
-        self._rows = Rows(indexes)
+        self._rows = Rows(indexes, frozenset(ordered).intersection(indexes))
         self._log = ChangeLog()
         self._keeps_log = change_log
         self._idle: deque[sqlite3.Connection] = deque()
@@ -142,10 +150,12 @@ class SqliteTable:
         context = copy_context()  # the leader of the commit may be another thread: what is logged is still the caller's
         return self._commits.submit(lambda connection: context.run(self._run_here, work, connection))
 
-    def take(self, index: str, pks: Sequence[str], pick: Pick, *, page: int = 40) -> Taken:
-        for pk in pks:
-            check_query(pk, index, page, self._indexes)
-        return self._in_writer(partial(self._take, index, tuple(dict.fromkeys(pks)), pick, page))
+    def take(
+        self, index: str, pks: Sequence[str], pick: Pick, *, enough: Enough = first_is_enough, page: int = 40
+    ) -> Taken:
+        wanted = check_partitions(tuple(pks))
+        check_query("-", index, page, self._indexes)
+        return self._in_writer(partial(self._take, index, wanted, pick, enough, page))
 
     def together(self) -> AbstractContextManager[None]:
         """What this thread writes and reads inside is durable at its end, by one sync, and not after each call: for
@@ -215,13 +225,16 @@ class SqliteTable:
         pairs = list(zip(operations, befores, strict=True))
         afters = [outcome(operation, before, self._indexes) for operation, before in pairs]
         changes = [(before, after) for before, after in zip(befores, afters, strict=True) if before is not after]
-        writes = [self._rows.write(before, after) for before, after in changes]
-        for write in writes:
-            connection.execute(*write)
+        self._store(connection, changes)
+        return afters
+
+    def _store(self, connection: sqlite3.Connection, changes: Sequence[tuple[Item | None, Item | None]]) -> None:
+        """What was (before) becomes what is to be (after). Raises before it writes anything, or SQLite's own errors."""
+        for statement in [self._rows.write(before, after) for before, after in changes]:
+            connection.execute(*statement)
         if self._keeps_log:
             for before, after in changes:
                 self._log.note(connection, before, after)
-        return afters
 
     def _attempt(self, operations: Sequence[Operation], connection: sqlite3.Connection) -> ConditionFailed | None:
         try:
@@ -230,52 +243,25 @@ class SqliteTable:
             return failure
         return None
 
-    def _take(self, index: str, pks: Sequence[str], pick: Pick, page: int, connection: sqlite3.Connection) -> Taken:
+    def _take(
+        self, index: str, pks: Sequence[str], pick: Pick, enough: Enough, page: int, connection: sqlite3.Connection
+    ) -> Taken:
+        taken: list[Item] = []
         refused = False
-        with closing(self._candidates(index, pks, page, connection)) as pages:
+        with closing(candidates(self._rows, connection, index, pks, page)) as pages:
             for update in itertools.chain.from_iterable(map(pick, pages)):
                 checked = check_update(update, self._indexes)
-                if all_hold(checked.when, self._rows.read(connection, checked.key)):
-                    [after] = self._transact([checked], connection)
-                    return Taken(after, False)
-                refused = True
-        return Taken(None, refused)
-
-    def _candidates(
-        self, index: str, pks: Sequence[str], page: int, connection: sqlite3.Connection
-    ) -> Generator[_Candidates, None, None]:
-        """Pages of all partitions together, in one order by sort key."""
-        # A statement left open would keep the writer's connection on an old state of the file.
-        with closing(self._merged(index, pks, page * TAKE_PAGES, connection)) as merged:
-            for _ in range(TAKE_PAGES):
-                rows = list(itertools.islice(merged, page))
-                if not rows:
-                    return
-                yield _Candidates(rows)
-
-    def _merged(
-        self, index: str, pks: Sequence[str], limit: int, connection: sqlite3.Connection
-    ) -> Generator[Row, None, None]:
-        """A partition is opened when the turn of its first row has come: of five hundred lanes, a few are."""
-        heads = self._rows.heads(connection, index, pks)
-        opened: list[tuple[Row, int, sqlite3.Cursor]] = []
-        with ExitStack() as cursors_of_partitions:
-            while heads or opened:
-                while heads and (not opened or heads[0][0] <= opened[0][0][0]):
-                    _, pk = heapq.heappop(heads)
-                    rows = self._rows.partition(connection, index, pk, limit=limit)
-                    cursors_of_partitions.callback(rows.close)
-                    if (first := rows.fetchone()) is not None:
-                        heapq.heappush(opened, (first, len(heads), rows))
-                if not opened:
-                    return  # the one partition there was is empty
-                row, number, rows = opened[0]
-                following = rows.fetchone()
-                if following is None:
-                    heapq.heappop(opened)
-                else:
-                    heapq.heapreplace(opened, (following, number, rows))
-                yield row
+                before = self._rows.read(connection, checked.key)
+                if not all_hold(checked.when, before):
+                    refused = True
+                    continue
+                after = outcome(checked, before, self._indexes)
+                assert after is not None
+                self._store(connection, [(before, after)])
+                taken.append(after)
+                if enough(after):
+                    break
+        return Taken(tuple(taken), refused and not taken)
 
     # ---- connections ---------------------------------------------------------------------------------------------
 
@@ -330,31 +316,6 @@ class _Here(threading.local):
         except sqlite3.Error as error:
             self.failure = error
             raise
-
-
-class _Candidates(Sequence[Item]):
-    """Rows of an index that become items when looked at: `pick` mostly wants the first."""
-
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self._rows = rows
-        self._items: dict[int, Item] = {}
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @overload
-    def __getitem__(self, position: int) -> Item: ...
-
-    @overload
-    def __getitem__(self, position: slice) -> Sequence[Item]: ...
-
-    def __getitem__(self, position: int | slice) -> Item | Sequence[Item]:
-        if isinstance(position, slice):
-            return _Candidates(self._rows[position])
-        row = self._rows[position]
-        if position not in self._items:
-            self._items[position] = decode_body(row[3])
-        return self._items[position]
 
 
 def _beside(path: Path, ending: str) -> Path:

@@ -18,7 +18,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib.core.ports import Check, ConditionFailed, Item, Key, Operation, Page, Pick, T, Table, Taken, Update
+from chalicelib.core.ports import (
+    Check,
+    ConditionFailed,
+    Enough,
+    Item,
+    Key,
+    Operation,
+    Page,
+    Pick,
+    T,
+    Table,
+    Taken,
+    Update,
+    first_is_enough,
+)
 from chalicelib.store.checks import Indexes
 from chalicelib.store.racing_take import RacingTake
 
@@ -104,7 +118,9 @@ class MeteredTable:
     def at_once(self, work: Callable[[], T]) -> T:
         return self._table.at_once(work)
 
-    def take(self, index: str, pks: Sequence[str], pick: Pick, *, page: int = 40) -> Taken:
+    def take(
+        self, index: str, pks: Sequence[str], pick: Pick, *, enough: Enough = first_is_enough, page: int = 40
+    ) -> Taken:
         return self._racing.take(index, pks, pick, page)
 
     def _attempt(self, operations: Sequence[Operation]) -> ConditionFailed | None:

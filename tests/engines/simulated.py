@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from chalicelib.core.ports import (
     Clock,
     ConditionFailed,
+    Enough,
     Item,
     Key,
     Operation,
@@ -36,6 +37,7 @@ from chalicelib.core.ports import (
     TableUnavailable,
     Taken,
     Update,
+    first_is_enough,
 )
 from chalicelib.store import cursors
 from chalicelib.store.checks import (
@@ -198,7 +200,9 @@ class SimulatedTable:
     def at_once(self, work: Callable[[], T]) -> T:
         return work()
 
-    def take(self, index: str, pks: Sequence[str], pick: Pick, *, page: int = 40) -> Taken:
+    def take(
+        self, index: str, pks: Sequence[str], pick: Pick, *, enough: Enough = first_is_enough, page: int = 40
+    ) -> Taken:
         for pk in pks:
             check_query(pk, index, page, self._indexes)
         return self._racing.take(index, pks, pick, page)

@@ -61,7 +61,7 @@ def test_on_the_last_page_it_tries_the_next_best() -> None:
 def test_three_lost_races_end_the_call() -> None:
     race = Race(40)
     race.others_claim(*range(30))
-    assert race.take() == Taken(None, True)
+    assert race.take() == Taken((), True)
     assert race.counting.requests == {"query": 3, "update": 3}
 
 
@@ -72,7 +72,7 @@ def test_three_lost_races_are_three_over_all_partitions() -> None:
     race.others_claim(0, 1)
     race.table.update(claim({"pk": "TASK#90", "sk": "-", "gen": 0}))
     taken = race.mine.take("ready", ["A", "B"], claim_first, 4)
-    assert taken == Taken(None, True)
+    assert taken == Taken((), True)
     assert race.counting.requests == {"query": 2, "update": 3}
 
 
@@ -90,7 +90,7 @@ def test_what_it_took_itself_is_not_tried_again() -> None:
     taken = [number(race.take(page=10)) for _ in range(5)]
     assert taken == [0, 1, 2, 3, 4]
     assert race.counting.requests["update"] == 5
-    assert race.take() == Taken(None, False)
+    assert race.take() == Taken((), False)
     assert race.counting.requests["update"] == 5
 
 
@@ -119,10 +119,10 @@ def test_a_task_that_is_released_can_be_taken_again_at_once() -> None:
 def test_what_was_lost_is_tried_again_after_three_seconds() -> None:
     race = Race(1)
     race.others_claim(0)
-    assert race.take() == Taken(None, True)
+    assert race.take() == Taken((), True)
     race.table.write(put_task("000", ready_sk="50|000"))  # as it was, to the letter
     race.clock.advance(LAG_MS)
-    assert race.take() == Taken(None, False)
+    assert race.take() == Taken((), False)
     race.clock.advance(3001)
     assert number(race.take()) == 0
 
@@ -155,7 +155,7 @@ def test_it_starts_with_the_head_until_it_loses_and_then_shuffles_equals_only() 
 
 def test_two_pages_beyond_the_head_are_enough_when_nothing_fits() -> None:
     race = Race(40)
-    assert race.mine.take("ready", ["A"], lambda _: [], 4) == Taken(None, False)
+    assert race.mine.take("ready", ["A"], lambda _: [], 4) == Taken((), False)
     assert race.counting.requests == {"query": 3}
 
 

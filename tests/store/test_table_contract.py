@@ -545,7 +545,7 @@ def test_index_items_hold_their_keys_and_the_projected_fields(table: Table) -> N
 def test_take_moves_the_first_item_of_an_index(table: Table) -> None:
     table.write(*(put_task(name) for name in "bca"))
     taken = table.take("ready", ["A"], claim_first)
-    assert taken == Taken({"pk": "TASK#a", "sk": "-", "status": "active", "gen": 1}, False)
+    assert taken == Taken(({"pk": "TASK#a", "sk": "-", "status": "active", "gen": 1},), False)
     assert table.get(Key("TASK#a", "-")) == taken.item
     assert [item["pk"] for item in walk(table, "A", index="ready")] == ["TASK#b", "TASK#c"]
 
@@ -583,9 +583,9 @@ def test_take_looks_at_further_pages_when_none_of_the_first_fits(table: Table) -
 
 def test_take_of_nothing_is_empty_handed_without_contention(table: Table) -> None:
     table.write(put_task("a"))
-    assert table.take("ready", ["B"], claim_first) == Taken(None, False)
-    assert table.take("ready", [], claim_first) == Taken(None, False)
-    assert table.take("ready", ["A"], claim_only(lambda task: False)) == Taken(None, False)
+    assert table.take("ready", ["B"], claim_first) == Taken((), False)
+    assert table.take("ready", [], claim_first) == Taken((), False)
+    assert table.take("ready", ["A"], claim_only(lambda task: False)) == Taken((), False)
 
 
 def test_take_says_contended_when_all_that_was_tried_failed(table: Table) -> None:
@@ -594,7 +594,7 @@ def test_take_says_contended_when_all_that_was_tried_failed(table: Table) -> Non
     def too_late(tasks: Any) -> Any:
         return [Update(Key(task["pk"], task["sk"]), (Set("gen", 9),), when=(Equals("gen", 7),)) for task in tasks]
 
-    assert table.take("ready", ["A"], too_late) == Taken(None, True)
+    assert table.take("ready", ["A"], too_late) == Taken((), True)
     item = table.get(Key("TASK#a", "-"))
     assert item is not None and item["gen"] == 0
 

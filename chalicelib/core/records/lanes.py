@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..model import JobId, Requirement
 from ..ports import AtMost, ConditionFailed, Delete, Equals, Item, Put, Table
@@ -25,13 +26,20 @@ class Lane:
     touched_at: int
 
 
+class Served(NamedTuple):
+    """The lanes that a worker may serve, highest priority first, and their partitions of the ready index."""
+
+    lanes: tuple[Lane, ...]
+    partitions: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Registry:
     lanes: tuple[Lane, ...]
     halted: frozenset[JobId]
     """Jobs whose queued tasks must not be given away, although some may still stand in their lanes."""
-    served: dict[Hashable, tuple[Lane, ...]] = field(default_factory=dict, compare=False, repr=False)
-    """By whom: what was found for a worker while this picture counts (`scheduling.lanes_for`)."""
+    served: dict[Hashable, Served] = field(default_factory=dict, compare=False, repr=False)
+    """By whom: what was found for a worker while this picture counts (`scheduling.served_by`)."""
 
 
 class LaneRecords:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..cursors import Cursor
 from ..model import Requirement, Task, TaskId, WorkerId
-from ..ports import Absent, Check, ConditionFailed, Delete, Item, Key, Operation, Pick, Put, Table, Update
+from ..ports import Absent, Check, ConditionFailed, Delete, Enough, Item, Key, Operation, Pick, Put, Table, Update
 from . import cursor_items, keys, task_items
 from .paging import pages
 
@@ -98,12 +98,11 @@ class TaskRecords:
         """Independently of each other; says of each whether its conditions held."""
         return [failed is None for failed in self._table.write_many([[update] for update in updates])]
 
-    def take(self, lanes: Sequence[Requirement], pick: Pick) -> tuple[Task | Cursor | None, bool]:
-        """Claim the best entry of these lanes; the flag says that others were faster, so ask again."""
-        item, contended = self._table.take("ready", [keys.ready_pk(lane) for lane in lanes], pick)
-        if item is not None and cursor_items.is_cursor(item):
-            return cursor_items.cursor_from(item), contended
-        return (None if item is None else task_items.task_from(item)), contended
+    def take(self, lanes: Sequence[str], pick: Pick, enough: Enough) -> tuple[list[Task | Cursor], bool]:
+        """Claim the best entries of these lanes (partitions of the ready index), one by one until it is enough; the
+        flag says that others were faster, so ask again."""
+        items, contended = self._table.take("ready", lanes, pick, enough=enough)
+        return [_taken(item) for item in items], contended
 
     def head(self, lane: Requirement, limit: int) -> Sequence[Item]:
         """The best entries of a lane, as far as the index has heard."""
@@ -140,3 +139,7 @@ class TaskRecords:
     def remove(self, first: TaskId, last: TaskId) -> None:
         """A window's worth, so that it fits into memory."""
         self._table.write_many([[Delete(keys.task(task.id))] for task in self.range(first, last)])
+
+
+def _taken(item: Item) -> Task | Cursor:
+    return cursor_items.cursor_from(item) if cursor_items.is_cursor(item) else task_items.task_from(item)
