@@ -27,6 +27,7 @@ class StubFarm:
 
     def __init__(self) -> None:
         self.url = ""
+        self.auth = "open"
         self.token: str | None = None
         self.jobs: dict[str, dict[str, Any]] = {}
         self.tasks: dict[str, dict[str, Any]] = {}
@@ -146,7 +147,9 @@ class Door(BaseHTTPRequestHandler):
     # ---- the routes ----
 
     def get_farm(self, query: dict[str, str], body: bytes) -> None:
-        self.answer(200, {"name": "stub", "version": "0", "auth": "open", "counts": {"jobs": len(self.farm.jobs)}})
+        self.answer(
+            200, {"name": "stub", "version": "0", "auth": self.farm.auth, "counts": {"jobs": len(self.farm.jobs)}}
+        )
 
     def post_jobs(self, query: dict[str, str], body: bytes) -> None:
         data = json.loads(body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections import namedtuple
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 
 from millrace.runtimes.ffmpeg import find_ffmpeg
@@ -111,3 +113,28 @@ def test_commands_types_and_options_are_completed() -> None:
     assert "doctor" in completed("d") and "download" in completed("d")
     assert completed("submit", "blender-render-") == ["blender-render-tiles"]
     assert "--chunk" in completed("submit", "frames", "--c")
+
+
+def test_a_machine_that_has_joined_needs_no_token(stub: StubFarm, cli: Cli, programs: Callable[..., None]) -> None:
+    stub.auth = "token"
+    from millrace.agent.state import default_state_root
+
+    assert "--join" in findings(cli)["token"]["remedy"]
+    folder = default_state_root(stub.url, socket.gethostname())
+    folder.mkdir(parents=True)
+    (folder / "token.json").write_text('{"token": "mr_x"}')
+    assert findings(cli)["token"]["level"] == "ok"
+
+
+def test_the_way_to_the_farm_is_told_without_its_password(
+    cli: Cli, programs: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://artist:secret@127.0.0.1:9")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
+    done = cli("doctor", "--farm", "https://farm.test")
+    assert "proxy: calls to the farm go through http://127.0.0.1:9" in done.out and "secret" not in done.out
+    assert certifi.where() in done.out
+    (tmp_path / "no.pem").write_text("nothing")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "no.pem"))
+    done = cli("doctor", "--farm", "https://farm.test")
+    assert done.code == 1 and "holds no certificates" in done.out

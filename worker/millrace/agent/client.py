@@ -14,7 +14,7 @@ from typing import IO
 from urllib.parse import quote, urljoin, urlsplit
 
 from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ProxyError, SSLError
 
 from millrace.agent.connections import Connections
 from millrace.agent.errors import NotRecognised, Refused, Unreachable
@@ -155,7 +155,7 @@ class FarmClient:
         try:
             return self._connections.send(method, url, headers, body, answer_seconds, is_streamed)
         except (HTTPError, OSError) as error:
-            raise Unreachable(f"{method} {_without_query(url)}: {error.__class__.__name__}") from error
+            raise Unreachable(f"{method} {_without_query(url)}: {_cause(error)}") from error
 
 
 def _streamed(url: str, response: BaseHTTPResponse) -> BaseHTTPResponse:
@@ -163,6 +163,14 @@ def _streamed(url: str, response: BaseHTTPResponse) -> BaseHTTPResponse:
         with response:
             raise _error_of("GET", url, response)
     return response
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, SSLError):
+        return "its certificate was not accepted (--ca-file names an authority of your own)"
+    if isinstance(error, ProxyError):
+        return "the proxy did not let us through (HTTPS_PROXY, HTTP_PROXY, NO_PROXY)"
+    return error.__class__.__name__
 
 
 def _without_query(url: str) -> str:

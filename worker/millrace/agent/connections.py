@@ -17,6 +17,9 @@ from urllib.parse import urlsplit
 from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Timeout
 from urllib3.util import make_headers, parse_url
 
+from millrace.authorities import bundle
+from millrace.sdk.urls import LOOPBACK
+
 CONNECT_SECONDS = 5.0
 _KEPT_PER_HOST = 16
 _BLOCK_BYTES = 256 * 1024
@@ -39,7 +42,7 @@ class Connections:
         is_streamed: bool,
     ) -> BaseHTTPResponse:
         """One request. A streamed answer is the caller's to read and to close, another one has been read."""
-        return self._pool(_proxy_of(url), urlsplit(url).scheme).request(
+        return self._pool(proxy_of(url), urlsplit(url).scheme).request(
             method,
             url,
             body=body,
@@ -69,16 +72,14 @@ def _new_pool(proxy: str | None, scheme: str) -> PoolManager:
 
 
 def _authorities() -> dict[str, str]:
-    named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-    if not named:
-        import certifi
-
-        named = certifi.where()
+    named = bundle()
     return {"ca_cert_dir" if os.path.isdir(named) else "ca_certs": named}
 
 
-def _proxy_of(url: str) -> str | None:
+def proxy_of(url: str) -> str | None:
     """The proxy for this URL. Where the system keeps proxies (Windows, macOS), that is asked too."""
+    if urlsplit(url).hostname in LOOPBACK:
+        return None
     if sys.platform.startswith("linux") and not any(name.lower().endswith("_proxy") for name in os.environ):
         return None
     from requests.utils import get_environ_proxies, select_proxy

@@ -18,7 +18,7 @@ from millrace.agent.durable import read_json, write_json_durably
 from millrace.agent.errors import Refused, StartError
 from millrace.agent.observe import say
 from millrace.agent.protocol import JsonObject
-from millrace.agent.retrying import until_answered
+from millrace.agent.retrying import say_unanswered, until_answered
 from millrace.agent.state import StateFolder
 
 
@@ -48,7 +48,7 @@ class Joining:
             write_json_durably(self.state.token, kept)
         body = {"token": self.join_token, "name": self.worker, "nonce": kept["nonce"]}
         try:
-            answer = until_answered(lambda: client.join(body), wait)
+            answer = until_answered(lambda: client.join(body), wait, say_unanswered)
         except Refused as refusal:
             raise StartError(f"the farm does not let this worker join: {refusal}", 1) from refusal
         if not isinstance(answer.get("token"), str):

@@ -16,7 +16,7 @@ from millrace.agent.errors import NotRecognised, Refused, StartError
 from millrace.agent.joining import Joining
 from millrace.agent.observe import WARNING, say
 from millrace.agent.protocol import Credentials, JsonObject, LeaseId
-from millrace.agent.retrying import until_answered
+from millrace.agent.retrying import say_unanswered, until_answered
 from millrace.agent.state import StateFolder
 
 
@@ -95,7 +95,7 @@ class Membership:
     def _join(self, *, is_known: bool) -> None:
         """Have a token of our own, if we can. A worker that the farm knows already can do without."""
         try:
-            token = self._joining.token(self._client, self._wait_aloud)
+            token = self._joining.token(self._client, self._wait)
         except StartError as error:
             if not is_known:
                 raise
@@ -106,7 +106,9 @@ class Membership:
 
     def _register(self) -> None:
         try:
-            answer = until_answered(lambda: self._client.register(self._description.to_wire()), self._wait_aloud)
+            answer = until_answered(
+                lambda: self._client.register(self._description.to_wire()), self._wait, say_unanswered
+            )
         except Refused as refusal:
             hint = " (join with a join token, or set MILLRACE_TOKEN to a token with scope 'worker')"
             hint = hint if refusal.status == 401 else ""
@@ -120,9 +122,5 @@ class Membership:
 
     def _sign_on(self, held: Sequence[LeaseId]) -> None:
         body = {**self._description.to_wire(), "held": [lease.to_wire() for lease in held]}
-        until_answered(lambda: self._client.worker_call("sign-on", body), self._wait_aloud)
+        until_answered(lambda: self._client.worker_call("sign-on", body), self._wait, say_unanswered)
         say("sign-on", "Signed on.", held=len(held) or None)
-
-    def _wait_aloud(self, seconds: float) -> None:
-        say("wait", f"The farm does not answer; trying again in {seconds:.1f} s.", level=WARNING)
-        self._wait(seconds)

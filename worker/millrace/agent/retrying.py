@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from millrace.agent.errors import Unreachable
+from millrace.agent.observe import WARNING, say
 
 T = TypeVar("T")
 
@@ -41,13 +42,22 @@ class Backoff:
         return max(pause, min(retry_after_seconds or 0.0, 600.0) * random.uniform(1.0, 1.5))
 
 
-def until_answered(call: Callable[[], T], wait: Callable[[float], None]) -> T:
+def until_answered(
+    call: Callable[[], T], wait: Callable[[float], None], say_why: Callable[[Unreachable, float], None] | None = None
+) -> T:
     """`call` again until it no longer raises `Unreachable`; `wait(seconds)` pauses, and raises when nobody wants it
-    any more.
+    any more. `say_why` hears before each pause what went wrong, and how long it is.
     """
     backoff = Backoff()
     while True:
         try:
             return call()
         except Unreachable as error:
-            wait(backoff.failed(error.retry_after_seconds))
+            pause = backoff.failed(error.retry_after_seconds)
+            if say_why is not None:
+                say_why(error, pause)
+            wait(pause)
+
+
+def say_unanswered(error: Unreachable, pause: float) -> None:
+    say("wait", f"The farm does not answer, again in {pause:.1f} s: {error}", level=WARNING)

@@ -20,9 +20,10 @@ from millrace.agent.isolation import prepared
 from millrace.agent.joining import Joining
 from millrace.agent.membership import Description
 from millrace.agent.notices import NoticeWatch
-from millrace.agent.observe import ERROR, WARNING, log_to_stderr, say
+from millrace.agent.observe import ERROR, log_to_stderr, say
 from millrace.agent.shield import shield_memory
 from millrace.agent.state import StateFolder, default_state_root
+from millrace.authorities import BadAuthorities, check_all
 from millrace.runtimes.function import DEFAULT_INTERPRETERS
 
 DEFAULT_TASK_TYPES = ("sleep", "debug", "file-management", "video-encoding", "transcode", "exec")
@@ -62,6 +63,7 @@ def run_worker(
     try:
         if not farm_url.startswith(("http://", "https://")):
             raise StartError(f"the farm's URL must begin with http:// or https://, not {farm_url!r}", 2)
+        check_all()
         programs = _interpreters(runtimes, interpreters)
         state = StateFolder.prepared(Path(state_dir) if state_dir else default_state_root(farm_url, name))
         with state.lock():
@@ -77,6 +79,9 @@ def run_worker(
     except StartError as error:
         say("start", str(error), level=ERROR)
         return error.exit_code
+    except BadAuthorities as error:
+        say("start", str(error), level=ERROR)
+        return 2
 
 
 def join_farm(farm_url: str, join_token: str, *, name: str, state_dir: Path | str | None = None) -> int:
@@ -86,16 +91,11 @@ def join_farm(farm_url: str, join_token: str, *, name: str, state_dir: Path | st
     try:
         state = StateFolder.prepared(Path(state_dir) if state_dir else default_state_root(farm_url, name))
         with state.lock():
-            Joining(state, name, join_token).token(FarmClient(farm_url), _wait_aloud)
+            Joining(state, name, join_token).token(FarmClient(farm_url), time.sleep)
     except StartError as error:
         say("start", str(error), level=ERROR)
         return error.exit_code
     return 0
-
-
-def _wait_aloud(seconds: float) -> None:
-    say("wait", f"The farm does not answer; trying again in {seconds:.1f} s.", level=WARNING)
-    time.sleep(seconds)
 
 
 def _interpreters(

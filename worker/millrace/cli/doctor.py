@@ -6,14 +6,17 @@ Nothing is changed, and nothing is registered.
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import click
 
@@ -57,6 +60,7 @@ def examine(farm: Farm, token: str | None) -> Iterator[Finding]:
     yield _ffmpeg()
     yield _blender()
     yield from _disk()
+    yield from _way(farm.url)
     yield from _farm(farm, token)
 
 
@@ -134,10 +138,44 @@ def _farm(farm: Farm, token: str | None) -> Iterator[Finding]:
         return
     yield Finding(OK, "farm", f"{info.name} {info.version} at {farm.url}")
     if info.auth == "token" and not token:
-        text = "the farm is closed, and MILLRACE_TOKEN is not set"
-        yield Finding(PROBLEM, "token", text, "Ask who runs it for a token, with scope worker for a worker.")
+        yield _joined(farm.url)
     if farm_time is not None:
         yield _clock(farm_time)
+
+
+def _joined(farm_url: str) -> Finding:
+    """Whether the worker of this machine's name has what it registers with."""
+    from millrace.agent.durable import read_json
+    from millrace.agent.state import default_state_root
+
+    name = socket.gethostname()
+    folder = default_state_root(farm_url, name)
+    if "token" in (read_json(folder / "token.json") or {}) or (folder / "identity.json").exists():
+        return Finding(OK, "token", f"the worker {name!r} has joined, and needs none")
+    text = f"the farm is closed, MILLRACE_TOKEN is not set, and no worker {name!r} has joined from here"
+    remedy = "Ask who runs it for a join token (`millrace token --join`), and give it to `millrace worker --join`."
+    return Finding(PROBLEM, "token", text, remedy)
+
+
+def _way(url: str) -> Iterator[Finding]:
+    """The proxy, without its password, and whose certificates are believed."""
+    from millrace.agent.connections import proxy_of
+    from millrace.authorities import ADDED, BadAuthorities, bundle, check_all
+
+    proxy = proxy_of(url)
+    if proxy is not None:
+        shown = urlsplit(proxy)._replace(netloc=urlsplit(proxy).netloc.rpartition("@")[2]).geturl()
+        yield Finding(OK, "proxy", f"calls to the farm go through {shown}")
+    if not url.startswith("https:"):
+        return
+    try:
+        check_all()
+    except BadAuthorities as error:
+        yield Finding(PROBLEM, "authorities", str(error), "Name a file of certificates in PEM.")
+        return
+    added = os.environ.get(ADDED)
+    named = f"the usual ones, and those of {added}" if added else bundle()
+    yield Finding(OK, "authorities", f"certificates are believed that are vouched for by {named}")
 
 
 def _clock(farm_time: datetime) -> Finding:

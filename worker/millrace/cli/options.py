@@ -62,7 +62,7 @@ class FarmCommand(click.Command):
     def __init__(self, *args: Any, **parts: Any) -> None:
         super().__init__(*args, **parts)
         # No variable here: it would win over a --farm that stands before the command's name.
-        self.params += [_farm_option(None), _json_option()]
+        self.params += [_farm_option(None), _json_option(), _ca_option(None)]
 
 
 class FarmGroup(click.Group):
@@ -72,7 +72,7 @@ class FarmGroup(click.Group):
 
     def __init__(self, *args: Any, **parts: Any) -> None:
         super().__init__(*args, **parts)
-        self.params += [_farm_option("MILLRACE_URL"), _json_option()]
+        self.params += [_farm_option("MILLRACE_URL"), _json_option(), _ca_option("MILLRACE_CA_FILE")]
 
 
 class FarmSubgroup(click.Group):
@@ -82,7 +82,7 @@ class FarmSubgroup(click.Group):
 
     def __init__(self, *args: Any, **parts: Any) -> None:
         super().__init__(*args, **parts)
-        self.params += [_farm_option(None), _json_option()]
+        self.params += [_farm_option(None), _json_option(), _ca_option(None)]
 
 
 def command(name: str) -> Callable[[Callable[..., Any]], FarmCommand]:
@@ -97,6 +97,14 @@ def _farm_option(variable: str | None) -> click.Option:
     return click.Option(["--farm"], metavar="URL", envvar=variable, help=text, expose_value=False, callback=_keep_url)
 
 
+def _ca_option(variable: str | None) -> click.Option:
+    text = "Believe the authorities in this file too, such as your own that vouches for the farm. [MILLRACE_CA_FILE]"
+    kind = click.Path(exists=True, dir_okay=False, resolve_path=True)
+    return click.Option(
+        ["--ca-file"], metavar="FILE", type=kind, envvar=variable, help=text, expose_value=False, callback=_keep_ca
+    )
+
+
 def _json_option() -> click.Option:
     return click.Option(
         ["--json"], is_flag=True, help="Answer with JSON on stdout.", expose_value=False, callback=_keep_json
@@ -108,6 +116,18 @@ def _keep_url(context: click.Context, _: click.Parameter, value: str | None) -> 
         raise click.BadParameter(f"{value!r} is not a farm's URL, such as {DEFAULT_URL}")
     if value:
         context.ensure_object(Invocation).url = value
+
+
+def _keep_ca(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    """For the whole process: whoever calls anybody looks there."""
+    if value:
+        from millrace.authorities import ADDED, BadAuthorities, check
+
+        try:
+            check(value)
+        except BadAuthorities as error:
+            raise click.BadParameter(str(error)) from None
+        os.environ[ADDED] = value
 
 
 def _keep_json(context: click.Context, _: click.Parameter, value: bool) -> None:

@@ -14,6 +14,7 @@ import requests
 
 from millrace.agent.errors import Unreachable
 from millrace.listener.wire import FAILURE, JsonObject, Status
+from millrace.sdk.sessions import Session
 
 TIMEOUT_SECONDS = 3.0
 
@@ -24,7 +25,7 @@ class Master:
     def __init__(self, url: str, token: str | None = None) -> None:
         self._base = url.rstrip("/") + "/master/"
         self._query = {"token": token} if token else {}
-        self._session = requests.Session()
+        self._session = Session()
         self._session.trust_env = False
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)

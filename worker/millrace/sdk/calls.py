@@ -10,18 +10,17 @@ import random
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 
 from millrace.sdk.errors import Busy, FarmError, FarmFault, NotAFarm, Unreachable, refusal
+from millrace.sdk.sessions import Session
 from millrace.sdk.urls import is_farm_url
 
 TIMEOUT_SECONDS = (5.0, 60.0)
 """To connect; between two pieces of the answer."""
 
 LATER = frozenset({429, 502, 503, 504})
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 DISTURBANCES = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 
 
@@ -62,10 +61,8 @@ class Calls:
             raise NotAFarm(f"{url!r} is not the URL of a farm; one looks like http://127.0.0.1:8000")
         self.url = url.rstrip("/")
         self.patience_seconds = patience_seconds
-        self.session = requests.Session()
+        self.session = Session()
         self.session.auth = Credentials(token)
-        # A proxy cannot reach our loopback, and desktops seldom list it in NO_PROXY.
-        self.session.trust_env = urlsplit(url).hostname not in LOOPBACK
 
     def json(self, method: str, path: str, *, repeatable: bool, **parts: Any) -> dict[str, Any]:
         """The answer as a JSON object."""
@@ -149,7 +146,7 @@ def cause(error: Exception) -> str:
         if sign in text:
             return sign.lower()
     if isinstance(error, requests.exceptions.SSLError):
-        return "its certificate was not accepted"
+        return "its certificate was not accepted (--ca-file names an authority of your own)"
     if isinstance(error, requests.Timeout):
         return "timed out"
     return "unknown host" if "NameResolutionError" in text else "the connection broke"

@@ -203,7 +203,7 @@ def _send_all(
 
     def send(one: StoredObject, upload: dict[str, Any]) -> bool:
         if not hasattr(threads, "session"):
-            threads.session = without_credentials(calls)
+            threads.session = without_credentials()
         return _sent(calls, threads.session, upload, sources[one], one.size, progress)
 
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="upload") as pool:
@@ -303,7 +303,7 @@ def _store_manifest(calls: Calls, wire: bytes) -> str:
 def _sent_bytes(calls: Calls, upload: dict[str, Any], data: bytes) -> bool:
     url, headers = urljoin(calls.url, upload["url"]), dict(upload["headers"])
     try:
-        with without_credentials(calls) as session:
+        with without_credentials() as session:
             response = session.request(upload["method"], url, data=data, headers=headers, timeout=TIMEOUT_SECONDS)
     except DISTURBANCES:
         return False

@@ -12,10 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from urllib.parse import urljoin
 
-import requests
-
 from millrace.sdk.calls import DISTURBANCES, LATER, TIMEOUT_SECONDS, Calls, Patience, cause, successful
 from millrace.sdk.errors import BadRequest, Damaged, Unreachable
+from millrace.sdk.sessions import Session
 from millrace.sdk.values import Json, Output
 
 CHUNK = 1 << 20
@@ -57,7 +56,7 @@ def _stored(calls: Calls, request: Json, path: Path, size: int, on_bytes: OnByte
         url, headers = urljoin(calls.url, request["url"]), dict(request["headers"])
         try:
             # Not the calls' session: the signed request says everything, and the store must not see the farm's token.
-            with without_credentials(calls) as session:
+            with without_credentials() as session:
                 response = session.request(request["method"], url, data=body, headers=headers, timeout=TIMEOUT_SECONDS)
         except DISTURBANCES:
             return False
@@ -69,10 +68,9 @@ def _stored(calls: Calls, request: Json, path: Path, size: int, on_bytes: OnByte
     return True
 
 
-def without_credentials(calls: Calls) -> requests.Session:
-    session = requests.Session()
+def without_credentials() -> Session:
+    session = Session()
     session.auth = lambda request: request
-    session.trust_env = calls.session.trust_env
     return session
 
 

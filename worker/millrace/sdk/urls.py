@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+"""No proxy can reach ours, and desktops seldom list it in NO_PROXY."""
+
 
 def is_farm_url(url: str) -> bool:
     try:
