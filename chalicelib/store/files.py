@@ -23,12 +23,13 @@ from chalicelib.core.errors import Unavailable
 from chalicelib.core.ports import Clock, ObjectHead, ObjectMismatch, SignedRequest, StoredPart
 from chalicelib.store.announced import check_arrived, check_not_longer, checked_announcement
 from chalicelib.store.folder import keys_in_order, relative_path
+from chalicelib.store.hashing import StreamDigest
 from chalicelib.store.object_keys import checked_key, checked_range
 from chalicelib.store.signing import Grant, signed_url, verified_grant
 
 log = logging.getLogger(__name__)
 
-CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 1024 * 1024
 STALE_SECONDS = 24 * 3600
 PARTS = "parts/"
 _UPLOAD = re.compile(r"[0-9a-f]{24}-[0-9a-f]{24}")
@@ -97,8 +98,8 @@ class FileObjectStore:
 
     def put_stream(self, key: str, source: BinaryIO, *, size: int | None = None, sha256: str | None = None) -> int:
         path = self._path(key)
-        with self._temporary_file() as (file, temporary):
-            digest, written = hashlib.sha256(), 0
+        with self._temporary_file() as (file, temporary), StreamDigest() as digest:
+            written = 0
             while chunk := source.read(CHUNK_BYTES):
                 written += len(chunk)
                 check_not_longer(written, size)
@@ -164,8 +165,8 @@ class FileObjectStore:
     def complete_parts(self, key: str, upload: str, parts: Sequence[StoredPart], *, size: int, sha256: str) -> None:
         """The bytes are copied once, and the digest of the whole is verified on the way."""
         path = self._path(key)
-        with self._temporary_file() as (file, temporary):
-            digest, written = hashlib.sha256(), 0
+        with self._temporary_file() as (file, temporary), StreamDigest() as digest:
+            written = 0
             for part in parts:
                 chunks = self.open(_part_key(key, upload, part.number))
                 if chunks is None:
@@ -207,8 +208,13 @@ class FileObjectStore:
         return self.root / relative_path(checked_key(key))
 
     def _is_inside(self, path: Path) -> bool:
-        """False when a folder on the way is missing or is a symbolic link, wherever that leads."""
-        return os.path.realpath(path.parent) == str(path.parent)
+        """False when a folder on the way from the root is a symbolic link, wherever that leads."""
+        folder, root = os.path.dirname(path), str(self.root)
+        while len(folder) > len(root):
+            if os.path.islink(folder):
+                return False
+            folder = os.path.dirname(folder)
+        return folder == root
 
     def _publish(self, file: BinaryIO, temporary: Path, path: Path) -> None:
         """Give the finished file its name. Durable when this returns."""
