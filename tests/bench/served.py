@@ -69,6 +69,10 @@ def served(*options: str) -> Iterator[Served]:
             shutil.rmtree(data, ignore_errors=True)
 
 
+class Busy(RuntimeError):
+    """The farm has more to do than it can, and says so."""
+
+
 class Wire:
     """One keep-alive connection to a farm."""
 
@@ -80,7 +84,7 @@ class Wire:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def call(self, method: str, path: str, body: Any = None, authorization: str = "") -> Any:
-        """The answer's JSON. Raises RuntimeError for any status but a good one."""
+        """The answer's JSON. Raises Busy for 503, RuntimeError for any other status but a good one."""
         self.send(method, path, body, authorization)
         return self.receive()
 
@@ -107,7 +111,8 @@ class Wire:
         while len(body) < length:
             body += self._more()
         if not data.startswith((b"HTTP/1.1 200", b"HTTP/1.1 201")):
-            raise RuntimeError(f"{data[:40]!r} {body[:500]!r}")
+            kind = Busy if data.startswith(b"HTTP/1.1 503") else RuntimeError
+            raise kind(f"{data[:40]!r} {body[:500]!r}")
         return json.loads(body)
 
     def _more(self) -> bytes:
@@ -143,7 +148,10 @@ class Worker:
         self.wire.send("POST", self._path, {**asked, "reports": self._reports}, self._authorization)
 
     def hear(self) -> int:
-        answer = self.wire.receive()
+        try:
+            answer = self.wire.receive()
+        except Busy:  # what was to be reported is reported with the next call
+            return 0
         refused = [report for report in answer["reports"] if not report["accepted"]]
         if refused:
             raise RuntimeError(f"a report was refused: {refused[0]}")
