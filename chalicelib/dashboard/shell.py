@@ -88,6 +88,7 @@ def _html(root: str) -> str:
 </header>
 <p class="banner" id="banner" role="status" hidden></p>
 <main id="content" tabindex="-1">
+<p class="starting">The page is being loaded. If nothing comes, reload it.</p>
 <noscript><p>This page needs JavaScript. The same farm is driven by the <code>millrace</code> command and by its HTTP
 API, which is described in <a href="{api}/openapi.json">{API}/openapi.json</a>.</p></noscript>
 </main>

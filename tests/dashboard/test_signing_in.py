@@ -68,3 +68,23 @@ def test_a_link_to_a_file_works_for_who_is_signed_in(browser: Browser, closed: E
                 blob,
             )
         assert Path(started.value.path()).read_text() == "content"
+
+
+def test_an_administrator_makes_the_line_that_lets_one_machine_in(browser: Browser, closed: Ensemble) -> None:
+    with page_of(browser, closed.server.url) as page:
+        page.get_by_label("Token").fill(closed.server.admin_token)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+        goto(page, "workers")
+        page.get_by_role("button", name="Add a worker").first.click()
+        page.get_by_role("button", name="Make the line").click()
+        line = page.get_by_role("dialog").locator("pre").first
+        expect(line).to_contain_text("--join mr_")
+        assert obstacles(page) == []
+        token = line.inner_text().rpartition("--join ")[2].strip()
+    farm = Farm(closed.server.url, closed.server.admin_token)
+    assert ("join",) in [made.scopes for made in farm.tokens()]
+    joined = farm._calls.json(
+        "POST", "/join", repeatable=False, json={"token": token, "name": "new", "nonce": "n" * 20}
+    )
+    assert joined["name"] == "new"

@@ -6,6 +6,7 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -77,8 +78,11 @@ def test_a_log_is_followed_and_searched_and_errors_stand_out(page: Page, ensembl
     expect(log.locator(".current")).to_contain_text("first line")
 
 
-def test_a_job_is_canceled_with_a_question_and_the_undo_runs_it_again(page: Page, ensemble: Ensemble) -> None:
-    job = submitted(ensemble, "too many", "sleep 5", "true", "true")
+def test_a_job_is_canceled_with_a_question_and_the_undo_runs_it_again(
+    page: Page, ensemble: Ensemble, tmp_path: Path
+) -> None:
+    go_on = tmp_path / "go-on"
+    job = submitted(ensemble, "too many", f"sh -c 'until [ -e {go_on} ]; do sleep 0.1; done'", "true", "true")
     goto(page, f"jobs/{job.id}")
     page.get_by_role("button", name="Cancel", exact=True).click()
     question = page.get_by_role("dialog")
@@ -88,6 +92,7 @@ def test_a_job_is_canceled_with_a_question_and_the_undo_runs_it_again(page: Page
     page.get_by_role("button", name="Cancel", exact=True).click()
     question.get_by_role("button", name="Cancel the job").click()
     expect(page.locator(".filters .status")).to_have_text("canceled")
+    go_on.touch()
     page.get_by_role("button", name="Undo").click()
     expect(page.locator(".filters .status")).to_have_text("completed")
 
@@ -240,3 +245,14 @@ def test_how_long_jobs_are_kept_is_decided_after_a_look_at_what_goes(page: Page,
     page.get_by_label("Delete jobs").uncheck()
     page.locator("form", has=page.get_by_label("Delete jobs")).get_by_role("button", name="Save").click()
     expect(page.get_by_text("Jobs are kept for ever.")).to_be_visible()
+
+
+def test_a_worker_is_added_by_a_line_that_the_page_tells(page: Page, ensemble: Ensemble) -> None:
+    goto(page, "workers")
+    page.get_by_role("button", name="Add a worker").click()
+    told = page.get_by_role("dialog").locator("pre").first
+    expect(told).to_have_text(f"curl -fsSL {ensemble.server.url}/install/install.py | python3 -")
+    with urlopen(f"{ensemble.server.url}/install/install.py") as script:
+        assert b"python" in script.read()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)

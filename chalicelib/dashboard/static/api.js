@@ -1,6 +1,7 @@
 // Calls of the farm's HTTP API. Failures are thrown as Problem, whose message is the farm's own sentence.
 
-const ROOT = new URL("../../", import.meta.url);
+export const ROOT = new URL("../../", import.meta.url);
+const LOOKS = 3;
 const BASE = new URL("api/v1", ROOT);
 
 export class Problem extends Error {
@@ -47,10 +48,22 @@ export async function* pages(path, { first = 100, limit = 1000, signal } = {}) {
   } while (cursor);
 }
 
+/** A look that a changing network broke off is made again; what changes something is not: it may have arrived. */
+async function fetched(path, options) {
+  for (let failed = 1; ; failed += 1) {
+    try {
+      return await fetch(url(path), options);
+    } catch (error) {
+      if (options.method !== "GET" || failed === LOOKS || options.signal?.aborted) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 300 * failed));
+    }
+  }
+}
+
 async function request(method, path, body, { signal, headers = {} } = {}) {
   let response;
   try {
-    response = await fetch(url(path), {
+    response = await fetched(path, {
       method,
       signal,
       headers: {

@@ -19,20 +19,22 @@ async function start() {
   document.addEventListener("keydown", onKey);
   live.addEventListener("down", () => tell("The farm does not answer. What you see may be old; trying again…"));
   live.addEventListener("up", () => tell(null));
-  session.onSignedOut = () => askForToken();
+  // Whoever may not read hears so from both; begun together, one answer less is waited for.
+  const begun = beginLive();
   try {
     Object.assign(me, await get("/session"));
+    session.onSignedOut = () => askForToken();
   } catch (error) {
     tell(`${error.message} Reload the page to try again.`);
     return;
   }
   drawSession();
   if (!me.scopes.length) askForToken();
-  else begin();
+  else begin(begun);
 }
 
-async function begin() {
-  await beginLive();
+async function begin(begun) {
+  await begun;
   route();
   follow();
 }

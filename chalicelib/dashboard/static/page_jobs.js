@@ -6,6 +6,7 @@ import { bar, secondsLeft, timeLeft, total } from "./progress.js";
 import { at, filter, href } from "./router.js";
 import { Rows } from "./rows.js";
 import { ACTIONS, allowing, prioritise, steer } from "./steering.js";
+import { SortedView } from "./sorted_view.js";
 import { jobs, may } from "./store.js";
 
 const STATUSES = ["active", "queued", "paused", "failed", "completed", "canceled", "compiling"];
@@ -40,6 +41,7 @@ export function openJobs(place) {
   const filters = filterBar(query);
   const tools = h("div", { class: "tools", hidden: true });
   const empty = h("div", { class: "empty", hidden: true });
+  const view = new SortedView();
   let seen = [];
 
   const markAll = () => {
@@ -50,29 +52,30 @@ export function openJobs(place) {
     draw();
   };
 
-  function draw() {
-    const everything = [...jobs.items.values()];
+  /** changed: which jobs did; without it, all are looked at. */
+  function draw(changed = null) {
     for (const id of marked) if (!jobs.items.has(id)) marked.delete(id);
-    seen = chosen(everything, query);
+    seen = view.update(query.toString(), jobs.items, changed, choice(query));
     rows.show(seen, sortedBy(query));
-    filters.count(everything, seen.length);
+    filters.count(seen.length);
     drawTools(tools, [...marked].map((id) => jobs.items.get(id)), () => (marked.clear(), rows.redraw(), rows.drawHead(), draw()));
-    drawEmpty(empty, everything.length, seen.length);
+    drawEmpty(empty, jobs.items.size, seen.length);
     rows.element.hidden = seen.length === 0;
   }
 
-  jobs.addEventListener("change", draw);
+  const onChange = ({ detail }) => draw(detail);
+  jobs.addEventListener("change", onChange);
   jobs.load();
   return {
     element: h("section", { class: "page" }, filters.element, tools, rows.element, empty),
-    opened: draw,
+    opened: () => draw(),
     update(next) {
       query = next.query;
       filters.show(query);
       draw();
     },
     close() {
-      jobs.removeEventListener("change", draw);
+      jobs.removeEventListener("change", onChange);
       rows.close();
     },
   };
@@ -118,21 +121,22 @@ const leftCell = (job) => (job.finished_at ? ["ended ", time(job.finished_at)] :
 
 const sortedBy = (query) => ({ key: query.get("sort") ?? "created", down: query.get("up") !== "1" });
 
-export function chosen(everything, query) {
+/** Which jobs the URL asks for, and in which order. */
+function choice(query) {
   const wanted = query.get("status");
   const words = (query.get("q") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
-  const fits = (job) =>
-    (!wanted || job.status === wanted) && words.every((word) => searched(job).includes(word));
   const { key, down } = sortedBy(query);
-  const order = ORDERS[key] ?? ORDERS.created;
   const direction = down ? -1 : 1;
-  // Ids rise with time: they decide where the order says nothing.
-  const compare = (a, b) => {
-    const [one, other] = [order(a), order(b)];
-    if (one === other) return Number(b.id) - Number(a.id);
-    return one < other ? -direction : direction;
+  return {
+    fits: (job) => (!wanted || job.status === wanted) && (!words.length || isFound(job, words)),
+    key: ORDERS[key] ?? ORDERS.created,
+    compare: (a, b) => (a === b ? 0 : a < b ? -direction : direction),
   };
-  return everything.filter(fits).sort(compare);
+}
+
+function isFound(job, words) {
+  const text = searched(job);
+  return words.every((word) => text.includes(word));
 }
 
 const searched = (job) => `${job.name} ${job.type} ${job.owner ?? ""} ${job.id} ${job.tags.join(" ")}`.toLowerCase();
@@ -165,11 +169,11 @@ function filterBar(query) {
       may("submit") && h("a", { class: "button primary", href: "#/submit" }, "Submit a job"),
     ),
     show,
-    count(everything, seen) {
-      const tally = { "": everything.length };
-      for (const job of everything) tally[job.status] = (tally[job.status] ?? 0) + 1;
+    count(seen) {
+      const all = jobs.items.size;
+      const tally = { ...jobs.tally, "": all };
       for (const button of buttons) button.lastChild.textContent = tally[button.dataset.status] ? number(tally[button.dataset.status]) : "";
-      counts.textContent = jobs.complete || jobs.error ? (seen === everything.length ? "" : `${number(seen)} shown`) : `reading… ${number(everything.length)}`;
+      counts.textContent = jobs.complete || jobs.error ? (seen === all ? "" : `${number(seen)} shown`) : `reading… ${number(all)}`;
     },
   };
 }

@@ -1,10 +1,12 @@
 // All workers: who is there, what it does, and since when nothing was heard.
 
+import { addWorkerButton } from "./add_worker.js";
 import { get } from "./api.js";
 import { h, replace } from "./dom.js";
 import { number, plural, status, time } from "./format.js";
 import { filter, href } from "./router.js";
 import { Rows } from "./rows.js";
+import { SortedView } from "./sorted_view.js";
 import { workers } from "./store.js";
 
 const STATUSES = ["awake", "starting", "asleep", "error", "lost", "offline"];
@@ -37,21 +39,21 @@ export function openWorkers(place) {
     filter({ sort: key, down: key === now && !down ? "1" : "" });
   }
 
-  function draw() {
-    const everything = [...workers.items.values()];
-    const seen = chosen(everything, query);
-    const tally = { "": everything.length };
-    for (const worker of everything) tally[worker.status] = (tally[worker.status] ?? 0) + 1;
+  const view = new SortedView();
+  function draw(changed = null) {
+    const all = workers.items.size;
+    const seen = view.update(query.toString(), workers.items, changed, choice(query));
+    const tally = { ...workers.tally, "": all };
     for (const button of chips) {
       const word = button.dataset.status;
       button.setAttribute("aria-pressed", String((query.get("status") ?? "") === word));
       button.lastChild.textContent = tally[word] ? number(tally[word]) : "";
     }
-    counts.textContent = seen.length === everything.length ? "" : `${number(seen.length)} shown`;
+    counts.textContent = seen.length === all ? "" : `${number(seen.length)} shown`;
     rows.show(seen, sortedBy(query));
     rows.element.hidden = seen.length === 0;
     empty.hidden = seen.length > 0;
-    if (!seen.length) drawEmpty(empty, everything.length);
+    if (!seen.length) drawEmpty(empty, all);
   }
 
   // The deltas do not tell what workers hold and how busy they are: that changes all the time. It is asked of those in
@@ -67,24 +69,25 @@ export function openWorkers(place) {
     }
   }
   const timer = setInterval(look, LOOK_EVERY_SECONDS * 1000);
-  workers.addEventListener("change", draw);
+  const onChange = ({ detail }) => draw(detail);
+  workers.addEventListener("change", onChange);
   workers.load();
   return {
     element: h(
       "section",
       { class: "page" },
-      h("div", { class: "filters" }, h("h1", {}, "Workers"), h("div", { class: "chips", role: "group", "aria-label": "Status" }, chips), search, counts),
+      h("div", { class: "filters" }, h("h1", {}, "Workers"), h("div", { class: "chips", role: "group", "aria-label": "Status" }, chips), search, counts, h("span", { class: "end" }, addWorkerButton())),
       rows.element,
       empty,
     ),
-    opened: draw,
+    opened: () => draw(),
     update(next) {
       query = next.query;
       draw();
     },
     close() {
       clearInterval(timer);
-      workers.removeEventListener("change", draw);
+      workers.removeEventListener("change", onChange);
       rows.close();
     },
   };
@@ -140,16 +143,17 @@ function runsCell(worker) {
 
 const sortedBy = (query) => ({ key: query.get("sort") ?? "name", down: query.get("down") === "1" });
 
-function chosen(everything, query) {
+function choice(query) {
   const wanted = query.get("status");
   const words = (query.get("q") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
   const searched = (worker) => `${worker.name} ${worker.id} ${worker.tags.join(" ")} ${worker.task_types.join(" ")}`.toLowerCase();
   const { key, down } = sortedBy(query);
-  const order = ORDERS[key] ?? ORDERS.name;
-  const compare = (a, b) => (order(a) < order(b) ? -1 : order(a) > order(b) ? 1 : Number(a.id) - Number(b.id));
-  return everything
-    .filter((worker) => (!wanted || worker.status === wanted) && words.every((word) => searched(worker).includes(word)))
-    .sort((a, b) => (down ? -compare(a, b) : compare(a, b)));
+  const direction = down ? -1 : 1;
+  return {
+    fits: (worker) => (!wanted || worker.status === wanted) && words.every((word) => searched(worker).includes(word)),
+    key: ORDERS[key] ?? ORDERS.name,
+    compare: (a, b) => (a === b ? 0 : a < b ? -direction : direction),
+  };
 }
 
 function drawEmpty(element, all) {
@@ -160,8 +164,8 @@ function drawEmpty(element, all) {
     replace(
       element,
       h("h2", {}, "No workers yet"),
-      h("p", {}, "On a machine that shall work for this farm:"),
-      h("pre", { tabindex: "0" }, `millrace worker --farm ${location.origin}${location.pathname.replace(/\/$/, "")}`),
+      h("p", {}, "A worker is any machine that runs one line. It fetches tasks from this farm, and needs no open port."),
+      addWorkerButton(),
     );
   }
 }

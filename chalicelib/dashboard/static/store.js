@@ -13,6 +13,9 @@ export class Collection extends EventTarget {
     this.slim = slim;
     this.loading = null;
     this.announced = false;
+    this.changed = new Set();
+    /** Items by status, kept as they come and go. */
+    this.tally = {};
   }
 
   /** Reads the list to its end, unless that was begun already. */
@@ -26,7 +29,7 @@ export class Collection extends EventTarget {
     try {
       for await (const items of pages(this.path)) {
         // A change that came meanwhile is newer than the list.
-        for (const item of items) if (!this.items.has(item.id)) this.items.set(item.id, this.slim(item));
+        for (const item of items) if (!this.items.has(item.id)) this.set(item.id, this.slim(item));
         this.announce();
       }
       this.complete = true;
@@ -38,6 +41,8 @@ export class Collection extends EventTarget {
 
   forget() {
     this.items.clear();
+    this.tally = {};
+    this.changed = null;
     this.complete = false;
     this.loading = null;
     this.announce();
@@ -45,23 +50,43 @@ export class Collection extends EventTarget {
 
   put(items) {
     // Some answers hold less of an item than others: what they leave out stays.
-    for (const item of items) this.items.set(item.id, { ...this.items.get(item.id), ...this.slim(item) });
+    for (const item of items) this.set(item.id, { ...this.items.get(item.id), ...this.slim(item) });
     if (items.length) this.announce();
   }
 
   drop(ids) {
     let dropped = false;
-    for (const id of ids) dropped = this.items.delete(id) || dropped;
+    for (const id of ids) {
+      if (!this.items.has(id)) continue;
+      this.count(this.items.get(id).status, -1);
+      this.items.delete(id);
+      this.changed?.add(id);
+      dropped = true;
+    }
     if (dropped) this.announce();
   }
 
-  /** However many changes a moment brings, pages draw once. */
+  set(id, item) {
+    const before = this.items.get(id);
+    if (before) this.count(before.status, -1);
+    this.count(item.status, 1);
+    this.items.set(id, item);
+    this.changed?.add(id);
+  }
+
+  count(status, by) {
+    this.tally[status] = (this.tally[status] ?? 0) + by;
+  }
+
+  /** However many changes a moment brings, pages draw once. The event tells which items changed; null: look at all. */
   announce() {
     if (this.announced) return;
     this.announced = true;
     requestAnimationFrame(() => {
       this.announced = false;
-      this.dispatchEvent(new Event("change"));
+      const { changed } = this;
+      this.changed = new Set();
+      this.dispatchEvent(new CustomEvent("change", { detail: changed }));
     });
   }
 }
