@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -50,3 +52,51 @@ def test_a_question_is_no_obstacle_either(browser: Browser, ensemble: Ensemble, 
         page.keyboard.press("Escape")
         expect(page.get_by_role("dialog")).to_have_count(0)
         assert ensemble.farm.job(next(ensemble.farm.jobs("paused"))).status == "paused"
+
+
+EMPTY = {
+    "jobs": "Submit one here",
+    "workers": "Add a worker",
+    "pictures": "No pictures yet",
+    "jobs?q=nothing": "No jobs yet",
+    "jobs/17": "There is no such job",
+    "tasks/17": "Nothing to show",
+    "workers/17": "No such worker",
+}
+"""What each page says on a farm that has nothing."""
+
+
+@pytest.mark.parametrize("theme, width", [("light", 360), ("dark", 3840)])
+def test_an_empty_farm_says_on_every_page_what_to_do(browser: Browser, tmp_path: Path, theme: str, width: int) -> None:
+    empty = Ensemble(tmp_path, {}).start()
+    try:
+        with page_of(browser, empty.server.url, theme=theme, width=width, may_complain_of="status of 404") as page:
+            for place, said in EMPTY.items():
+                goto(page, place)
+                expect(page.locator("main")).to_contain_text(said)
+                assert obstacles(page) == [], place
+                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place
+    finally:
+        print(empty.end())
+
+
+def test_what_cannot_be_read_is_said_with_a_way_to_try_again(browser: Browser, ensemble: Ensemble) -> None:
+    said = {"jobs": "could not be read", "workers": "could not be read", "farm": "could not be read"}
+    with page_of(browser, ensemble.server.url, may_complain_of="status of 500") as page:
+        page.route(
+            "**/api/v1/{jobs,workers,statistics}?**", lambda route: route.fulfill(status=500, json={"detail": "x"})
+        )
+        for place, words in said.items():
+            goto(page, "settings")
+            page.goto(f"/#/{place}")
+            page.reload()
+            expect(page.locator("main")).to_contain_text(words)
+            assert obstacles(page) == [], place
+        page.unroute_all()
+        goto(page, "farm")
+        page.reload()
+        page.route("**/api/v1/jobs?**", lambda route: route.fulfill(status=500, json={"detail": "x"}))
+        goto(page, "jobs")
+        page.unroute_all()
+        page.get_by_role("button", name="Try again").click()
+        expect(page.get_by_role("table", name="Jobs")).to_be_visible()

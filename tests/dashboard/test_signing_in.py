@@ -79,7 +79,7 @@ def test_an_administrator_makes_the_line_that_lets_one_machine_in(browser: Brows
         page.get_by_role("button", name="Add a worker").first.click()
         page.get_by_role("button", name="Make the line").click()
         line = page.get_by_role("dialog").locator("pre").first
-        expect(line).to_contain_text("--join mr_")
+        expect(line).to_contain_text("--join mrj_")
         assert obstacles(page) == []
         token = line.inner_text().rpartition("--join ")[2].strip()
     farm = Farm(closed.server.url, closed.server.admin_token)
