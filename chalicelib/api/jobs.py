@@ -35,9 +35,9 @@ def submit(farm: Farm, request: Request) -> Reply:
         settings=wanted.settings,
         priority=wanted.priority,
         tags=tuple(wanted.tags),
-        max_retries=wanted.max_retries,
+        max_retries=wanted.max_retries if "max_retries" in wanted.model_fields_set else None,
         on_failure=wanted.on_failure,
-        retry=None if wanted.retry is None else wanted.retry.model_dump(),
+        retry=None if wanted.retry is None else wanted.retry.model_dump(exclude_unset=True),
         after=tuple(map(int, wanted.after)),
     )
     owner = auth.authenticate(farm, request).owner

@@ -66,7 +66,9 @@ class JobWanted(Wanted):
         ),
     ] = []
     settings: Annotated[dict[str, Any], Field(description="As the job type wants them.")] = {}
-    max_retries: Annotated[int, Field(ge=0, le=100, description="Of each task.")] = 3
+    max_retries: Annotated[
+        int, Field(ge=0, le=100, description="Of each task; left out: as the farm says of the type, else 3.")
+    ] = 3
     on_failure: Annotated[
         Literal["continue", "stop"],
         Field(description="`stop`: the first task that fails for good ends the job."),

@@ -23,6 +23,7 @@ from .records.windows import WindowRecords
 from .records.workers import WorkerRecords
 from .registry import RegistryCache
 from .tally import Tally
+from .type_policies import TypePolicies
 from .variables import VariableCache
 
 
@@ -96,6 +97,7 @@ class Farm:
     registry: RegistryCache = field(init=False)
     plans: PlanCache = field(init=False)
     variables: VariableCache = field(init=False)
+    type_policies: TypePolicies = field(init=False)
 
     def __post_init__(self) -> None:
         lanes = LaneRecords(self.table)
@@ -116,6 +118,7 @@ class Farm:
             "lanes": lanes,
             "plans": PlanCache(self.job_types, self.objects),
             "variables": VariableCache(self.table, self.clock, self.limits.registry_seconds),
+            "type_policies": TypePolicies(self.table, self.clock, self.limits.registry_seconds),
             "registry": RegistryCache(lanes, self.clock, self.bell, self.limits.registry_seconds),
         }
         for name, value in made.items():

@@ -18,7 +18,7 @@ from .lifecycle import ENDED_JOBS, JobStatus
 from .model import BlobId, Job, JobId, Json, Step, TaskInput
 from .ports import ConditionFailed, Set
 from .records import task_writes
-from .retry_policy import policy_from
+from .retry_policy import TypePolicy, policy_from
 from .retrying import retry as retry
 from .settle import decided, end_early, settle
 
@@ -35,7 +35,8 @@ class Submission:
     settings: Json = field(default_factory=dict)
     priority: int = 50
     tags: tuple[str, ...] = ()
-    max_retries: int = 3
+    max_retries: int | None = None
+    """Of each task; None: as is said of the type, else 3."""
     on_failure: str = "continue"
     annotations: Mapping[str, Json] = field(default_factory=dict)
     retry: Json = None
@@ -72,6 +73,7 @@ def submit(
 
 
 def _new_job(farm: Farm, wanted: Submission, owner: str | None) -> Job:
+    policy = farm.type_policies.of(wanted.type)
     job_id = farm.ids.block(2)  # the second is for the only task of a one-task first step
     text = compiling.settings_text(wanted.settings)
     large = len(text) > farm.limits.inline_bytes
@@ -84,7 +86,7 @@ def _new_job(farm: Farm, wanted: Submission, owner: str | None) -> Job:
         status=JobStatus.COMPILING,
         priority=wanted.priority,
         tags=wanted.tags,
-        max_retries=wanted.max_retries,
+        max_retries=_max_retries(wanted, policy),
         on_failure=wanted.on_failure,
         settings=None if large else wanted.settings,
         settings_key=compiling.settings_key(job_id) if large else None,
@@ -100,15 +102,25 @@ def _new_job(farm: Farm, wanted: Submission, owner: str | None) -> Job:
         annotations=wanted.annotations,
         owner=owner,
         retry=policy_from(wanted.retry),
+        max_seconds=policy.max_seconds,
+        idle_seconds=policy.idle_seconds,
         after=wanted.after,
     )
+
+
+USUAL_RETRIES = 3
+
+
+def _max_retries(wanted: Submission, policy: TypePolicy) -> int:
+    said = (wanted.max_retries, policy.max_retries, USUAL_RETRIES)
+    return next(number for number in said if number is not None)
 
 
 def _check(wanted: Submission) -> None:
     if not wanted.name or len(wanted.name) > 200 or not wanted.name.isprintable():
         raise BadInput("name must be 1 to 200 printable characters", field="name")
     check_priority(wanted.priority)
-    if not 0 <= wanted.max_retries <= 100:
+    if not 0 <= (wanted.max_retries or 0) <= 100:
         raise BadInput(f"max_retries must be 0 to 100, not {wanted.max_retries}", field="max_retries")
     if wanted.on_failure not in ("continue", "stop"):
         raise BadInput(f"on_failure must be continue or stop, not {wanted.on_failure!r}", field="on_failure")

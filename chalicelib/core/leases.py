@@ -174,9 +174,9 @@ def _ended(farm: Farm, task: Task, said: Report, attempt: Attempt, lease: Lease 
 
 
 def _rule(farm: Farm, task: Task, said: Report) -> Rule:
-    """What the job says of this failure; one read more, for failures alone."""
+    """What the job, or the farm of its type, says of this failure; a read or two more, for failures alone."""
     job = farm.jobs.get(task.job) if said.outcome is Outcome.FAILED else None
-    return USUAL if job is None else job.retry.rule(said.exit_code)
+    return USUAL if job is None else farm.type_policies.failures_of(job).rule(said.exit_code)
 
 
 def _note_failure(farm: Farm, task: Task, attempt: Attempt) -> None:

@@ -118,7 +118,7 @@ def _task(
         wishes=wishes,
         priority=job.priority,
         own_priority=plan.own_priority,
-        work=Work(plan.commands, _inputs(plan, blobs), plan.outputs, plan.max_seconds, plan.idle_seconds, plan.once),
+        work=_work(job, plan, blobs),
         parents=plan.parents,
         children=children,
         generation=lease.generation if lease is not None else 0,
@@ -139,6 +139,12 @@ def _task(
         trails=step.trails,
         trailed_by=of.trailed_by,
     )
+
+
+def _work(job: Job, plan: TaskPlan, blobs: Mapping[BlobId, Blob]) -> Work:
+    max_seconds = job.max_seconds if plan.max_seconds is None else plan.max_seconds
+    idle_seconds = job.idle_seconds if plan.idle_seconds is None else plan.idle_seconds
+    return Work(plan.commands, _inputs(plan, blobs), plan.outputs, max_seconds, idle_seconds, plan.once)
 
 
 def _inputs(plan: TaskPlan, blobs: Mapping[BlobId, Blob]) -> tuple[TaskInput, ...]:

@@ -168,7 +168,10 @@ class Job:
     owner: str | None = None
     """Name of the token it was submitted with; None on an open farm."""
     retry: RetryPolicy = RetryPolicy()
-    """What its tasks' failures mean."""
+    """What it says itself of its tasks' failures."""
+    max_seconds: int | None = None
+    """How long an attempt of a task that says nothing itself may take, as was said of its type; so `idle_seconds`."""
+    idle_seconds: int | None = None
     restart_of: Json = None
     """Which tasks that retry means (`restarting.Chosen`); None: all that failed or were canceled."""
     revision: int = 0

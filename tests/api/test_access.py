@@ -49,6 +49,8 @@ def test_reading_and_submitting_need_less_than_steering() -> None:
         "POST /prune",
         "PUT /variables",
         "PUT /retention",
+        "PUT /retry-policies/{id}",
+        "DELETE /retry-policies/{id}",
     } | tokens | hooks
     submit = {name for name, scope in needs.items() if scope == "submit"}
     assert {name for name in submit if not name.startswith("GET")} == {

@@ -38,6 +38,7 @@ class StubFarm:
         self.half_contents = 0
         self.trouble: deque[int | str] = deque()
         self.requests: list[str] = []
+        self.policies: dict[str, Any] = {}
         self.said: list[dict[str, Any]] = []
         """The bodies of what was asked of jobs."""
         self.seen_headers: dict[str, dict[str, str]] = {}
@@ -228,6 +229,17 @@ class Door(BaseHTTPRequestHandler):
             return
         self.answer(200, content, kind="application/octet-stream")
 
+    def get_policies(self, query: dict[str, str], body: bytes) -> None:
+        self.answer(200, {"policies": self.farm.policies})
+
+    def put_policy(self, query: dict[str, str], body: bytes, kind: str) -> None:
+        self.farm.policies[kind] = json.loads(body)
+        self.get_policies(query, body)
+
+    def delete_policy(self, query: dict[str, str], body: bytes, kind: str) -> None:
+        del self.farm.policies[kind]
+        self.answer(204, b"")
+
     def post_frames(self, query: dict[str, str], body: bytes, job: str) -> None:
         self.answer(200, {"added": "4-5", "present": "3", "job": self.job(job)})
 
@@ -261,6 +273,9 @@ ROUTES: list[tuple[str, str, Callable[..., None]]] = [
     ("POST", f"{API}/jobs/([^/]+)/(cancel|pause|resume|retry)", Door.act),
     ("POST", f"{API}/jobs/([^/]+)/frames", Door.post_frames),
     ("POST", f"{API}/blobs/missing", Door.post_missing),
+    ("GET", f"{API}/retry-policies", Door.get_policies),
+    ("PUT", f"{API}/retry-policies/([^/]+)", Door.put_policy),
+    ("DELETE", f"{API}/retry-policies/([^/]+)", Door.delete_policy),
     ("GET", f"{API}/jobs/([^/]+)/tasks", Door.get_tasks),
     ("GET", f"{API}/jobs/([^/]+)/outputs", Door.get_outputs),
     ("GET", f"{API}/tasks/([^/]+)", Door.get_task),

@@ -404,3 +404,13 @@ def test_frames_are_added(stub: StubFarm, cli: Cli) -> None:
     done = cli("add-frames", job, "3-5")
     assert (done.code, done.out.strip()) == (0, f"{job} frames 4-5 added; 3 were there already")
     assert json.loads(cli("add-frames", job, "3-5", "--json").out)["added"] == "4-5"
+
+
+def test_what_is_said_of_a_job_type_is_added_to_what_was_said(stub: StubFarm, cli: Cli) -> None:
+    said = cli("retry-policy", "blender-render", "--attempts", "5", "--on-exit", "211=wait:300")
+    assert said.code == 0 and "211=wait:300" in said.out
+    cli("retry-policy", "blender-render", "--on-exit", "3=fail", "--idle-seconds", "600")
+    [policy] = json.loads(cli("retry-policy", "--json").out).values()
+    assert (policy["max_retries"], policy["idle_seconds"], sorted(policy["exit_codes"])) == (4, 600, ["211", "3"])
+    assert cli("retry-policy", "blender-render", "--clear").code == 0 and stub.policies == {}
+    assert "name the job type" in cli("retry-policy", "--attempts", "3").err

@@ -7,7 +7,8 @@ from typing import Any
 from chalicelib.core import events, jobs, leases, sweeping, tasks, why_waiting
 from chalicelib.core.lifecycle import JobStatus, Outcome, TaskStatus
 from chalicelib.core.model import Assignment, Job, Task, Worker
-from tests.core.conftest import Bench
+from chalicelib.core.retry_policy import TypePolicy, policy_from
+from tests.core.conftest import Bench, make_farm
 
 LICENCE, BROKEN = 211, 3
 RULES: dict[str, Any] = {
@@ -118,3 +119,60 @@ def test_a_delayed_task_shows_as_queued_in_the_counts_of_its_job(bench: Bench) -
     events.tasks_changed(bench.farm, [task.id])
     counts = jobs.progress(bench.farm, jobs.get(bench.farm, job.id)).counts
     assert (counts["queued"], counts["active"]) == (1, 0)
+
+
+# ---- what is said of a job type
+
+
+def say(bench: Bench, **said: Any) -> None:
+    retry = {name: said.pop(name) for name in ("delay_seconds", "exit_codes") if name in said}
+    bench.farm.type_policies.write("ladder", TypePolicy(policy_from(retry), **said))
+
+
+def test_a_job_that_says_nothing_has_what_is_said_of_its_type(bench: Bench) -> None:
+    say(bench, max_retries=1, exit_codes=RULES["exit_codes"], max_seconds=60, idle_seconds=20)
+    job = submitted(bench, None)
+    worker = bench.worker()
+    assert job.max_retries == 1
+    given = bench.take(worker)
+    assert (given.task.work.max_seconds, given.task.work.idle_seconds) == (60, 20)
+    task = failed(bench, given, LICENCE)
+    assert (task.status, task.failures) == (TaskStatus.WAITING, 0)
+    pass_time(bench, 301)
+    failed(bench, bench.take(worker), BROKEN)
+    assert jobs.get(bench.farm, job.id).status is JobStatus.FAILED
+
+
+def test_tasks_of_a_large_step_have_the_times_of_their_type_too(bench: Bench) -> None:
+    say(bench, max_seconds=60)
+    bench.submit({"count": 500})
+    assert bench.take(bench.worker()).task.work.max_seconds == 60
+
+
+def test_what_a_job_says_itself_wins(bench: Bench) -> None:
+    say(bench, max_retries=1, delay_seconds=100, exit_codes=RULES["exit_codes"])
+    own = {"delay_seconds": 0, "exit_codes": {"3": {"action": "retry", "delay_seconds": 0, "counted": True}}}
+    job = submitted(bench, own, max_retries=7)
+    worker = bench.worker()
+    assert job.max_retries == 7
+    assert failed(bench, bench.take(worker), BROKEN).status is TaskStatus.QUEUED
+    assert failed(bench, bench.take(worker), 1).status is TaskStatus.QUEUED
+    assert failed(bench, bench.take(worker), LICENCE).status is TaskStatus.WAITING  # the job says nothing of that
+
+
+def test_a_rule_that_is_made_when_the_licence_is_out_counts_for_jobs_under_way(bench: Bench) -> None:
+    submitted(bench, None, max_retries=0)
+    given = bench.take(bench.worker())
+    say(bench, exit_codes=RULES["exit_codes"])
+    assert failed(bench, given, LICENCE).status is TaskStatus.WAITING
+
+
+def test_another_process_hears_of_it_within_seconds(bench: Bench) -> None:
+    other = make_farm(bench.farm.table, bench.clock)
+    assert other.type_policies.of("ladder").max_retries is None
+    say(bench, max_retries=9)
+    bench.clock.advance(2_500)
+    assert other.type_policies.of("ladder").max_retries == 9
+    bench.farm.type_policies.remove("ladder")
+    bench.clock.advance(2_500)
+    assert other.type_policies.of("ladder").max_retries is None

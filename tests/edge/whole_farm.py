@@ -26,6 +26,7 @@ from chalicelib.compilers import JOB_TYPES
 from chalicelib.config import Settings
 from chalicelib.core.farm import Farm, Limits
 from chalicelib.core.records.keys import INDEXES
+from chalicelib.core.retry_policy import TypePolicy
 from chalicelib.dashboard.routes import blueprint as dashboard
 from chalicelib.dialects.flamenco1.routes import blueprint as flamenco1
 from chalicelib.dialects.flamenco2.routes import blueprint as flamenco2
@@ -174,6 +175,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "/api/v1/workers/": ("worker",),
     "/api/v1/tokens/": ("token",),
     "/api/v1/webhooks/": ("webhook",),
+    "/api/v1/retry-policies/": ("policy",),
     "/tasks/{id}/": ("flamenco2 task",),
     "/may-i-run/": ("flamenco2 task",),
     "/logfile/": ("flamenco2 job", "flamenco2 task"),
@@ -241,7 +243,9 @@ def _fill(whole: WholeFarm) -> None:
         post("/master/register", {"ip": "127.0.0.1", "port": 20001, "state": 0})
         recording = post("/master/add_job", {"job": {"src_filename": "/a.bin", "dst_dir": "/out"}}).json()["job_id"]
         post("/settings", data={"blender_path_linux": "/usr/bin/blender"})
+    whole.farm.type_policies.write("commands", TypePolicy(max_retries=5))
     whole.known = {
+        "policy": "commands",
         "release": "0123456789ab",
         "page file": "app.js",
         "install file": "install.py",

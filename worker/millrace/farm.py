@@ -296,6 +296,22 @@ class Farm:
     def delete_webhook(self, hook: str | Webhook) -> None:
         self._calls.send("DELETE", f"/webhooks/{_id(hook)}", repeatable=False)
 
+    def retry_policies(self) -> dict[str, dict[str, Any]]:
+        """What the farm says of job types, by type; what jobs say themselves wins."""
+        return dict(self._get("/retry-policies")["policies"])
+
+    def set_retry_policy(self, type: str, policy: Mapping[str, Any] | None) -> None:  # noqa: A002
+        """Say it of a job type, in place of what was said before; None: nothing any more. Needs scope admin.
+
+        Fields, each of which may be left out: `max_retries`, `delay_seconds`, `exit_codes` (as in `submit`),
+        `max_seconds`, `idle_seconds`.
+        """
+        path = f"/retry-policies/{quote(type, safe='')}"
+        if policy is None:
+            self._calls.send("DELETE", path, repeatable=False)
+        else:
+            self._calls.json("PUT", path, repeatable=True, json=dict(policy))
+
     def upload(self, path: str | Path, on_bytes: OnBytes | None = None) -> str:
         """Store a file as a blob, unless its content is known; the blob's id."""
         return transfers.upload(self._calls, Path(path), on_bytes)

@@ -40,6 +40,8 @@ def job_item(job: Job) -> dict[str, Any]:
         "after": list(job.after) or None,
         "annotations": to_json(dict(job.annotations)) if job.annotations else None,
         "retry": to_json(policy_json(job.retry)) if job.retry != RetryPolicy() else None,
+        "max_seconds": job.max_seconds,
+        "idle_seconds": job.idle_seconds,
         "listing_pk": keys.listing_pk("jobs"),
         "listing_sk": keys.digits(job.id),
         "unsettled_pk": keys.UNSETTLED,
@@ -77,6 +79,8 @@ def job_from(item: Item) -> Job:
         is_followed=item.get("is_followed", False),
         annotations=from_json(item.get("annotations")) or {},
         retry=policy_from(from_json(item.get("retry"))),
+        max_seconds=item.get("max_seconds"),
+        idle_seconds=item.get("idle_seconds"),
         restart_of=from_json(item.get("restart_of")),
         revision=item.get("revision", 0),
     )

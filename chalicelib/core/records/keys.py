@@ -20,6 +20,7 @@
 | the farm itself            | bootstrap                 | base        | FARM                     | -                            |
 | its variables              | dialects, api             | base        | FARM                     | VARIABLES                    |
 | how long ended jobs are kept | sweep, api              | base        | FARM                     | RETENTION                    |
+| what is said of job types  | submit, failures, api     | base        | FARM                     | POLICY#type                  |
 | latest image               | dialects                  | base        | FARM                     | LATEST_IMAGE                 |
 | what the fleet decided last | its schedule, status     | base        | FARM                     | FLEET                        |
 | whose data was copied in   | migrate                   | base        | FARM                     | MIGRATED_FROM                |
@@ -217,6 +218,13 @@ def migrated_from() -> Key:
 
 def retention() -> Key:
     return Key("FARM", "RETENTION")
+
+
+TYPE_POLICIES = ("POLICY#", "POLICY#~")
+
+
+def type_policy(type_name: str) -> Key:
+    return Key("FARM", f"POLICY#{type_name}")
 
 
 def doomed() -> Key:

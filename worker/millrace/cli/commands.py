@@ -33,6 +33,7 @@ COMMANDS = {
     "retry": "millrace.cli.again:retry",
     "add-frames": "millrace.cli.again:add_frames",
     "delete": "millrace.cli.steering:delete",
+    "retry-policy": "millrace.cli.policies:retry_policy",
     "prune": "millrace.cli.pruning:prune",
     "token": "millrace.cli.access:token",
     "tokens": "millrace.cli.access:tokens",
