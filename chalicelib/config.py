@@ -156,7 +156,13 @@ _DURATIONS = (
     "wait_seconds",
     "settle_seconds",
 )
-_ON_AWS = Limits(poll_idle_seconds=30, poll_holding_seconds=20, lost_after_seconds=180, contact_every_seconds=60)
+_ON_AWS = Limits(
+    poll_idle_seconds=30,
+    poll_holding_seconds=20,
+    lost_after_seconds=180,
+    contact_every_seconds=60,
+    picture_seconds=60,
+)
 """Each call is paid for: see docs/cost.md."""
 
 

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 KEPT_PLANS = 64
 
 
-def settings_folder(job_id: int) -> str:
+def job_folder(job_id: int) -> str:
+    """Where a job's own objects are; all of it goes with the job."""
     return f"jobs/{job_id}/"
 
 
 def settings_key(job_id: int, revision: int = 0) -> str:
     """Where large settings are kept."""
-    return settings_folder(job_id) + (f"settings-{revision}.json" if revision else "settings.json")
+    return job_folder(job_id) + (f"settings-{revision}.json" if revision else "settings.json")
 
 
 def settings_text(settings: Any) -> bytes:

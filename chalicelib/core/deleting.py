@@ -27,9 +27,8 @@ def go_on(farm: Farm, job_id: JobId, turn: Turn) -> None:
         if farm.errands is not None:
             farm.errands.settle(job_id)
         return
-    if hidden.settings_key or hidden.revision:
-        for kept in farm.objects.list(compiling.settings_folder(job_id)):
-            farm.objects.delete(kept.key)
+    for kept in farm.objects.list(compiling.job_folder(job_id)):
+        farm.objects.delete(kept.key)
     farm.jobs.remove(hidden, steps)
 
 

@@ -46,6 +46,8 @@ class Limits:
     poll_idle_seconds: float = 5.0
     wait_seconds: float = 25.0
     """The longest long poll."""
+    picture_seconds: float = 10.0
+    """How long a worker waits after a picture until it sends another."""
     registry_seconds: float = 2.0
     """How old a process's picture of the lanes may be."""
     inline_bytes: int = 100_000

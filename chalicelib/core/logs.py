@@ -30,7 +30,7 @@ def _prefix(task_id: int, generation: int) -> str:
 
 def append(farm: Farm, task: Task, worker_id: WorkerId, generation: int, offset: int, data: bytes) -> int:
     """Store a chunk of this worker's attempt, also after the attempt has ended; gives the next offset."""
-    _check_writer(task, worker_id, generation)
+    check_writer(task, worker_id, generation)
     if len(data) > farm.limits.log_chunk_bytes:
         raise BadInput(f"a chunk has at most {farm.limits.log_chunk_bytes} bytes, not {len(data)}", field="text")
     if data:
@@ -43,7 +43,7 @@ def sign_append(
     farm: Farm, task: Task, worker_id: WorkerId, generation: int, offset: int, size: int, sha256: str
 ) -> SignedRequest:
     """The request that stores a larger chunk past this process."""
-    _check_writer(task, worker_id, generation)
+    check_writer(task, worker_id, generation)
     return farm.objects.sign_upload(_key(task, generation, offset), size=size, sha256=sha256, seconds=UPLOAD_SECONDS)
 
 
@@ -86,7 +86,8 @@ def _key(task: Task, generation: int, offset: int) -> str:
     return f"{_prefix(task.id, generation)}{offset:016d}"
 
 
-def _check_writer(task: Task, worker_id: WorkerId, generation: int) -> None:
+def check_writer(task: Task, worker_id: WorkerId, generation: int) -> None:
+    """Raises LeaseLost unless that attempt is this worker's, also after it has ended."""
     lease = task.lease
     if lease is not None and (lease.generation, lease.worker) == (generation, worker_id):
         return

@@ -287,6 +287,8 @@ def _handler_of(manager: Manager) -> type[BaseHTTPRequestHandler]:
             if self.path == "/data":
                 self._hold_against("blob_new", body)
                 return manager.data(body)
+            if action == "picture":
+                return 200, {"code": 0, "status": "OK", "again_seconds": 3600}
             self._hold_against(REQUESTS[action], body)
             method: Callable[[dict[str, Any]], Answer] = getattr(manager, action.replace("-", "_"))
             return method(body)

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from millrace.sdk import folders, results, transfers
 from millrace.sdk.calls import Calls
-from millrace.sdk.errors import NotEnded
+from millrace.sdk.errors import NotEnded, NotFound
 from millrace.sdk.transfers import OnBytes
 from millrace.sdk.values import (
     Delivery,
@@ -26,6 +26,7 @@ from millrace.sdk.values import (
     Job,
     JobOutput,
     LogPiece,
+    Picture,
     Pruned,
     Reason,
     Task,
@@ -36,6 +37,7 @@ from millrace.sdk.values import (
     read_info,
     read_job,
     read_job_output,
+    read_picture,
     read_pruned,
     read_reasons,
     read_task,
@@ -201,6 +203,19 @@ class Farm:
     def outputs(self, job: str | Job) -> Iterator[JobOutput]:
         """All files that the job's tasks made so far, in their order, fetched page by page as they are asked for."""
         return map(read_job_output, self._pages(f"/jobs/{_id(job)}/outputs", None))
+
+    def last_rendered(self, job: str | Job | None = None) -> Picture | None:
+        """What a job, or the whole farm, rendered last; None while there is nothing that could be shown."""
+        path = "/last-rendered" if job is None else f"/jobs/{_id(job)}/last-rendered"
+        try:
+            return read_picture(self._get(path))
+        except NotFound:
+            return None
+
+    def picture(self, picture: Picture, width: int = 600) -> bytes:
+        """As a JPEG, the smallest that is at least so wide."""
+        path = f"/jobs/{picture.job}/last-rendered/image"
+        return self._calls.send("GET", path, repeatable=True, params={"width": width}).content
 
     # ---- tasks and logs ----
 

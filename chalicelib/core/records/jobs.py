@@ -205,6 +205,7 @@ class JobRecords:
             self._table.write(Delete(keys.step(job.id, step.number)))
         if job.is_followed:
             self._table.write_many([[Delete(keys.follower(job.id, one))] for one in self.followers(job.id)])
+        self._table.write(Delete(keys.job_picture(job.id)))
         self._table.write(Delete(keys.job(job.id)))
 
     def whole(self, job_id: JobId) -> tuple[Job | None, list[Step]]:

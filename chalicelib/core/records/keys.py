@@ -21,6 +21,7 @@
 | its variables              | dialects, api             | base        | FARM                     | VARIABLES                    |
 | how long ended jobs are kept | sweep, api              | base        | FARM                     | RETENTION                    |
 | what is said of job types  | submit, failures, api     | base        | FARM                     | POLICY#type                  |
+| picture rendered last      | a worker's picture, api   | base        | JOB#job, FARM            | PICTURE                      |
 | latest image               | dialects                  | base        | FARM                     | LATEST_IMAGE                 |
 | what the fleet decided last | its schedule, status     | base        | FARM                     | FLEET                        |
 | whose data was copied in   | migrate                   | base        | FARM                     | MIGRATED_FROM                |
@@ -98,6 +99,14 @@ def digits(number: int) -> str:
 
 def job(job_id: JobId) -> Key:
     return Key(f"JOB#{job_id}", "JOB")
+
+
+def job_picture(job_id: JobId) -> Key:
+    return Key(f"JOB#{job_id}", "PICTURE")
+
+
+def farm_picture() -> Key:
+    return Key("FARM", "PICTURE")
 
 
 def step(job_id: JobId, number: int) -> Key:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...core import blobs, claiming, leases, logs, manifests, starting, tasks, workers
+from ...core import blobs, claiming, last_rendered, leases, logs, manifests, starting, tasks, workers
 from ...core.errors import BadInput, LeaseLost, NotFound
 from ...core.farm import Farm
 from ...core.lifecycle import Outcome
@@ -26,6 +26,7 @@ from .native_wire import (
     FilesWanted,
     LogChunk,
     Nothing,
+    PictureMade,
     Registration,
     Renew,
     Renewal,
@@ -141,6 +142,16 @@ def status(farm: Farm, request: Request, worker_id: str) -> Reply:
     worker = native_worker(farm, request, worker_id)
     workers.has_become(farm, worker, parsed(Became, json_object(request)).status)
     return ok()
+
+
+def picture(farm: Farm, request: Request, worker_id: str) -> Reply:
+    """What a task of this worker rendered; the answer says when it may send the next."""
+    worker = native_worker(farm, request, worker_id)
+    made = parsed(PictureMade, json_object(request))
+    task = tasks.get(farm, made.task_id)
+    jpegs = [size.read() for size in made.pictures]
+    last_rendered.note(farm, worker.id, task, made.generation, made.name, jpegs)
+    return ok(again_seconds=farm.limits.picture_seconds)
 
 
 def files(farm: Farm, request: Request, worker_id: str) -> Reply:

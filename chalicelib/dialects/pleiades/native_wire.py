@@ -6,12 +6,15 @@ so that one report cannot make a task's item too large to be written.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from ...core import last_rendered
+from ...core.errors import BadInput
 from ...core.ids import LARGEST
 from ...core.leases import Report
 from ...core.lifecycle import Outcome
@@ -164,6 +167,26 @@ class FilesWanted(LeaseId):
 
     manifest: Id
     objects: list[Sha256] = Field(min_length=1, max_length=MOST_OBJECTS_AT_ONCE)
+
+
+class PictureSize(_Native):
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+    jpeg: str = Field(max_length=1_400_000)
+    """Base64."""
+
+    def read(self) -> last_rendered.Jpeg:
+        try:
+            return last_rendered.Jpeg(self.width, self.height, base64.b64decode(self.jpeg, validate=True))
+        except ValueError:
+            raise BadInput("jpeg is no base64", field="pictures") from None
+
+
+class PictureMade(LeaseId):
+    """What a task rendered, small."""
+
+    name: str = Field(max_length=200)
+    pictures: list[PictureSize] = Field(min_length=1, max_length=last_rendered.MOST_SIZES)
 
 
 class Became(_Native):

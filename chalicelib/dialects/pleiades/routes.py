@@ -48,6 +48,7 @@ ROUTES = (
     Route("POST", "/worker/{id}/sign-off", later(__package__, "native_routes.sign_off")),
     Route("POST", "/worker/{id}/renew", later(__package__, "native_routes.renew")),
     Route("POST", "/worker/{id}/log", later(__package__, "native_routes.log")),
+    Route("POST", "/worker/{id}/picture", later(__package__, "native_routes.picture")),
     Route("POST", "/worker/{id}/files", later(__package__, "native_routes.files")),
     Route("POST", "/worker/{id}/status", later(__package__, "native_routes.status")),
     Route("POST", "/data", later(__package__, "blob_routes.upload")),

@@ -37,6 +37,7 @@ from millrace.agent.membership import Description, Membership
 from millrace.agent.notices import Notice
 from millrace.agent.observe import ERROR, WARNING, say
 from millrace.agent.outbox import Outbox
+from millrace.agent.pictures import Pictures
 from millrace.agent.processes import end_leftovers
 from millrace.agent.protocol import Assignment, Report, Told
 from millrace.agent.renewal import RenewLoop, Watch
@@ -59,6 +60,8 @@ class Options:
     flush_seconds: float = 10.0
     """How long the last reports and logs may take after the last task."""
     isolation: Isolation = NO_ISOLATION
+    pictures: bool = True
+    """Whether the farm is shown what was rendered last."""
 
 
 class Agent:
@@ -88,10 +91,19 @@ class Agent:
         self._outbox = Outbox(state.outbox)
         self._logs = LogShipper(state.outbox, client)
         transfer = Transfer(client, BlobCache(state.cache))
+        self._pictures = Pictures(client, state.root / "pictures", wanted=options.pictures)
         slots = threading.Semaphore(options.slots)
         self._ahead = Ahead(options.slots, options.prefetch)
         self._workshop = Workshop(
-            state.work, transfer, self._outbox, self._logs, slots, self._ahead, interpreters, options.isolation
+            state.work,
+            transfer,
+            self._outbox,
+            self._logs,
+            slots,
+            self._ahead,
+            interpreters,
+            options.isolation,
+            self._pictures,
         )
         self._contract = ContractLoop(
             client,
@@ -168,6 +180,7 @@ class Agent:
         self._thread("renew", self._renew.run)
         self._thread("watch", self._watch.run)
         self._thread("log", self._logs.run)
+        self._thread("picture", self._pictures.run)
         self._thread("contract", self._contract.run)
 
     def _thread(self, name: str, body: Callable[[threading.Event], None]) -> None:

@@ -24,6 +24,7 @@ from millrace.agent.logship import LogShipper
 from millrace.agent.observe import ERROR, say
 from millrace.agent.outbox import Outbox
 from millrace.agent.outputs import gathered
+from millrace.agent.pictures import Pictures
 from millrace.agent.protocol import JsonObject, Output, Report
 from millrace.agent.tasklog import TaskLog
 from millrace.agent.transfer import Transfer
@@ -43,6 +44,7 @@ class Workshop:
     ahead: Ahead
     interpreters: Mapping[str, Sequence[str]]
     isolation: Isolation = NO_ISOLATION
+    pictures: Pictures | None = None
 
 
 @dataclass
@@ -110,7 +112,10 @@ def _run(attempt: Attempt, workshop: Workshop, log: TaskLog, work: Path) -> tupl
         results = _run_commands(attempt, workshop, log, work)
     attempt.check()
     attempt.progressed(Progress(100.0, "uploading"))
-    outputs = workshop.transfer.publish(gathered(results.outputs, work), attempt.wait)
+    files = gathered(results.outputs, work)
+    if workshop.pictures is not None:
+        workshop.pictures.offer(attempt.id, files)
+    outputs = workshop.transfer.publish(files, attempt.wait)
     # Last look: what is published from here on must be under a lease that still stands.
     attempt.check()
     return results.result, outputs

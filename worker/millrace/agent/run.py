@@ -47,6 +47,7 @@ def run_worker(
     interpreters: Mapping[str, Sequence[str]] | None = None,
     apart: Mapping[str, Any] | None = None,
     on_ec2: bool = False,
+    pictures: bool = True,
 ) -> int:
     """Run a worker until it is stopped; returns the process's exit code.
 
@@ -56,6 +57,7 @@ def run_worker(
     command line; names without one are refused. `join_token` is exchanged for a token of the worker's own, which
     further starts find in the folder; `token` registers it otherwise. `apart`: how tasks are kept apart, the keywords
     of `isolation.prepared`. `on_ec2`: listen to what the machine's metadata service says of its end.
+    `pictures`: whether the farm is shown what was rendered last.
     """
     shield_memory()
     log_to_stderr()
@@ -69,7 +71,9 @@ def run_worker(
         with state.lock():
             description = Description(name, task_types, runtimes, tags, slots)
             isolation = prepared(state.root, state.work, **(apart or {}))
-            options = Options(slots=slots, prefetch=prefetch, grace_seconds=grace_seconds, isolation=isolation)
+            options = Options(
+                slots=slots, prefetch=prefetch, grace_seconds=grace_seconds, isolation=isolation, pictures=pictures
+            )
             agent = Agent(FarmClient(farm_url, token), state, description, options, programs, join_token)
             _end_on_signals(agent)
             _end_with(agent, stop_event)

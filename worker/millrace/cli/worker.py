@@ -39,6 +39,7 @@ def worker(
     task_folders: tuple[Path, ...],
     task_memory_mb: int | None,
     task_cpu_seconds: int | None,
+    no_pictures: bool,
 ) -> int:
     """Be a worker of the farm, until SIGTERM or Ctrl-C: then it finishes its tasks and signs off."""
     if context.invoked_subcommand is not None:
@@ -69,6 +70,7 @@ def worker(
             "cpu_seconds": task_cpu_seconds,
             "writable": task_folders,
         },
+        pictures=not no_pictures,
     )
 
 

@@ -100,6 +100,7 @@ _WORKER_OPTIONS = (
         help="With --sandbox: a folder of shared storage that tasks may write to. Repeatable.",
     ),
     click.option("--task-memory-mb", type=click.IntRange(min=1), help="Address space of each process of a task."),
+    click.option("--no-pictures", is_flag=True, help="Do not show the farm, small, what was rendered last."),
     click.option("--task-cpu-seconds", type=click.IntRange(min=1), help="Processor time of each process of a task."),
 )
 

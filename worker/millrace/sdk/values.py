@@ -179,6 +179,17 @@ class Delivery:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """What was rendered last; `widths` are the sizes that there are, `name` is the file that it shows."""
+
+    job: str
+    task: str
+    task_name: str
+    name: str
+    widths: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class FramesAdded:
     """What became of frames that a job was to get: `added` is None if it had them all, `present` is what it had."""
 
@@ -356,6 +367,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(field) for field in value]
     return value
+
+
+def read_picture(data: Json) -> Picture:
+    with _Reading("picture"):
+        widths = tuple(int(size["width"]) for size in data["sizes"])
+        return Picture(data["job"], data["task"], data["task_name"], data["name"], widths)
 
 
 def read_pruned(data: Json) -> Pruned:
