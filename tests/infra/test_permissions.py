@@ -249,6 +249,7 @@ def test_every_function_has_a_life_here() -> None:
     assert set(roles()) == set(LIVES)
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", LIVES)
 def test_a_function_may_do_what_it_does_and_nothing_else(bench: Bench, name: str) -> None:
     LIVES[name](bench)
@@ -288,6 +289,7 @@ def is_used(permission: Permission, needs: set[Need]) -> bool:
     return any(permission.allows(need) for need in needs)
 
 
+@pytest.mark.timeout(900)  # every life, on a machine with other things to do
 def test_every_call_in_the_code_is_made_here(bench: Bench) -> None:
     """So that a new one meets the comparison above."""
     for live in (*LIVES.values(), fleet_is_looked_after):
