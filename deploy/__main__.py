@@ -17,6 +17,7 @@ from . import costing, costs, deployed, deploying, destroying, migrating, tellin
 from .account import connect
 from .build import ARCHITECTURES
 from .errors import DeployFailed, WrongUse
+from .fleet_options import fleet_options, taken_out
 from .stack import Stack
 from .stage import Stage
 
@@ -48,13 +49,17 @@ def millrace() -> None:
 @click.option(
     "--hook-networks", metavar="CIDR,...", help="Networks whose webhooks may be called, or public. [default: none]"
 )
+@fleet_options
 @click.option("--architecture", type=click.Choice(ARCHITECTURES), default="arm64", show_default=True)
 @click.option("--url", help="A front door of your own that leads to the farm, for the smoke test.")
 @click.option("--only-infra", is_flag=True, help="All but the functions, for `chalice deploy`.")
 def deploy(stage: str, region: str | None, only_infra: bool, **wanted: Any) -> None:
     """Bring this checkout to AWS, as one CloudFormation stack. What is not given stays as it is."""
     run = deploying.deploy_infrastructure if only_infra else deploying.deploy
-    named, asked = Stage(stage), deploying.Wanted(**wanted)  # before AWS is asked anything
+    fleet = taken_out(wanted)
+    named, asked = Stage(stage), deploying.Wanted(**wanted, fleet=fleet)  # before AWS is asked anything
+    if only_infra and fleet.says_something:
+        raise WrongUse("a fleet needs the functions: it does not go with --only-infra")
     run(connect(region), named, asked, tell)
 
 

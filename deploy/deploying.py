@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from . import chalice_config, deployed, template
+from . import chalice_config, deployed, fleet, template
 from .account import Account
 from .build import build
+from .bundle import bundle
 from .errors import DeployFailed, WrongUse
+from .fleet import FleetWanted, architecture_of
 from .stack import Change, Described, Stack, Tell
 from .stage import Stage
 from .uploading import CodeBucket
@@ -40,6 +42,7 @@ class Wanted:
     hook_networks: str | None = None
     url: str | None = None
     """A front door of one's own: where the smoke test goes, and what is told."""
+    fleet: FleetWanted = field(default_factory=FleetWanted)
 
     def __post_init__(self) -> None:
         if bool(self.domain) != bool(self.certificate):
@@ -66,17 +69,39 @@ class Wanted:
 
 def deploy(account: Account, stage: Stage, wanted: Wanted, tell: Tell) -> None:
     """The checkout runs as this stage afterwards, or the stack is as it was and DeployFailed says why."""
+    before = Stack(account.client("cloudformation"), stage.stack, tell).describe()
+    of_fleet = _of_fleet(account, wanted.fleet, before.parameters if before else {})
     code = CodeBucket(account)
     tell(f"Building for {wanted.architecture} ...")
     with tempfile.TemporaryDirectory(prefix="millrace-") as folder:
         built = build(Path(folder), wanted.architecture)
         tell(f"The archive has {built.archive.stat().st_size / 1e6:.1f} MB.")
         place = code.put_archive(built.archive, built.sha256)
+        if of_fleet.get("Fleet") == "yes":
+            of_fleet |= _bundle_for_fleet(code, Path(folder) / "fleet", architecture_of(of_fleet["FleetType1"]), tell)
     names = stage.names(account.id, account.region)
     url = code.put_template(template.as_text(template.whole(built.template, place, names)))
-    there = _brought_to(account, stage, url, wanted.parameters(), tell)
+    if of_fleet.get("Fleet") == "no":
+        fleet.let_go(account, stage)
+    there = _brought_to(account, stage, url, wanted.parameters() | of_fleet, tell)
     there = _page_let_in(account, stage, url, there, wanted, tell)
     _introduce(account, there, wanted, tell)
+
+
+def _of_fleet(account: Account, wanted: FleetWanted, before: Mapping[str, str]) -> dict[str, str]:
+    """Empty where there is no fleet and none was asked for."""
+    asked = wanted.parameters(before)
+    if not wanted.is_on(before):
+        return asked
+    kept = {"FleetType1": before["FleetType1"]} if "FleetType1" in before else {}
+    return {**kept, **asked, **fleet.network(account, wanted, before)}
+
+
+def _bundle_for_fleet(code: CodeBucket, folder: Path, architecture: str, tell: Tell) -> dict[str, str]:
+    folder.mkdir()
+    made = bundle(folder, architecture)
+    tell(f"What machines of the fleet install ({architecture}) has {made.path.stat().st_size / 1e6:.1f} MB.")
+    return {"FleetBundle": code.put_bundle(made.path, made.sha256)}
 
 
 def deploy_infrastructure(account: Account, stage: Stage, wanted: Wanted, tell: Tell) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from botocore.exceptions import ClientError
 
+from . import fleet
 from .account import Account
 from .errors import DeployFailed
 from .stack import Stack, Tell
@@ -13,10 +14,13 @@ from .stage import Stage
 def destroy(account: Account, stage: Stage, *, data_too: bool, tell: Tell) -> None:
     """Returns when nothing of the stack is left. May be repeated, also to remove the data that an earlier one left."""
     stack = Stack(account.client("cloudformation"), stage.stack, tell)
-    if stack.describe() is None:
+    there = stack.describe()
+    if there is None:
         tell(f"There is no stack {stage.stack}.")
     else:
         tell(f"Removing the stack {stage.stack} ...")
+        if there.parameters.get("Fleet") == "yes":
+            fleet.end(account, stage)
         stack.delete()
     bucket = stage.bucket(account.id, account.region)
     if not data_too:

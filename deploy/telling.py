@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import requests
 from botocore.exceptions import ClientError
 
+from chalicelib.core import fleet_memory
+
+from . import deployed, fleet
 from .account import Account
 from .deployed import CALL_SECONDS
 from .errors import DeployFailed
@@ -27,6 +33,8 @@ def status(account: Account, stage: Stage, url: str | None, tell: Tell) -> None:
         tell(f"{'farm':<18} {url}: {_answer(url)}")
     for output, words in QUEUES.items():
         tell(f"{words:<18} {_depth(account, there, output)}")
+    for line in _fleet(account, stage, there):
+        tell(f"{'fleet':<18} {line}")
     for name, state in _alarms(account, stage):
         tell(f"{'alarm':<18} {name}: {state}")
 
@@ -46,6 +54,22 @@ def _depth(account: Account, there: Described, output: str) -> Any:
         return "-"
     asked = account.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[attribute])
     return asked["Attributes"][attribute]
+
+
+def _fleet(account: Account, stage: Stage, there: Described) -> Iterator[str]:
+    """How many machines there are and should be, and why; nothing for a farm without a fleet."""
+    if "FleetGroup" not in there.outputs:
+        return
+    group = fleet.group(account, stage)
+    if group is None:
+        yield f"its group {fleet.group_name(stage)} is not there; deploy again"
+        return
+    states = Counter(one["LifecycleState"] for one in group["Instances"])
+    machines = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none"
+    yield f"{group['DesiredCapacity']} of at most {group['MaxSize']} wanted; there: {machines}"
+    noted = fleet_memory.read(deployed.farm_of(account, there))
+    at = datetime.fromtimestamp(noted.memory.looked_at / 1000, UTC).isoformat(" ", "minutes") if noted.version else "-"
+    yield f"why, as of {at}: {noted.reason}"
 
 
 def _alarms(account: Account, stage: Stage) -> list[tuple[str, str]]:

@@ -32,6 +32,12 @@ class CodeBucket:
         self._put(key, path.read_bytes())
         return {"Bucket": self.name, "Key": key}
 
+    def put_bundle(self, path: Path, sha256: str) -> str:
+        """The key by which machines of a fleet find what they install."""
+        key = f"workers/{sha256}.tar"
+        self._put(key, path.read_bytes())
+        return key
+
     def put_template(self, text: str) -> str:
         """Its URL, for CloudFormation."""
         key = f"templates/{hashlib.sha256(text.encode()).hexdigest()}.json"
