@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import functools
 import hashlib
 import io
 import tomllib
@@ -31,7 +32,7 @@ class Wheel:
     def version(self) -> str:
         return self.name.split("-")[1]
 
-    @property
+    @functools.cached_property
     def sha256(self) -> str:
         return hashlib.sha256(self.data).hexdigest()
 

@@ -83,6 +83,9 @@ def environment(folder: str) -> str:
         say(f"making a virtual environment in {folder}")
         if subprocess.call([sys.executable, "-m", "venv", "--clear", folder]):
             raise Failed("no virtual environment could be made; on Debian and Ubuntu: apt-get install python3-venv")
+    # Made for the worker alone, so that it may replace itself there.
+    with open(os.path.join(folder, "millrace-worker.json"), "w", encoding="utf-8") as file:
+        file.write("{}\n")
     return python
 
 

@@ -39,7 +39,7 @@ from millrace.agent.observe import ERROR, WARNING, say
 from millrace.agent.outbox import Outbox
 from millrace.agent.pictures import Pictures
 from millrace.agent.processes import end_leftovers
-from millrace.agent.protocol import Assignment, Report, Told
+from millrace.agent.protocol import Assignment, Offer, Report, Told
 from millrace.agent.renewal import RenewLoop, Watch
 from millrace.agent.state import StateFolder
 from millrace.agent.transfer import Transfer
@@ -75,7 +75,10 @@ class Agent:
         options: Options,
         interpreters: Mapping[str, Sequence[str]],
         join_token: str | None = None,
+        on_offer: Callable[[Offer], None] | None = None,
     ) -> None:
+        self._on_offer = on_offer
+        self._leaving = False
         self._state, self._options = state, options
         self._stop_requested = threading.Event()
         self._hurry = threading.Event()
@@ -133,6 +136,15 @@ class Agent:
         self._patience.shorten(notice.seconds)
         self._stop_requested.set()
 
+    def leave_when_idle(self) -> None:
+        """Take no more tasks, and end when those that run have ended by themselves, unless stopped before."""
+        self._leaving = True
+
+    @property
+    def left_by_itself(self) -> bool:
+        """`run` ended because of `leave_when_idle`, and nobody wants this worker stopped."""
+        return self._leaving and not self._stop_requested.is_set()
+
     def run(self) -> int:
         """Work until stopped; 0 after a clean end. Raises `StartError` if the farm does not take this worker."""
         self._guard.start()
@@ -152,6 +164,8 @@ class Agent:
         while not self._stop_requested.wait(0.2):
             if self._fault is not None:
                 self._join_anew()
+            if self._leaving and not len(self._held):
+                break
         self._draining = True
         self._drain.run(self._patience, self._options.flush_seconds)
         self._sign_off()
@@ -226,7 +240,7 @@ class Agent:
 
     def _wanted(self) -> int:
         """How many tasks may be claimed now."""
-        if self._draining or self._asleep or self._stop_requested.is_set() or self._fault is not None:
+        if self._draining or self._leaving or self._asleep or self._stop_requested.is_set() or self._fault is not None:
             return 0
         held, now = self._held.all(), boot_seconds()
         longest = max((now - one.runs_since for one in held if one.runs_since is not None), default=0.0)
@@ -259,6 +273,8 @@ class Agent:
             if attempt is not None and attempt.reason is None:
                 say("cancel", "The farm cancels a task.", lease=lease)
                 attempt.stop(StopReason.CANCELED)
+        if told.upgrade is not None and self._on_offer is not None:
+            self._on_offer(told.upgrade)
         if told.status_requested is not None:
             self._become(told.status_requested, told.lazy)
 

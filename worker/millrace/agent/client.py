@@ -34,6 +34,7 @@ class FarmClient:
         self._credentials: Credentials | None = None
         self._start: int | None = None
         self._load = Load()
+        self._wheel: str | None = None
         self._connections = Connections()
 
     def use(self, credentials: Credentials) -> None:
@@ -43,6 +44,18 @@ class FarmClient:
     def use_token(self, token: str) -> None:
         """Register with this token from now on."""
         self._token = token
+
+    def installed_from(self, wheel_sha256: str) -> None:
+        """From now on the farm hears what we are, and says when it has another release."""
+        self._wheel = wheel_sha256
+
+    def fetch(self, path: str) -> bytes:
+        """A small file that the farm gives to everybody, such as `/install/requirements.lock`."""
+        url = self.farm_url + path
+        response = self._send("GET", url, {}, answer_seconds=300.0)
+        if response.status != 200:
+            raise _error_of("GET", url, response)
+        return _content_of(response)
 
     def started(self, number: int) -> None:
         """The number of this start goes along from now on: a sign-on that the network brings twice or late is known."""
@@ -70,6 +83,8 @@ class FarmClient:
         # A header, for managers from before it was thought of refuse a field that they do not know.
         if action in ("contract", "renew") and (load := self._load.text()) is not None:
             headers["X-Millrace-Load"] = load
+        if action == "contract" and self._wheel is not None:
+            headers["X-Millrace-Wheel"] = self._wheel
         return self._answer(f"/worker/{self._me.worker_id}/{action}", body, headers, answer_seconds)
 
     def announce_blob(self, size: int, sha256: str) -> JsonObject:

@@ -40,6 +40,15 @@ class Joining:
             return None
         return self._exchange(client, kept, wait)
 
+    def has_token(self, client: FarmClient) -> bool:
+        """Whether a token of this worker's is in the folder."""
+        return "token" in (self._kept(client.farm_url) or {})
+
+    def keep(self, client: FarmClient, token: str) -> None:
+        """Register with this token, which somebody gave us, from now on."""
+        kept = {"farm": client.farm_url, "worker": self.worker, "join": "", "nonce": "", "token": token}
+        write_json_durably(self.state.token, kept)
+
     def _exchange(self, client: FarmClient, kept: JsonObject | None, wait: Callable[[float], None]) -> str:
         assert self.join_token is not None
         if kept is None or not self._is_from(kept):

@@ -6,6 +6,7 @@ missing or mistyped key raises `BadAnswer` naming it. No I/O here.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -170,6 +171,27 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Offer:
+    """The wheel that the farm has for its workers, told to one that has another."""
+
+    version: str
+    sha256: str
+    file: str
+
+    @classmethod
+    def from_wire(cls, wire: Any) -> Offer | None:
+        """None for what cannot be one: an upgrade is no reason to refuse an answer that also has tasks."""
+        if not isinstance(wire, dict):
+            return None
+        version, sha256, file = (str(wire.get(key, "")) for key in ("version", "sha256", "file"))
+        if not re.fullmatch("[0-9a-f]{64}", sha256) or not re.fullmatch(
+            r"millrace-[A-Za-z0-9.+!_]+-py3-none-any\.whl", file
+        ):
+            return None
+        return cls(version[:50], sha256, file)
+
+
+@dataclass(frozen=True)
 class Told:
     """What any contract or renew answer may tell us besides its own business."""
 
@@ -177,6 +199,7 @@ class Told:
     poll_seconds: float
     status_requested: str | None
     lazy: bool
+    upgrade: Offer | None = None
 
     @classmethod
     def from_wire(cls, answer: JsonObject) -> Told:
@@ -188,4 +211,5 @@ class Told:
             poll_seconds=min(300.0, max(0.05, float(poll_seconds))) if isinstance(poll_seconds, (int, float)) else 5.0,
             status_requested=requested if requested in ("awake", "asleep", "offline") else None,
             lazy=bool(answer.get("lazy", False)),
+            upgrade=Offer.from_wire(answer.get("upgrade")),
         )

@@ -23,6 +23,7 @@ from millrace.agent.notices import NoticeWatch
 from millrace.agent.observe import ERROR, log_to_stderr, say
 from millrace.agent.shield import shield_memory
 from millrace.agent.state import StateFolder, default_state_root
+from millrace.agent.upgrading import Upgrader, start_anew
 from millrace.authorities import BadAuthorities, check_all
 from millrace.runtimes.function import DEFAULT_INTERPRETERS
 
@@ -48,6 +49,7 @@ def run_worker(
     apart: Mapping[str, Any] | None = None,
     on_ec2: bool = False,
     pictures: bool = True,
+    upgrade: bool = False,
 ) -> int:
     """Run a worker until it is stopped; returns the process's exit code.
 
@@ -56,8 +58,8 @@ def run_worker(
     folder; by default it lies in the user's state folder, per farm and name. `interpreters` maps a runtime name to a
     command line; names without one are refused. `join_token` is exchanged for a token of the worker's own, which
     further starts find in the folder; `token` registers it otherwise. `apart`: how tasks are kept apart, the keywords
-    of `isolation.prepared`. `on_ec2`: listen to what the machine's metadata service says of its end.
-    `pictures`: whether the farm is shown what was rendered last.
+    of `isolation.prepared`. `upgrade`: become the release that the farm announces (`upgrading`). `on_ec2`: listen to
+    what the machine's metadata service says of its end. `pictures`: whether the farm is shown what was rendered last.
     """
     shield_memory()
     log_to_stderr()
@@ -74,12 +76,21 @@ def run_worker(
             options = Options(
                 slots=slots, prefetch=prefetch, grace_seconds=grace_seconds, isolation=isolation, pictures=pictures
             )
-            agent = Agent(FarmClient(farm_url, token), state, description, options, programs, join_token)
+            client = FarmClient(farm_url, token)
+            upgrader = Upgrader.if_possible(client, state.root) if upgrade else None
+            on_offer = upgrader.hear if upgrader is not None else None
+            agent = Agent(client, state, description, options, programs, join_token, on_offer)
             _end_on_signals(agent)
             _end_with(agent, stop_event)
             if on_ec2:
                 NoticeWatch(agent.leave).start()
-            return agent.run()
+            if upgrader is not None:
+                upgrader.begin(agent.leave_when_idle)
+            code = agent.run()
+            if upgrader is None or not agent.left_by_itself:
+                return code
+            upgrader.finish()
+        return start_anew()
     except StartError as error:
         say("start", str(error), level=ERROR)
         return error.exit_code

@@ -1,4 +1,4 @@
-"""`millrace worker`: be one; `millrace worker join`: get its token first."""
+"""`millrace worker`: be one; `millrace worker join`: get its token first; the rest is `worker_service`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from millrace.cli.options import FarmSubgroup, Invocation, pass_invocation
 from millrace.cli.worker_options import OPENJD_TYPE, worker_options
+from millrace.cli.worker_service import install, read_environment, uninstall
 from millrace.sdk.urls import is_farm_url
 
 MASTER_TOKEN = "MILLRACE_MASTER_TOKEN"
@@ -18,6 +19,10 @@ MASTER_TOKEN = "MILLRACE_MASTER_TOKEN"
 
 @click.group("worker", cls=FarmSubgroup, invoke_without_command=True)
 @worker_options
+@click.option("--upgrade", is_flag=True, help="Become the release that the farm serves, between two tasks.")
+@click.option(
+    "--environment", type=click.Path(path_type=Path), hidden=True, help="What `install` kept for the service."
+)
 @pass_invocation
 @click.pass_context
 def worker(
@@ -40,10 +45,14 @@ def worker(
     task_memory_mb: int | None,
     task_cpu_seconds: int | None,
     no_pictures: bool,
+    upgrade: bool,
+    environment: Path | None,
 ) -> int:
     """Be a worker of the farm, until SIGTERM or Ctrl-C: then it finishes its tasks and signs off."""
     if context.invoked_subcommand is not None:
         return 0
+    if environment is not None:
+        os.environ.update(read_environment(environment))
     if listen is not None or master is not None or storage is not None:
         return serve_master(listen, master, storage, state)
     # Here, not above: the other commands start faster without the agent.
@@ -63,6 +72,7 @@ def worker(
         runtimes=runtimes,
         tags=tags,
         on_ec2=on_ec2,
+        upgrade=upgrade,
         apart={
             "user": task_user,
             "sandbox": sandbox,
@@ -72,6 +82,10 @@ def worker(
         },
         pictures=not no_pictures,
     )
+
+
+worker.add_command(install)
+worker.add_command(uninstall)
 
 
 @worker.command("join")

@@ -47,6 +47,14 @@ def host_and_port(_: click.Context, parameter: click.Parameter, text: str | None
     return host.strip("[]"), int(port)
 
 
+FOR_SERVICES = frozenset(
+    {
+        *("slots", "types", "runtimes", "tags", "on_ec2", "task_user", "sandbox", "task_folders"),
+        *("task_memory_mb", "task_cpu_seconds"),
+    }
+)
+"""What `worker install` writes into a command line as it was given. The rest is said in another way, or once."""
+
 _WORKER_OPTIONS = (
     click.option("--name", default=socket.gethostname, show_default="this machine's name", help="Unique on this farm."),
     click.option("--slots", type=click.IntRange(1, 256), default=1, show_default=True, help="Tasks at a time."),
