@@ -23,6 +23,7 @@ FARM = "@FARM@"
 WHEEL = "@WHEEL@"
 SHA256 = "@SHA256@"
 
+BUNDLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 OURS = ("--service", "--system", "--openjd")
 OURS_WITH_VALUE = ("--to", "--ca-file", "--join")
 
@@ -113,8 +114,8 @@ def pip_variables(python: str, folder: str, ca_file: str | None) -> dict[str, st
     """pip trusts the file's authorities as well as those that it trusts anyway."""
     variables = dict(os.environ)
     if ca_file:
-        asked = [python, "-c", "from pip._vendor import certifi; print(certifi.where())"]
-        usual = subprocess.check_output(asked, text=True).strip()
+        named = [variables[name] for name in BUNDLES if variables.get(name)]
+        usual = named[0] if named else configured(python)
         both = os.path.join(folder, "authorities.pem")
         with open(both, "w", encoding="utf-8") as file:
             for path in (usual, ca_file):
@@ -122,6 +123,15 @@ def pip_variables(python: str, folder: str, ca_file: str | None) -> dict[str, st
                     file.write(part.read() + "\n")
         variables["PIP_CERT"] = both
     return variables
+
+
+def configured(python: str) -> str:
+    """The authorities of pip's own settings, or those that it brings."""
+    asked = subprocess.run([python, "-m", "pip", "config", "get", "global.cert"], capture_output=True, text=True)
+    if asked.returncode == 0 and os.path.isfile(asked.stdout.strip()):
+        return asked.stdout.strip()
+    brought = [python, "-c", "from pip._vendor import certifi; print(certifi.where())"]
+    return subprocess.check_output(brought, text=True).strip()
 
 
 def fetch(path: str, target: str, ca_file: str | None) -> str:

@@ -26,7 +26,7 @@ class Program:
 
     def __init__(self, name: str, folder: Path, environment: dict[str, str]) -> None:
         self.name, self.log = name, folder / f"{name}.log"
-        self._environment = environment
+        self.environment = environment
         self._process: subprocess.Popen[bytes] | None = None
 
     def begin(self, command: Sequence[str]) -> None:
@@ -35,7 +35,7 @@ class Program:
             self._process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=self._environment,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -15,6 +15,7 @@ import pytest
 from millrace import Farm
 from tests.together.conftest import Found
 from tests.together.ensemble import Program
+from tests.together.ways import NAME, Proxy, TlsFront, authority
 from tests.worker.processes import until
 
 INSTALL_SECONDS = 150.0
@@ -67,3 +68,29 @@ def test_one_pasted_line_makes_a_worker(found: Found, index: None, machine: Prog
     with urllib.request.urlopen(f"{farm.url}/install/requirements.txt", timeout=20) as answer:
         assert f"--hash=sha256:{came}".encode() in answer.read()
     assert machine.terminate() == 0
+
+
+@pytest.mark.full
+@pytest.mark.needs("curl")
+@pytest.mark.timeout(400)
+def test_the_same_through_a_proxy_and_under_an_authority_of_ones_own(
+    found: Found, index: None, machine: Program, tmp_path: Path
+) -> None:
+    """The proxy is the only way to the farm, whose name it alone knows, and pip's way to the index too."""
+    ensemble = found("--auth", "token")
+    farm = Farm(ensemble.server.url, ensemble.server.admin_token, patience_seconds=20.0)
+    ca, certificate = authority(tmp_path)
+    front = TlsFront(int(farm.url.rpartition(":")[2]), certificate)
+    proxy = Proxy({NAME: front.port})
+    machine.environment["HTTPS_PROXY"] = proxy.url
+    plain = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
+    url, token = f"https://{NAME}/install/install.py", farm.make_join_token().text
+    line = f"curl --cacert {ca} -fsSL {url} | {plain} - --ca-file {ca} --join {token} --name second"
+    machine.begin(["sh", "-c", line])
+    until(lambda: bool(list(farm.workers())) or not machine.runs, "the worker", INSTALL_SECONDS)
+    (tmp_path / "code").write_text("echo hello from there")
+    job = farm.wait(farm.submit("function", {"runtime": "bash", "code": farm.upload(tmp_path / "code")}), 90)
+    assert job.status == "completed", machine.output
+    assert f"CONNECT {NAME}:443" in proxy.asked
+    front.close()
+    proxy.close()

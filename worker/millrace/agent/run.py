@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from millrace.agent.agent import Agent, Options
 from millrace.agent.client import FarmClient
@@ -23,9 +23,11 @@ from millrace.agent.notices import NoticeWatch
 from millrace.agent.observe import ERROR, log_to_stderr, say
 from millrace.agent.shield import shield_memory
 from millrace.agent.state import StateFolder, default_state_root
-from millrace.agent.upgrading import Upgrader, start_anew
 from millrace.authorities import BadAuthorities, check_all
 from millrace.runtimes.function import DEFAULT_INTERPRETERS
+
+if TYPE_CHECKING:
+    from millrace.agent.upgrading import Upgrader
 
 DEFAULT_TASK_TYPES = ("sleep", "debug", "file-management", "video-encoding", "transcode", "exec")
 DEFAULT_RUNTIMES = ("python3", "bash")
@@ -77,7 +79,7 @@ def run_worker(
                 slots=slots, prefetch=prefetch, grace_seconds=grace_seconds, isolation=isolation, pictures=pictures
             )
             client = FarmClient(farm_url, token)
-            upgrader = Upgrader.if_possible(client, state.root) if upgrade else None
+            upgrader = _upgrader(client, state) if upgrade else None
             on_offer = upgrader.hear if upgrader is not None else None
             agent = Agent(client, state, description, options, programs, join_token, on_offer)
             _end_on_signals(agent)
@@ -90,6 +92,8 @@ def run_worker(
             if upgrader is None or not agent.left_by_itself:
                 return code
             upgrader.finish()
+        from millrace.agent.upgrading import start_anew
+
         return start_anew()
     except StartError as error:
         say("start", str(error), level=ERROR)
@@ -97,6 +101,12 @@ def run_worker(
     except BadAuthorities as error:
         say("start", str(error), level=ERROR)
         return 2
+
+
+def _upgrader(client: FarmClient, state: StateFolder) -> Upgrader | None:
+    from millrace.agent.upgrading import Upgrader  # a worker that was not asked to upgrade does without
+
+    return Upgrader.if_possible(client, state.root)
 
 
 def join_farm(farm_url: str, join_token: str, *, name: str, state_dir: Path | str | None = None) -> int:

@@ -50,7 +50,7 @@ def host_and_port(_: click.Context, parameter: click.Parameter, text: str | None
 FOR_SERVICES = frozenset(
     {
         *("slots", "types", "runtimes", "tags", "on_ec2", "task_user", "sandbox", "task_folders"),
-        *("task_memory_mb", "task_cpu_seconds"),
+        *("task_memory_mb", "task_cpu_seconds", "no_pictures"),
     }
 )
 """What `worker install` writes into a command line as it was given. The rest is said in another way, or once."""
