@@ -50,6 +50,10 @@ class StatisticsPoint(Answer):
     ended: Annotated[dict[str, int], Field(description="Attempts that ended, by outcome.")]
     failures_by_worker: list[WorkerFailures]
     failures_by_reason: list[ReasonFailures]
+    stored_bytes: Annotated[
+        int | None,
+        Field(description="Files and logs, as last summed up: a thousand objects are looked at each minute."),
+    ]
 
 
 class Statistics(Answer):
@@ -82,6 +86,7 @@ def _shown(point: Point) -> StatisticsPoint:
         ended={word.value: point.ended[word.value] for word in Outcome if word.value in point.ended},
         failures_by_worker=[WorkerFailures(worker=name, count=n) for name, n in _most(point.failures_by_worker)],
         failures_by_reason=[ReasonFailures(reason=name, count=n) for name, n in _most(point.failures_by_reason)],
+        stored_bytes=point.stored_bytes,
     )
 
 
@@ -123,6 +128,9 @@ def _lines(farm: Farm) -> Iterator[str]:
         yield from _gauge(
             "oldest_queued_seconds", "Age of the oldest task next in its lane.", [({}, oldest)], "seconds"
         )
+        if point.stored_bytes is not None:
+            stored: list[Sample] = [({}, point.stored_bytes)]
+            yield from _gauge("stored_bytes", "Files and logs, as last summed up.", stored, "bytes")
         yield from _gauge("sweep_age_seconds", "Since the minute of these numbers.", [({}, age)], "seconds")
     yield "# EOF\n"
 

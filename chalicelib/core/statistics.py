@@ -7,7 +7,7 @@ process that is killed takes up to ten seconds of counts with it, and no path th
 hour its minutes become one point more. Reading any span is one query.
 
 On DynamoDB: one write unit for each process and ten seconds in which something ends, one for each minute's gauges;
-half a read unit a minute for every 4 KB of leases and one for every worker.
+half a read unit a minute for every 4 KB of leases and one for every worker; and what `storage` costs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from . import queueing, workers
+from . import queueing, storage, workers
+from .errors import Unavailable
 from .farm import Farm
 from .model import Attempt, Job, Worker
 from .ports import TableUnavailable
@@ -72,7 +73,17 @@ def note(farm: Farm, jobs: OpenJobs, fleet: Sequence[Worker]) -> None:
 def _now(farm: Farm, minute: int, jobs: OpenJobs, fleet: Sequence[Worker]) -> Point:
     seen = Counter(workers.liveness(farm, worker).value for worker in fleet)
     seen["busy"] = len(farm.tasks.holders())
-    return Point(minute, jobs.tasks, jobs.statuses, seen, queueing.oldest_seconds(farm))
+    stored = _stored(farm)
+    return Point(minute, jobs.tasks, jobs.statuses, seen, queueing.oldest_seconds(farm), stored_bytes=stored)
+
+
+def _stored(farm: Farm) -> int | None:
+    """The other numbers are told also while the object store does not answer."""
+    try:
+        found = storage.look(farm)
+    except Unavailable:
+        return None
+    return found.bytes if found is not None else None
 
 
 def _close_hours(farm: Farm, now: int) -> None:

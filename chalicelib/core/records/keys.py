@@ -22,6 +22,7 @@
 | how long ended jobs are kept | sweep, api              | base        | FARM                     | RETENTION                    |
 | what is said of job types  | submit, failures, api     | base        | FARM                     | POLICY#type                  |
 | picture rendered last      | a worker's picture, api   | base        | JOB#job, FARM            | PICTURE                      |
+| how much is stored         | sweep                     | base        | FARM                     | STORAGE                      |
 | latest image               | dialects                  | base        | FARM                     | LATEST_IMAGE                 |
 | what the fleet decided last | its schedule, status     | base        | FARM                     | FLEET                        |
 | whose data was copied in   | migrate                   | base        | FARM                     | MIGRATED_FROM                |
@@ -234,6 +235,10 @@ TYPE_POLICIES = ("POLICY#", "POLICY#~")
 
 def type_policy(type_name: str) -> Key:
     return Key("FARM", f"POLICY#{type_name}")
+
+
+def storage() -> Key:
+    return Key("FARM", "STORAGE")
 
 
 def doomed() -> Key:

@@ -32,6 +32,7 @@ class Point:
     """Attempts, by outcome."""
     failures_by_worker: Mapping[str, int] = field(default_factory=dict)
     failures_by_reason: Mapping[str, int] = field(default_factory=dict)
+    stored_bytes: int | None = None
 
 
 class StatisticsRecords:
@@ -42,6 +43,7 @@ class StatisticsRecords:
         """Note what is true now; the last of several processes counts."""
         seen: dict[str, Any] = {name: dict(getattr(point, name)) for name in GAUGES}
         seen["oldest"] = point.oldest_queued_seconds or 0
+        seen |= _stored(point)
         changes = tuple(Set(name, value) for name, value in (seen | _expiry(minute, MINUTE)).items())
         self._table.write(Update(keys.statistics(MINUTE, minute), changes))
 
@@ -58,6 +60,7 @@ class StatisticsRecords:
         counts |= {f"worker.{name}": count for name, count in point.failures_by_worker.items()}
         counts |= {f"reason.{name}": count for name, count in point.failures_by_reason.items()}
         gauges = {name: dict(getattr(point, name)) for name in GAUGES} | {"oldest": point.oldest_queued_seconds or 0}
+        gauges |= _stored(point)
         try:
             self._table.write(
                 Put({"pk": key.pk, "sk": key.sk, **counts, **gauges, **_expiry(point.at, HOUR)}, (Absent(),))
@@ -98,9 +101,14 @@ def merged(at: int, points: Sequence[Point]) -> Point:
         workers=average("workers"),
         oldest_queued_seconds=max((point.oldest_queued_seconds or 0 for point in gauged), default=None),
         ended=total("ended"),
+        stored_bytes=next((p.stored_bytes for p in reversed(points) if p.stored_bytes is not None), None),
         failures_by_worker=total("failures_by_worker"),
         failures_by_reason=total("failures_by_reason"),
     )
+
+
+def _stored(point: Point) -> dict[str, Any]:
+    return {} if point.stored_bytes is None else {"stored": point.stored_bytes}
 
 
 def _expiry(at: int, length: int) -> dict[str, int]:
@@ -118,6 +126,7 @@ def _point_from(item: Item) -> Point:
         at,
         **gauges,
         oldest_queued_seconds=item.get("oldest"),
+        stored_bytes=item.get("stored"),
         ended=ended,
         failures_by_worker=worker,
         failures_by_reason=reason,

@@ -82,7 +82,7 @@ function tiles(points, secondsPerPoint) {
   const sum = (word) => points.reduce((all, point) => all + (point.ended[word] ?? 0), 0);
   const hours = (points.reduce((all, point) => all + point.busy_workers, 0) * secondsPerPoint) / 3600;
   const price = pricePerWorkerHour();
-  const stored = points.at(-1).stored_bytes;
+  const stored = points.findLast((point) => point.stored_bytes !== null)?.stored_bytes;
   const one = (title, value) => h("div", { class: "card tile" }, h("span", { class: "faint" }, title), h("strong", {}, value));
   return [
     one("Queued", number(last.tasks?.queued ?? 0)),
