@@ -139,6 +139,25 @@ class Load(Answer):
     memory_percent: int
 
 
+class ErrorLine(Answer):
+    """The line of a log that likely says why, and what stands around it."""
+
+    text: str
+    number: Annotated[int, Field(description="From 1.")]
+    offset: Annotated[int, Field(description="In bytes, for the log.")]
+    before: list[str]
+    after: list[str]
+
+
+class ErrorFound(Answer):
+    """What a search for the reason in a log came to."""
+
+    attempt: Annotated[int | None, Field(description="Whose log it is; null: nothing has run.")]
+    line: Annotated[ErrorLine | None, Field(description="null: no line says anything of the kind.")]
+    searched_bytes: int
+    complete: Annotated[bool, Field(description="false: the log is too long to be searched to its end in one call.")]
+
+
 class ListedWorker(Answer):
     """A machine known to the farm. `uuid` is its id in the form that protocols with UUIDs use."""
 

@@ -34,7 +34,7 @@ class RetentionWanted(Wanted):
 
 
 class Retention(Answer):
-    """Blobs and logs are kept for ever."""
+    """Logs go with their job. Files stay until `/prune` finds that no job needs them."""
 
     ended_jobs_days: Days
 
@@ -54,7 +54,8 @@ def show(farm: Farm, request: Request) -> Reply:
 def replace(farm: Farm, request: Request) -> Reply:
     """Say how long ended jobs are kept.
 
-    The periodic pass deletes what is older, with its tasks, a part at a time. See the preview first: there is no undo.
+    The periodic pass deletes what is older, with its tasks and their logs, a part at a time. See the preview first:
+    there is no undo.
     """
     retention.write(farm, read_body(request, RetentionWanted).ended_jobs_days)
     return show(farm, request)

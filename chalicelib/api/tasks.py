@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ..core import jobs, logs, retrying, tasks
+from ..core import jobs, log_search, logs, retrying, tasks
 from ..core.access import Scope
 from ..core.farm import Farm
 from ..core.ids import parse_id
@@ -112,6 +112,24 @@ def log(farm: Farm, request: Request, task_id: str) -> Reply:
     return Reply(200, data, TEXT, {"X-Next-Offset": str(following), **UNSNIFFED})
 
 
+def error(farm: Farm, request: Request, task_id: str) -> Reply:
+    """The line of a log that likely says why the task failed.
+
+    By what lines say: the end of a traceback, what is fatal, errors, what could not be done. The last such line counts.
+    """
+    attempt = number(request, "attempt", 0, 1) or None
+    searched = log_search.search(farm, tasks.get(farm, parse_id(task_id, "task")), attempt)
+    found = searched.found
+    line = None
+    if found is not None:
+        line = models.ErrorLine(
+            text=found.text, number=found.number, offset=found.offset, before=[*found.before], after=[*found.after]
+        )
+    return answer(
+        models.ErrorFound(attempt=searched.attempt, line=line, searched_bytes=searched.size, complete=searched.complete)
+    )
+
+
 def _whole_characters(data: bytes) -> bytes:
     """Without the beginning of a character at the end, whose rest comes with the next part."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -120,7 +138,14 @@ def _whole_characters(data: bytes) -> bytes:
     return data[: len(data) - len(begun)] if len(begun) < len(data) else data
 
 
+_ATTEMPT = Parameter(
+    "attempt",
+    "Its number; the newest if left out.",
+    {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER},
+)
+
 OPERATIONS = (
+    Operation("GET", "/tasks/{id}/error", error, Scope.SUBMIT, answer=models.ErrorFound, parameters=(_ATTEMPT,)),
     Operation(
         "GET",
         "/jobs/{id}/tasks",
@@ -138,11 +163,7 @@ OPERATIONS = (
         Scope.SUBMIT,
         media=TEXT,
         parameters=(
-            Parameter(
-                "attempt",
-                "Its number; the newest if left out.",
-                {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER},
-            ),
+            _ATTEMPT,
             Parameter(
                 "offset",
                 "In bytes.",

@@ -4,9 +4,9 @@ call that asked for it for a few seconds, after that errands, or the sweep."""
 
 from __future__ import annotations
 
-from . import compiling
+from . import compiling, logs
 from .farm import Farm
-from .model import JobId, Step
+from .model import JobId, Step, TaskId
 from .turns import Turn
 
 WINDOWS_AT_ONCE = 10
@@ -32,13 +32,19 @@ def go_on(farm: Farm, job_id: JobId, turn: Turn) -> None:
     farm.jobs.remove(hidden, steps)
 
 
+def remove_tasks(farm: Farm, first: TaskId, last: TaskId) -> None:
+    """A window's worth, with what their attempts wrote; that first: who dies in between is called again."""
+    logs.remove(farm, first, last)
+    farm.tasks.remove(first, last)
+
+
 def _remove_step(farm: Farm, step: Step, turn: Turn) -> bool:
     """False when the turn was over before all was done."""
     while windows := farm.windows.some(step, WINDOWS_AT_ONCE):
         if turn.is_over:
             return False
         for window in windows.values():
-            farm.tasks.remove(step.base + window.indices[0], step.base + window.indices[-1])
+            remove_tasks(farm, step.base + window.indices[0], step.base + window.indices[-1])
         farm.windows.remove(windows)
     if step.shards or step.trails is not None:
         farm.cursors.remove(step)

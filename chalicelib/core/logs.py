@@ -6,6 +6,7 @@ attempt are whatever its chunks say in order; a gap (a chunk that is still in a 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -63,6 +64,44 @@ def read(farm: Farm, task: Task, attempt: int | None, offset: int) -> Part:
         piece = b"".join(farm.objects.open(head.key, offset=wanted - start) or ())[: READ_BYTES - len(found)]
         found, wanted = found + piece, wanted + len(piece)
     return Part(found, wanted)
+
+
+def newest_attempt(task: Task) -> int | None:
+    """The number of the running or else the last attempt; None before the first."""
+    if task.lease is not None:
+        return task.attempts[-1].number + 1 if task.attempts else 1
+    return task.attempts[-1].number if task.attempts else None
+
+
+def stream(farm: Farm, task: Task, attempt: int) -> Iterator[bytes]:
+    """All of an attempt's log, as far as it has come, in pieces. Raises NotFound for an attempt that there is not."""
+    generation = _generation(task, attempt)
+    prefix, wanted = _prefix(task.id, generation or 0), 0
+    for head in _chunks(farm, prefix):
+        start = int(head.key.removeprefix(prefix))
+        if start > wanted:
+            return
+        if start + head.size > wanted:
+            yield from farm.objects.open(head.key, offset=wanted - start) or ()
+            wanted = start + head.size
+
+
+def remove(farm: Farm, first: int, last: int) -> None:
+    """Of all attempts of the tasks with ids in [first, last]. May be repeated.
+
+    Neighbours' keys stand together, so a hundred tasks cost one list and not a hundred.
+    """
+    in_order = len(str(first)) == len(str(last))
+    prefix = f"logs/{os.path.commonprefix([str(first), str(last)])}"
+    after = f"logs/{first}" if in_order else ""
+    while page := farm.objects.list(prefix, after=after, limit=PAGE_CHUNKS):
+        for head in page:
+            task = int(head.key.split("/")[1])
+            if first <= task <= last:
+                farm.objects.delete(head.key)
+            elif in_order and task > last and len(str(task)) == len(str(last)):
+                return
+        after = page[-1].key
 
 
 def end(farm: Farm, task: Task, generation: int) -> int:

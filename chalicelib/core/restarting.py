@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from . import dependents, filling, trailing
+from . import deleting, dependents, filling, trailing
 from .aligning import audit_window, window_tasks
 from .farm import Farm
 from .lifecycle import ENDED_TASKS, StepStatus, TaskStatus
@@ -173,7 +173,7 @@ def _start_over(farm: Farm, job: Job, step: Step, turn: Turn) -> None:
         if turn.is_over:
             return
         for window in windows.values():
-            farm.tasks.remove(step.base + window.indices[0], step.base + window.indices[-1])
+            deleting.remove_tasks(farm, step.base + window.indices[0], step.base + window.indices[-1])
         if not farm.windows.remove(windows, farm.jobs.restarts(job)):
             return
     if step.shards or step.trails is not None:

@@ -1,10 +1,10 @@
 """How long jobs are kept after they have ended. Nothing is deleted unless an operator says so.
 
 The sweep deletes what is too old, the oldest first, as a person would (`jobs.delete`): the job, its tasks, steps and
-webhooks. Blobs and logs stay, as they do then: other jobs and people may hold the ids of blobs (`pruning` removes what
-nobody needs). Each sweep stops after
-some seconds; the next goes on. It costs one read a sweep while nothing is set, else one query for each status and one
-read for every job that was made longer ago and has ended since.
+webhooks, what its tasks wrote, and its pictures. Blobs stay, as they do then: other jobs and people may hold their ids
+(`pruning` removes what nobody needs). Each sweep stops after some seconds; the next goes on. It costs one read a sweep
+while nothing is set, else one query for each status and one read for every job that was made longer ago and has ended
+since.
 """
 
 from __future__ import annotations

@@ -264,3 +264,21 @@ def test_only_what_failed_runs_again(bench: Bench) -> None:
     bench.post(f"/jobs/{job.id}/cancel")
     again = bench.post(f"/jobs/{job.id}/retry", {"only": "failed"})
     assert again["counts"]["queued"] == 1 and again["counts"]["canceled"] == 2
+
+
+def test_the_line_that_says_why_is_found(bench: Bench) -> None:
+    worker, _ = bench.worker()
+    bench.job(max_retries=0)
+    given = bench.take(worker)
+    assert bench.get(f"/tasks/{given.task.id}/error")["line"] is None
+    text = b"begin\nError: no such camera\nend\n"
+    logs.append(bench.farm, given.task, worker.id, given.lease.generation, 0, text)
+    bench.end(given, Outcome.FAILED, "exited with 1")
+    found = bench.get(f"/tasks/{given.task.id}/error")
+    assert found == {
+        "attempt": 1,
+        "line": {"text": "Error: no such camera", "number": 2, "offset": 6, "before": ["begin"], "after": ["end", ""]},
+        "searched_bytes": len(text),
+        "complete": True,
+    }
+    assert bench.call("GET", f"/tasks/{given.task.id}/error?attempt=3").status == 404

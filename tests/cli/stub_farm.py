@@ -38,6 +38,8 @@ class StubFarm:
         self.half_contents = 0
         self.trouble: deque[int | str] = deque()
         self.requests: list[str] = []
+        self.errors: dict[str, dict[str, Any]] = {}
+        self.kept_days: int | None = None
         self.policies: dict[str, Any] = {}
         self.said: list[dict[str, Any]] = []
         """The bodies of what was asked of jobs."""
@@ -240,6 +242,17 @@ class Door(BaseHTTPRequestHandler):
         del self.farm.policies[kind]
         self.answer(204, b"")
 
+    def get_error(self, query: dict[str, str], body: bytes, task: str) -> None:
+        self.answer(200, {"attempt": 1, "line": self.farm.errors.get(task), "searched_bytes": 9, "complete": True})
+
+    def retention(self, query: dict[str, str], body: bytes) -> None:
+        if body:
+            self.farm.kept_days = json.loads(body)["ended_jobs_days"]
+        self.answer(200, {"ended_jobs_days": self.farm.kept_days})
+
+    def preview(self, query: dict[str, str], body: bytes) -> None:
+        self.answer(200, {"count": len(self.farm.jobs), "jobs": list(self.farm.jobs.values())})
+
     def post_frames(self, query: dict[str, str], body: bytes, job: str) -> None:
         self.answer(200, {"added": "4-5", "present": "3", "job": self.job(job)})
 
@@ -274,6 +287,10 @@ ROUTES: list[tuple[str, str, Callable[..., None]]] = [
     ("POST", f"{API}/jobs/([^/]+)/frames", Door.post_frames),
     ("POST", f"{API}/blobs/missing", Door.post_missing),
     ("GET", f"{API}/retry-policies", Door.get_policies),
+    ("GET", f"{API}/tasks/([^/]+)/error", Door.get_error),
+    ("GET", f"{API}/retention", Door.retention),
+    ("PUT", f"{API}/retention", Door.retention),
+    ("GET", f"{API}/retention/preview", Door.preview),
     ("PUT", f"{API}/retry-policies/([^/]+)", Door.put_policy),
     ("DELETE", f"{API}/retry-policies/([^/]+)", Door.delete_policy),
     ("GET", f"{API}/jobs/([^/]+)/tasks", Door.get_tasks),

@@ -414,3 +414,37 @@ def test_what_is_said_of_a_job_type_is_added_to_what_was_said(stub: StubFarm, cl
     assert (policy["max_retries"], policy["idle_seconds"], sorted(policy["exit_codes"])) == (4, 600, ["211", "3"])
     assert cli("retry-policy", "blender-render", "--clear").code == 0 and stub.policies == {}
     assert "name the job type" in cli("retry-policy", "--attempts", "3").err
+
+
+def test_logs_show_the_line_that_says_why(stub: StubFarm, cli: Cli) -> None:
+    job = stub.add_job(status="failed")
+    task, quiet = (
+        stub.add_task(job, status="failed", name="frame 7"),
+        stub.add_task(job, status="failed", name="frame 8"),
+    )
+    stub.errors[task] = {
+        "text": "KeyError: 'bone'",
+        "number": 12,
+        "offset": 200,
+        "before": ["above"],
+        "after": ["below"],
+    }
+    one = cli("logs", task, "--error")
+    assert one.code == 0 and "attempt 1, line 12" in one.out
+    assert one.out.index("above") < one.out.index("> KeyError: 'bone'") < one.out.index("below")
+    both = cli("logs", job, "--error")
+    assert both.code == 0 and f"frame 8 ({quiet}): no line" in both.out
+    assert cli("logs", quiet, "--error").code == 1
+    assert [each["task"] for each in json.loads(cli("logs", job, "--error", "--json").out)] == [task, quiet]
+    assert cli("logs", task, "--error", "-f").code == 2
+
+
+def test_how_long_jobs_are_kept_is_shown_set_and_tried(stub: StubFarm, cli: Cli) -> None:
+    old = stub.add_job(status="completed", name="old", finished_at="2026-01-02T03:04:05Z")
+    assert "for ever" in cli("retention").out
+    tried = cli("retention", "--days", "30", "--preview")
+    assert "1 job would be deleted" in tried.out and old in tried.out and stub.kept_days is None
+    assert "for 30 days" in cli("retention", "--days", "30").out and stub.kept_days == 30
+    assert json.loads(cli("retention", "--json").out) == {"ended_jobs_days": 30}
+    assert "for ever" in cli("retention", "--keep").out and stub.kept_days is None
+    assert cli("retention", "--preview").code == 2 and cli("retention", "--keep", "--days", "3").code == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.core import jobs, sweeping, tasks
+from chalicelib.core import jobs, logs, sweeping, tasks
 from chalicelib.core.errors import NotFound
 from chalicelib.core.farm import Limits
 from chalicelib.core.records.keys import INDEXES
@@ -73,3 +73,23 @@ def test_nothing_can_be_done_with_a_job_that_is_going(bench: Bench) -> None:
     for deed in (jobs.get, jobs.retry, jobs.delete):
         with pytest.raises(NotFound):
             deed(bench.farm, job_id)
+
+
+def test_what_tasks_wrote_goes_with_their_job_and_nothing_else_does(bench: Bench) -> None:
+    worker = bench.worker()
+    kept, gone = bench.submit({"count": 3}), bench.submit({"count": 130}, {"count": 2, "after": [0]})
+    while given := bench.claim(worker, slots=50):
+        for one in given:
+            logs.append(bench.farm, one.task, worker.id, one.lease.generation, 0, b"some words\n")
+            bench.report(one)
+    assert len(bench.farm.objects.list("logs/")) == 135
+    jobs.delete(bench.farm, gone.id)
+    owners = {int(head.key.split("/")[1]) for head in bench.farm.objects.list("logs/")}
+    assert owners == {task.id for task in bench.tasks(kept)}
+
+
+def test_logs_of_tasks_whose_ids_have_different_lengths_go_too(bench: Bench) -> None:
+    for task in (8, 9, 10, 11, 12, 99, 100, 110):
+        bench.farm.objects.put(f"logs/{task}/000001/0", b"x")
+    logs.remove(bench.farm, 9, 11)
+    assert sorted(int(head.key.split("/")[1]) for head in bench.farm.objects.list("logs/")) == [8, 12, 99, 100, 110]

@@ -84,6 +84,16 @@ class Bench:
         end_early(self.farm, canceled, "cancel", None)
         return [*new, canceled]
 
+    def half_deleted(self) -> Job:
+        """A job that is hidden, and whose tasks, log and settings are all still there."""
+        job, worker = self.submit(1), self.worker()
+        one = self.take(worker)
+        logs.append(self.farm, one.task, worker.id, one.lease.generation, 0, b"line")
+        self.end(one)
+        ended = jobs.get(self.farm, job.id)
+        assert self.farm.jobs.hide(ended)
+        return ended
+
     def runs_out_of_time(self, job: Job) -> None:
         """What `settle` does then, whoever called it."""
         hurried = replace(current.settings(), limits=Limits(settle_seconds=0.0001))
@@ -166,6 +176,7 @@ def manager_works(bench: Bench) -> None:
 
 def stream_tells(bench: Bench) -> None:
     """One task has failed and takes what waits for it along, another one has completed."""
+    gone = bench.half_deleted()
     bench.submit(2)
     going_on = bench.submit(2)
     worker = bench.worker()
@@ -175,21 +186,22 @@ def stream_tells(bench: Bench) -> None:
     ]
     bench.in_another_process()
     deliver("table_changed", changes(*ended))
+    settle(bench.farm, gone.id)
     bench.runs_out_of_time(going_on)
 
 
 def queue_runs(bench: Bench) -> None:
-    left = bench.half_done()
+    left = [bench.half_deleted(), *bench.half_done()]
     bench.in_another_process()
     deliver("errand_left", errands(*(json.dumps({"settle": str(job.id)}) for job in left)))
-    bench.runs_out_of_time(left[0])
+    bench.runs_out_of_time(left[1])
 
 
 def schedule_comes(bench: Bench) -> None:
-    left = bench.half_done()
+    left = [bench.half_deleted(), *bench.half_done()]
     bench.in_another_process()
     deliver("minute_passed", recorded("schedule"))
-    bench.runs_out_of_time(left[0])
+    bench.runs_out_of_time(left[1])
 
 
 def object_comes(bench: Bench) -> None:

@@ -21,6 +21,7 @@ from millrace.sdk.errors import NotEnded, NotFound
 from millrace.sdk.transfers import OnBytes
 from millrace.sdk.values import (
     Delivery,
+    ErrorLine,
     FarmInfo,
     FramesAdded,
     Job,
@@ -34,6 +35,7 @@ from millrace.sdk.values import (
     Webhook,
     WorkerInfo,
     read_delivery,
+    read_error_line,
     read_info,
     read_job,
     read_job_output,
@@ -252,6 +254,25 @@ class Farm:
                 return
             else:
                 time.sleep(poll_seconds)
+
+    def error_line(self, task: str | Task, attempt: int | None = None) -> ErrorLine | None:
+        """The line of an attempt's log (the newest, if none is named) that likely says why it failed."""
+        params = {} if attempt is None else {"attempt": attempt}
+        return read_error_line(self._get(f"/tasks/{_id(task)}/error", **params))
+
+    def retention(self) -> int | None:
+        """Days for which jobs are kept after they have ended; None: for ever."""
+        days = self._get("/retention")["ended_jobs_days"]
+        return None if days is None else int(days)
+
+    def set_retention(self, days: int | None) -> None:
+        """Say so; older jobs are then deleted. Needs scope admin. See `retention_preview` first."""
+        self._calls.json("PUT", "/retention", repeatable=True, json={"ended_jobs_days": days})
+
+    def retention_preview(self, days: int) -> tuple[int, list[Job]]:
+        """How many jobs (up to 1,000) would be deleted now if they were kept for so long, and the first of them."""
+        found = self._get("/retention/preview", ended_jobs_days=days)
+        return int(found["count"]), [read_job(job) for job in found["jobs"]]
 
     def why(self, thing: Job | Task | WorkerInfo) -> list[Reason]:
         """Why a job or task waits, or a worker is idle; the nearest reason first."""

@@ -34,6 +34,7 @@ COMMANDS = {
     "add-frames": "millrace.cli.again:add_frames",
     "delete": "millrace.cli.steering:delete",
     "retry-policy": "millrace.cli.policies:retry_policy",
+    "retention": "millrace.cli.retention:retention",
     "prune": "millrace.cli.pruning:prune",
     "token": "millrace.cli.access:token",
     "tokens": "millrace.cli.access:tokens",

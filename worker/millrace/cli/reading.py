@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -14,20 +15,28 @@ from millrace.cli.options import Invocation, command, json_text, pass_invocation
 from millrace.cli.plain_text import plain, plain_log
 from millrace.cli.watching import WAIT_PATIENCE_SECONDS, job_or_task
 from millrace.farm import Farm
-from millrace.sdk.values import Job, Task
+from millrace.sdk.values import ErrorLine, Job, Task, as_json
 
 
 @command("logs")
 @click.argument("id")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the task or job has ended.")
 @click.option("--attempt", type=click.IntRange(min=1), help="Of a task: which run. [default: the newest]")
+@click.option("--error", is_flag=True, help="Only the line that likely says why, and those around it.")
 @pass_invocation
-def logs(invocation: Invocation, id: str, follow: bool, attempt: int | None) -> None:
-    """Print the log of a task, or of all tasks of a job (each line after its task's name)."""
+def logs(invocation: Invocation, id: str, follow: bool, attempt: int | None, error: bool) -> int:
+    """Print the log of a task, or of all tasks of a job (each line after its task's name).
+
+    With --error of a job: of the first ten tasks that failed.
+    """
     farm = invocation.farm(patience_seconds=WAIT_PATIENCE_SECONDS if follow else 3.0)
     thing = job_or_task(farm, id)
     if isinstance(thing, Job) and attempt is not None:
         raise click.UsageError("--attempt goes with a task; each task of a job has its own attempts")
+    if error and follow:
+        raise click.UsageError("--error looks at what is there; it does not go with --follow")
+    if error:
+        return print_errors(invocation, farm, thing, attempt)
     if invocation.as_json and follow:
         raise click.UsageError("--json gives the whole log at once; it does not go with --follow")
     if invocation.as_json:
@@ -40,6 +49,37 @@ def logs(invocation: Invocation, id: str, follow: bool, attempt: int | None) -> 
     else:
         for text in log_so_far(farm, thing, attempt):
             click.echo(shown(text), nl=False)
+    return 0
+
+
+FAILED_TASKS = 10
+
+
+def print_errors(invocation: Invocation, farm: Farm, thing: Job | Task, attempt: int | None) -> int:
+    """1 if no line says anything."""
+    tasks = list(islice(farm.tasks(thing, "failed"), FAILED_TASKS)) if isinstance(thing, Job) else [thing]
+    found = [(task, farm.error_line(task, attempt)) for task in tasks]
+    if invocation.as_json:
+        lines = [{"task": task.id, "name": task.name, "line": line and as_json(line)} for task, line in found]
+        click.echo(json_text(lines))
+    else:
+        for task, line in found:
+            _print_error(task, line)
+    if not found:
+        click.echo("millrace: no task of the job has failed", err=True)
+    return 0 if any(line is not None for _, line in found) else 1
+
+
+def _print_error(task: Task, line: ErrorLine | None) -> None:
+    if line is None:
+        click.echo(f"{plain(task.name)} ({task.id}): no line of its log says why")
+        return
+    click.echo(f"{plain(task.name)} ({task.id}), attempt {line.attempt}, line {line.number}:")
+    for text in line.before:
+        click.echo(f"    {shown(text)}")
+    click.secho(f"  > {shown(line.text)}", fg="red", bold=True)
+    for text in line.after:
+        click.echo(f"    {shown(text)}")
 
 
 def shown(text: str) -> str:

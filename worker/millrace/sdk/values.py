@@ -179,6 +179,17 @@ class Delivery:
 
 
 @dataclass(frozen=True)
+class ErrorLine:
+    """A line of a log that likely says why, its number (from 1), and the lines around it."""
+
+    text: str
+    number: int
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    attempt: int
+
+
+@dataclass(frozen=True)
 class Picture:
     """What was rendered last; `widths` are the sizes that there are, `name` is the file that it shows."""
 
@@ -209,7 +220,19 @@ class Pruned:
 
 
 Value = (
-    FarmInfo | FramesAdded | Job | Task | WorkerInfo | Output | Attempt | Token | Reason | Webhook | Delivery | Pruned
+    ErrorLine
+    | FarmInfo
+    | FramesAdded
+    | Job
+    | Task
+    | WorkerInfo
+    | Output
+    | Attempt
+    | Token
+    | Reason
+    | Webhook
+    | Delivery
+    | Pruned
 )
 
 
@@ -367,6 +390,15 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(field) for field in value]
     return value
+
+
+def read_error_line(data: Json) -> ErrorLine | None:
+    with _Reading("line of a log"):
+        line = data["line"]
+        if line is None:
+            return None
+        around = tuple(line["before"]), tuple(line["after"])
+        return ErrorLine(str(line["text"]), int(line["number"]), *around, int(data["attempt"]))
 
 
 def read_picture(data: Json) -> Picture:
