@@ -32,6 +32,7 @@ BENCHES = (
     "transfers",
     "cold_start",
     "requests",
+    "simulate",
 )
 
 
