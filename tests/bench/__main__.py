@@ -33,6 +33,9 @@ BENCHES = (
     "cold_start",
     "requests",
     "simulate",
+    "queues",
+    "s3_clients",
+    "encoding",
 )
 
 

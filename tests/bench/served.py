@@ -13,7 +13,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,21 @@ def served(*options: str) -> Iterator[Served]:
 
 class Busy(RuntimeError):
     """The farm has more to do than it can, and says so."""
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def until_true(is_so: Callable[[], bool], seconds: float, otherwise: Callable[[], str]) -> None:
+    """Looks ten times a second. Raises RuntimeError that says `otherwise`."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise RuntimeError(otherwise())
+        time.sleep(0.1)
 
 
 class Wire:
