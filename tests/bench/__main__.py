@@ -1,4 +1,5 @@
-"""`./millrace bench [NAME...] [--quick]`: measure, print a table, and keep the figures for docs/performance.md.
+"""`./millrace bench [NAME...] [--only NAME] [--quick]`: measure, print each figure, at the end every target beside what
+was measured with the reason of each miss, and keep the figures for docs/performance.md.
 
 Ends with 0 whatever the times are; with 1 only if something could not be measured at all. `--quick` looks at
 everything in a few minutes and keeps nothing, unless `--out` says where.
@@ -63,9 +64,11 @@ def main(arguments: list[str] | None = None) -> int:
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="millrace bench", description="Measure the farm on this machine.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHES)}; default: all")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="the same, repeatable")
     parser.add_argument("--quick", action="store_true", help="small sizes and short runs; keeps nothing")
     parser.add_argument("--out", type=Path, help="folder for the figures; default: docs, and with --quick none")
     wanted = parser.parse_args(arguments)
+    wanted.names += wanted.only
     unknown = [name for name in wanted.names if name not in BENCHES]
     if unknown:
         parser.error(f"there is no bench {unknown[0]!r}; there are {', '.join(BENCHES)}")
@@ -85,8 +88,8 @@ def _sum_up(found: list[Findings], failed: list[str]) -> None:
     figures = [figure for findings in found for figure in findings.figures if figure.is_met is not None]
     missed = [figure for figure in figures if not figure.is_met]
     print(f"{len(figures)} targets: {len(figures) - len(missed)} met, {len(missed)} missed")
-    for figure in missed:
-        print(report.line(figure))
+    for text in report.every_target(found):
+        print(text)
     if failed:
         print(f"not measured: {', '.join(failed)}")
 

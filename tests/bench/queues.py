@@ -51,7 +51,7 @@ if __name__ == "__main__":
 
 
 def measure(options: Options) -> Iterator[Finding]:
-    tasks, rounds = (1_000, 1) if options.quick else (10_000, 2)
+    tasks, rounds = (1_000, 1) if options.quick else (3_000, 2)
     try:
         redis = program("redis-server", "redis-server")
         from_pypi("celery")

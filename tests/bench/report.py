@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.bench.figures import Figure, Findings, from_json
 from tests.bench.picture import svg
+from tests.bench.reasons import reason
 
 BEGIN, END = "<!-- figures: written by ./millrace bench -->", "<!-- end of figures -->"
 KEPT = "performance.json"
@@ -35,6 +36,18 @@ def line(figure: Figure) -> str:
 def _number(value: float, unit: str) -> str:
     digits = 0 if value >= 1000 or value == int(value) else 3 - len(str(int(value)))
     return f"{value:,.{max(0, digits)}f} {unit}".strip()
+
+
+def every_target(found: Sequence[Findings]) -> Iterator[str]:
+    """All that has a target, for the terminal; of what is missed the reason, and what it would need."""
+    for findings in found:
+        for figure in findings.figures:
+            if figure.is_met is not None:
+                yield line(figure)
+            if figure.is_met is False:
+                why, needed = reason(figure.name)
+                yield f"      why: {why}"
+                yield f"      it would need: {needed}"
 
 
 # ---- what is kept --------------------------------------------------------------------------------------------------
@@ -66,7 +79,22 @@ def render(folder: Path) -> None:
 
 
 def _markdown(everything: Sequence[Findings]) -> str:
-    return "\n".join(text for findings in everything for text in _section(findings))
+    sections = (text for findings in everything for text in _section(findings))
+    return "\n".join([*_targets(everything), *sections])
+
+
+def _targets(everything: Sequence[Findings]) -> Iterator[str]:
+    yield "### Every target\n"
+    yield "| | target | measured | | why it is missed, and what it would need |\n|---|---|---|---|---|"
+    for findings in everything:
+        for figure in findings.figures:
+            if figure.is_met is None:
+                continue
+            name, target, measured, verdict, _ = row(figure)
+            why, needed = ("", "") if figure.is_met else reason(figure.name)
+            explained = f"{why}. It would need: {needed}." if why else ""
+            yield f"| {name} | {target} | {measured} | {verdict} | {explained} |"
+    yield ""
 
 
 def _section(findings: Findings) -> Iterator[str]:

@@ -1,0 +1,87 @@
+"""Why a target is missed, where it is, and what it would need. By the beginning of a figure's name; the longest counts.
+
+Written by people from profiles: a figure that is met needs none of it, so a line may stay here when its miss is gone.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Reason(NamedTuple):
+    why: str
+    needed: str
+
+
+UNKNOWN = Reason("not looked into yet", "a profile")
+
+REASONS = {
+    "tasks a second": Reason(
+        "Python parses, routes and answers each call, and a call's writes are synced before it is answered",
+        "several calls of a turn in one write of one process, past Chalice (docs/performance.md, where the time goes)",
+    ),
+    "submit 10,000 tasks": Reason(
+        "each task is a row with its index entries, written and checked one by one in Python",
+        "several rows in one statement",
+    ),
+    "submit to claimed": Reason(
+        "the job's own writes are synced first, then 500 waiting threads share one interpreter with the answer",
+        "waiting without threads",
+    ),
+    "500 workers waiting": Reason("each poll that ends is a request like others", "longer polls"),
+    "worker: command ended": Reason(
+        "all processes of the machine are looked through when a command ends, lest one that left its session stays; "
+        "two threads of the worker share one interpreter with that",
+        "cgroups, where the worker may make them; then the kernel says who is left",
+    ),
+    "worker: memory": Reason(
+        "Python with TLS takes 15 MB, urllib3 and the modules of `email` and `http` below it 8, the agent and its "
+        "threads 7",
+        "an HTTP client without `email`, or TLS loaded only for https",
+    ),
+    "worker: log": Reason("the log is decoded, checked and written by one thread", "copying the bytes unlooked at"),
+    "upload through ObjectStore": Reason(
+        "SHA-256 is computed of what comes in, which a plain copy does not; one core computes it about as fast as the "
+        "disk here writes",
+        "a processor with SHA instructions that the interpreter's OpenSSL uses, or two cores for one upload",
+    ),
+    "download through ObjectStore": Reason("pieces go through Python", "sendfile, as over HTTP"),
+    "files of 4 KB": Reason(
+        "each file is synced, and its folder, before it is said to be there", "one sync for several files, as packs do"
+    ),
+    "init of the HTTP function": Reason(
+        "the farm's own modules: some sixty, of frozen values, whose methods `dataclasses` compiles anew at each start",
+        "values without `dataclasses`, or a snapshot of the started function (SnapStart)",
+    ),
+    "the same with all that its first claim imports": Reason(
+        "as above, and pydantic with the models of the request", "a snapshot of the started function (SnapStart)"
+    ),
+    "archive for Lambda": Reason("byte code goes along, so that starts are quick", "leaving unused modules out"),
+    "calls of workers that cost more": Reason("a step of more than 75,000 tasks has 16 cursors", "fewer cursors"),
+    "simulated: requests for a claim, normal lag": Reason(
+        "a task of a large step is not in the table before it is claimed: beside the look at the lane and the cursor's "
+        "step it is written, which is a third request; written tasks need 2.1",
+        "no third request is possible while a claimed task is an item of its own; batches of ten share the first two",
+    ),
+    "simulated: throttled requests, written tasks": Reason(
+        "tasks that were written one by one are entries of one partition of an index, from which DynamoDB takes 1,000 "
+        "a second; jobs of more than 100 tasks that are alike do not use it",
+        "several such partitions for each class, as large steps have cursors; each claim then looks at one of them",
+    ),
+    "ours, 1 a call": Reason(
+        "a claim is a lease on the disk, a completion a result on the disk, each over HTTP; Redis moves a name in a "
+        "list",
+        "batches, which the next line has",
+    ),
+    "ours, 10 a call": Reason("as above", "as for tasks a second"),
+    "S3 upload: ours": Reason(
+        "one connection, and SHA-256 before it is sent; the others send parts at the same time",
+        "parts in parallel in `put_stream`; workers and the command line send straight to the bucket, several at once",
+    ),
+    "S3 download: ours": Reason("one connection, in Python", "ranges in parallel"),
+}
+
+
+def reason(name: str) -> Reason:
+    found = max((begin for begin in REASONS if name.startswith(begin)), key=len, default=None)
+    return UNKNOWN if found is None else REASONS[found]
