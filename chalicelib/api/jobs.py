@@ -39,6 +39,7 @@ def submit(farm: Farm, request: Request) -> Reply:
         on_failure=wanted.on_failure,
         retry=None if wanted.retry is None else wanted.retry.model_dump(exclude_unset=True),
         after=tuple(map(int, wanted.after)),
+        max_workers=wanted.max_workers,
     )
     owner = auth.authenticate(farm, request).owner
     job = jobs.submit(farm, submission, owner=owner, once=idempotency_key(request))
@@ -64,7 +65,7 @@ def show(farm: Farm, request: Request, job_id: str) -> Reply:
 
 
 def change(farm: Farm, request: Request, job_id: str) -> Reply:
-    """Rename a job, or give it another priority."""
+    """Rename a job, give it another priority, or limit how many of its tasks run at once."""
     number, wanted = _id(job_id), read_body(request, JobChange)
     given = {name: getattr(wanted, name) for name in wanted.model_fields_set}
     return _details(farm, jobs.change(farm, number, **given))

@@ -95,6 +95,7 @@ class JobDetails(Job):
     steps: list[Step]
     retry: Annotated[Retry, Field(description="What its tasks' failures mean.")]
     after: Annotated[list[Id], Field(description="Jobs that must complete before it starts.")]
+    max_workers: Annotated[int | None, Field(description="How many of its tasks may run at once; null: no limit.")]
 
 
 class FramesAdded(Answer):

@@ -59,9 +59,8 @@ def job_details(job: core.Job, settings: Json, progress: Progress) -> models.Job
         for step in progress.steps
     ]
     retry, after = Retry.model_validate(policy_json(job.retry)), [str(number) for number in job.after]
-    return models.JobDetails(
-        **_job(job, settings, progress.counts, progress.percent), steps=steps, retry=retry, after=after
-    )
+    shown = _job(job, settings, progress.counts, progress.percent)
+    return models.JobDetails(**shown, steps=steps, retry=retry, after=after, max_workers=job.max_workers)
 
 
 def _job(job: core.Job, settings: Json, counts: Mapping[str, int], percent: int) -> dict[str, Any]:

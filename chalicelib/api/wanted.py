@@ -19,6 +19,7 @@ def _printable(text: str) -> str:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+MaxWorkers = Annotated[int, Field(ge=1, le=1000)] | None
 Priority = Annotated[int, Field(ge=0, le=100)]
 
 
@@ -74,6 +75,9 @@ class JobWanted(Wanted):
         Field(description="`stop`: the first task that fails for good ends the job."),
     ] = "continue"
     retry: Annotated[Retry | None, Field(description="null: failures are tried again at once.")] = None
+    max_workers: Annotated[
+        MaxWorkers, Field(description="How many of its tasks may run at once; null: as many as there are workers.")
+    ] = None
     after: Annotated[
         list[Annotated[str, Field(pattern="^[0-9]{1,16}$")]],
         Field(max_length=20, description="Jobs that must complete before it starts; if one does not, it fails."),
@@ -85,6 +89,9 @@ class JobChange(Wanted):
 
     name: Annotated[Name, LEFT_OUT] = ""
     priority: Annotated[Priority, Field(description="Higher first. Reaches queued tasks at once."), LEFT_OUT] = 0
+    max_workers: Annotated[
+        MaxWorkers, Field(description="null: no limit. What runs already is not stopped."), LEFT_OUT
+    ] = None
 
 
 class RetryWanted(Wanted):

@@ -36,7 +36,10 @@ def begin(farm: Farm, cursor: Cursor, moved: int, lease: Lease) -> list[Task]:
     write_windows(farm, cursor)
     indices = range(cursor.next - moved, min(cursor.next, cursor.end))
     priced = replace(of, job=replace(of.job, priority=cursor.priority))
-    begun = farm.tasks.begin(making.tasks(farm, priced, indices, lease=lease))
+    made = making.tasks(farm, priced, indices, lease=lease)
+    if cursor.running is not None:
+        made = [replace(task, counted_by=cursor.shard) for task in made]
+    begun = farm.tasks.begin(made)
     if cursor.spent:
         farm.cursors.leave(cursor)
     return begun

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from . import advancing, leases, trace
+from . import advancing, gates, leases, trace
 from .cursors import Cursor
 from .farm import Farm
 from .lifecycle import Outcome, WorkerStatus
@@ -23,6 +23,8 @@ from .workers import liveness
 
 LANES_PER_CLAIM = 3
 """Where no index is exact, each lane is a read of its own: the rest have their turn with the next call."""
+GATES_PER_CLAIM = 4
+"""Looks at the lanes: three gates that are full, and what stands behind them."""
 SETTLING_MS = 30_000
 """A claim younger than this may still be on its way to the worker: it is not called forgotten."""
 
@@ -120,17 +122,39 @@ def _take(farm: Farm, picker: Picker, takes_excluded: bool) -> tuple[list[Task],
         served = Served(served.lanes[:LANES_PER_CLAIM], served.partitions[:LANES_PER_CLAIM])
     if not served.lanes:
         return [], False
-    taken, contended = farm.tasks.take(served.partitions, picker, picker.enough)
+    taken, contended = _take_with_ticket(farm, picker, served)
     if not taken and picker.passed_over and takes_excluded:
         taken, contended = _take_excluded(farm, picker, served)
+    gates.leave_unused(farm, picker, {one.job for one in taken})
     if not taken:
         return [], contended
     if not farm.table.exact:
         _note_head(farm, served.lanes, taken[0])
     given: list[Task] = []
     for one in taken:
-        given += [one] if isinstance(one, Task) else advancing.begin(farm, one, picker.slots, picker.granted(0))
+        given += [one] if isinstance(one, Task) else _begin(farm, picker, one)
     return given, not given
+
+
+def _begin(farm: Farm, picker: Picker, cursor: Cursor) -> list[Task]:
+    lease = picker.granted(0, picker.tickets.get(cursor.job))
+    begun = advancing.begin(farm, cursor, picker.slots_of(cursor.job), lease)
+    if not begun:
+        gates.leave_unused(farm, picker, set())
+    return begun
+
+
+def _take_with_ticket(farm: Farm, picker: Picker, served: Served) -> tuple[list[Task | Cursor], bool]:
+    """The best that there is; of a job with a gate once that was entered. Where several are full, the next call goes
+    on behind them."""
+    for _ in range(GATES_PER_CLAIM):
+        taken, contended = farm.tasks.take(served.partitions, picker, picker.enough)
+        if taken or picker.wants is None:
+            if contended and not taken:
+                farm.registry.forget()  # a gate that it had not heard of, perhaps
+            return taken, contended
+        gates.try_to_enter(farm, picker)
+    return [], True
 
 
 def _take_excluded(farm: Farm, picker: Picker, served: Served) -> tuple[list[Task | Cursor], bool]:
@@ -159,7 +183,9 @@ def _picker(farm: Farm, worker: Worker, request_id: str, slots: int, lease_secon
     seconds = lease_seconds or farm.limits.lease_seconds
     lease = Lease(worker.id, 0, request_id, farm.clock.now(), seconds, 0)
     grace_ms = int(farm.limits.grace_seconds * 1000)
-    return Picker(worker, farm.registry.read().halted, lease, grace_ms, slots)
+    known = farm.registry.read()
+    full = {job for job in known.gated if farm.registry.is_full(job)}
+    return Picker(worker, known.halted, lease, grace_ms, slots, gated=known.gated, full=full)
 
 
 def _note_head(farm: Farm, lanes: Sequence[Lane], taken: Task | Cursor) -> None:

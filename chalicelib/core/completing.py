@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from . import dependents, leases, settle, statistics, trace
+from . import dependents, gates, leases, queue_mode, settle, statistics, trace
 from .farm import Farm
 from .leases import Report
 from .lifecycle import Outcome, TaskStatus
@@ -62,6 +62,9 @@ def _end(farm: Farm, worker_id: WorkerId, wanted: Sequence[Completion]) -> tuple
     updates = [task_writes.ended(task, "complete", run, one.said.outputs, one.said.result) for one, task, run in held]
     ended = farm.tasks.update_each(updates)
     done = [(_completed(task, run), run) for (_, task, run), wrote in zip(held, ended, strict=True) if wrote]
+    for task in (task for (_, task, _), wrote in zip(held, ended, strict=True) if wrote):
+        gates.ended(farm, task)
+        queue_mode.ended(farm, task)
     return done, _mark(farm, [task for task, _ in done])
 
 

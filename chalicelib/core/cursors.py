@@ -49,6 +49,12 @@ class Cursor:
     own_priority: int
     stands: bool
     """Is in the ready index."""
+    gated: bool = False
+    """Its job had a limit from the beginning (`gates.py`)."""
+    running: int | None = None
+    """How many were given away and have not come back, about; None: nobody counts (`queue_mode.py`)."""
+    served_at: int = 0
+    """When it last gave something away, where that is noted."""
 
     @property
     def given(self) -> int:

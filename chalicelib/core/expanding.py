@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from . import making, trailing
+from . import making, queue_mode, trailing
 from .aligning import audit_window
 from .compiling import Opened
 from .cursors import Cursor, cut, shards_for
@@ -21,6 +21,7 @@ from .lifecycle import ENDED_JOBS, STEP, CursorStatus, StepStatus, TaskStatus, n
 from .model import Job, Step, Task, TaskId
 from .plans import StepPlan
 from .ports import Set
+from .queue_mode import QueueMode
 from .turns import Turn
 from .windows import first_of, window, window_of, window_sizes
 
@@ -64,14 +65,17 @@ def open_step(farm: Farm, job: Job, step: Step) -> None:
     base = job.first_task if single_first else farm.ids.block(count)
     if step.trails is not None:
         trailing.open_step(farm, of, base)
-    elif of.expansion.alike and count > farm.limits.small_step_tasks:
-        _open_large_step(farm, of, base)
+    elif of.expansion.alike and (count > farm.limits.small_step_tasks or of.job.gated):
+        _open_large_step(farm, of, base, counting=queue_mode.read(farm) is QueueMode.BALANCED)
+    elif of.expansion.alike and queue_mode.read(farm) is QueueMode.BALANCED:
+        _open_large_step(farm, of, base, counting=True)
     else:
         farm.jobs.open_step(job, step, Set("count", count), Set("base", base))
 
 
-def _open_large_step(farm: Farm, of: Opened, base: TaskId) -> None:
-    cursors = _new_cursors(farm, of, base)
+def _open_large_step(farm: Farm, of: Opened, base: TaskId, *, counting: bool) -> None:
+    """`counting`: its cursors count what they gave away, for a balanced queue."""
+    cursors = [replace(cursor, running=0 if counting else None) for cursor in _new_cursors(farm, of, base)]
     farm.registry.will_queue(cursors[0].requirement, of.job.priority)
     changes: dict[str, Any] = {"count": of.expansion.count, "base": base, "shards": len(cursors), "written": True}
     changes["status"] = next_status(STEP, of.step.status, "open").value
@@ -113,6 +117,7 @@ def _new_cursors(farm: Farm, of: Opened, base: TaskId) -> list[Cursor]:
             priority=of.job.priority,
             own_priority=plan.own_priority,
             stands=True,
+            gated=of.job.gated,
         )
         for shard, (first, end) in enumerate(cut(count, shards))
     ]

@@ -14,6 +14,7 @@ from .records.aliases import AliasRecords
 from .records.blobs import BlobRecords, FunctionRecords
 from .records.changes import ChangeRecords
 from .records.cursors import CursorRecords
+from .records.gates import GateRecords
 from .records.hooks import HookRecords
 from .records.jobs import JobRecords
 from .records.lanes import LaneRecords
@@ -96,6 +97,7 @@ class Farm:
     functions: FunctionRecords = field(init=False)
     aliases: AliasRecords = field(init=False)
     lanes: LaneRecords = field(init=False)
+    gates: GateRecords = field(init=False)
     registry: RegistryCache = field(init=False)
     plans: PlanCache = field(init=False)
     variables: VariableCache = field(init=False)
@@ -118,6 +120,7 @@ class Farm:
             "functions": FunctionRecords(self.table),
             "aliases": AliasRecords(self.table),
             "lanes": lanes,
+            "gates": GateRecords(self.table),
             "plans": PlanCache(self.job_types, self.objects),
             "variables": VariableCache(self.table, self.clock, self.limits.registry_seconds),
             "type_policies": TypePolicies(self.table, self.clock, self.limits.registry_seconds),

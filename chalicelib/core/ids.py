@@ -11,10 +11,9 @@ import threading
 
 from .errors import NotFound
 from .ports import Add, Clock, Set, Table, Update
-from .records.keys import COUNTER_SECONDS, id_counter
+from .records.keys import COUNTER_SECONDS, IDS_SINCE, id_counter
 
-EPOCH_SECONDS = 1_577_836_800
-"""2020-01-01T00:00:00Z."""
+EPOCH_SECONDS = IDS_SINCE
 SEQUENCE_BITS = 22
 PER_SECOND = 1 << SEQUENCE_BITS
 LARGEST = (1 << 53) - 1

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from . import blobs, compiling, counting, deleting, following, hooks
+from . import blobs, compiling, counting, deleting, following, gates, hooks
 from .errors import BadInput, Conflict, NotFound
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, JobStatus
@@ -43,6 +43,8 @@ class Submission:
     """A retry policy as JSON (`retry_policy`), checked; None: the usual one."""
     after: tuple[JobId, ...] = ()
     """Jobs that must complete before it starts; if one of them does not, it fails."""
+    max_workers: int | None = None
+    """How many of its tasks may run at once; None: as many as there are workers."""
 
 
 def submit(
@@ -105,6 +107,8 @@ def _new_job(farm: Farm, wanted: Submission, owner: str | None) -> Job:
         max_seconds=policy.max_seconds,
         idle_seconds=policy.idle_seconds,
         after=wanted.after,
+        max_workers=wanted.max_workers,
+        gated=wanted.max_workers is not None,
     )
 
 
@@ -120,6 +124,7 @@ def _check(wanted: Submission) -> None:
     if not wanted.name or len(wanted.name) > 200 or not wanted.name.isprintable():
         raise BadInput("name must be 1 to 200 printable characters", field="name")
     check_priority(wanted.priority)
+    gates.check(wanted.max_workers)
     if not 0 <= (wanted.max_retries or 0) <= 100:
         raise BadInput(f"max_retries must be 0 to 100, not {wanted.max_retries}", field="max_retries")
     if wanted.on_failure not in ("continue", "stop"):
@@ -188,16 +193,34 @@ def resume(farm: Farm, job_id: JobId) -> Job:
     return _decide(farm, job_id, lambda job: farm.jobs.transition(job, "resume", Set("epoch", job.epoch + 1)))
 
 
-def change(farm: Farm, job_id: JobId, *, name: str | None = None, priority: int | None = None) -> Job:
-    """Rename or re-prioritise. A new priority reaches queued tasks at once."""
+UNCHANGED = -1
+
+
+def change(
+    farm: Farm,
+    job_id: JobId,
+    *,
+    name: str | None = None,
+    priority: int | None = None,
+    max_workers: int | None = UNCHANGED,
+) -> Job:
+    """Rename, re-prioritise, or limit how many of its tasks run at once (None: no limit). A new priority reaches queued
+    tasks at once; a lower limit lets what runs end."""
     if priority is not None:
         check_priority(priority)
+    if max_workers != UNCHANGED:
+        gates.check(max_workers)
 
     def decide(job: Job) -> Job | None:
         changes = [Set("name", name)] if name is not None else []
         if priority is not None and priority != job.priority:
             changes += [Set("priority", priority), Set("epoch", job.epoch + 1)]
-        return farm.jobs.change(job, *changes) if changes else job
+        if max_workers != UNCHANGED:
+            changes += [Set("max_workers", max_workers), Set("gated", job.gated or max_workers is not None)]
+        changed = farm.jobs.change(job, *changes) if changes else job
+        if changed is not None and max_workers != UNCHANGED:
+            gates.keep(farm, changed)
+        return changed
 
     return _decide(farm, job_id, decide)
 

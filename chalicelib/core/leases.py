@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from . import settle, statistics, trace
+from . import gates, queue_mode, settle, statistics, trace
 from .errors import LeaseLost
 from .farm import Farm
 from .lifecycle import ENDED_TASKS, RUNNABLE_JOBS, JobStatus, Outcome, TaskStatus
@@ -169,6 +169,8 @@ def _ended(farm: Farm, task: Task, said: Report, attempt: Attempt, lease: Lease 
     else:
         done = farm.tasks.update(_fenced(task_writes.ended(task, event, attempt, said.outputs, said.result), lease))
         settle.task_ended(farm, done)
+    gates.ended(farm, task)
+    queue_mode.ended(farm, task)
     statistics.ended(farm, attempt)
     return done
 

@@ -138,6 +138,7 @@ def _task(
         finished_at=(job.finished_at or now) if ended else None,
         trails=step.trails,
         trailed_by=of.trailed_by,
+        gated=job.gated,
     )
 
 

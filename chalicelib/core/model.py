@@ -172,6 +172,10 @@ class Job:
     max_seconds: int | None = None
     """How long an attempt of a task that says nothing itself may take, as was said of its type; so `idle_seconds`."""
     idle_seconds: int | None = None
+    max_workers: int | None = None
+    """How many of its tasks may run at once (`gates.py`)."""
+    gated: bool = False
+    """It has, or once had, such a limit."""
     restart_of: Json = None
     """Which tasks that retry means (`restarting.Chosen`); None: all that failed or were canceled."""
     revision: int = 0
@@ -245,6 +249,8 @@ class Lease:
     seconds: float
     due_at: int
     """When the manager gives up on it: later than the worker's own end, see `Limits.grace_seconds`."""
+    ticket: int | None = None
+    """Of its job's gate (`gates.py`)."""
 
 
 @dataclass(frozen=True)
@@ -313,6 +319,10 @@ class Task:
     """The step some of whose tasks it waits for."""
     trailed_by: tuple[int, ...] = ()
     """The steps some of whose tasks wait for this one."""
+    gated: bool = False
+    """Its job had a limit from the beginning: nobody takes it without a ticket."""
+    counted_by: int | None = None
+    """The cursor (its shard) that gave it away and counts what runs of it (`queue_mode.py`)."""
 
 
 @dataclass(frozen=True)

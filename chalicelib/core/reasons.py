@@ -19,6 +19,8 @@ class Code(StrEnum):
     """Nothing is in the way: it happens with the worker's next call."""
     OTHERS_FIRST = "others-first"
     """Tasks of higher priority, or older ones, stand before it."""
+    JOB_FULL = "job-full"
+    """As many of the job's tasks run as may at once."""
     BUSY = "busy"
     """All slots are taken."""
     FAILED_HERE = "failed-here"

@@ -12,6 +12,8 @@ from .records.lanes import Lane, LaneRecords, Registry
 TOUCH_EVERY_MS = 10 * 60 * 1000
 """A producer writes a row again when its knowledge of it is older than this; rows die after a day untouched."""
 FORGET_AFTER_MS = 24 * 3600 * 1000
+FULL_MS = 1_000
+"""How long a gate is taken for full that was found so."""
 NEW_LANE = "lanes"
 """Rings when a lane is seen for the first time."""
 
@@ -25,6 +27,8 @@ class RegistryCache:
         self._lock = threading.Lock()
         self._registry: Registry | None = None
         self._read_at = 0
+        self._full: dict[JobId, int] = {}
+        """Jobs whose gate was found full, and when."""
 
     def read(self) -> Registry:
         with self._lock:
@@ -59,6 +63,17 @@ class RegistryCache:
 
     def _lane(self, requirement: Requirement) -> Lane | None:
         return next((lane for lane in self.read().lanes if lane.requirement == requirement), None)
+
+    def is_full(self, job_id: JobId) -> bool:
+        """As far as this process found a moment ago."""
+        return self._clock.now() - self._full.get(job_id, -FULL_MS) < FULL_MS
+
+    def note_full(self, job_id: JobId) -> None:
+        now = self._clock.now()
+        self._full = {job: at for job, at in self._full.items() if now - at < FULL_MS} | {job_id: now}
+
+    def note_room(self, job_id: JobId) -> None:
+        self._full.pop(job_id, None)
 
     def halt(self, job_id: JobId, epoch: int) -> None:
         """No claim in this process gives away a task of the job from here on; others follow within two seconds."""

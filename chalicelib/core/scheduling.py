@@ -7,7 +7,7 @@ only into lanes it may serve, so what it may not take never stands in its way.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from .model import JobId, Lease, Requirement, Worker
@@ -63,13 +63,28 @@ class Picker:
     """How many tasks the worker still wants: a cursor gives them all at once, they stand in one place."""
     allowed: frozenset[Key] = frozenset()
     """Entries that are kept from this worker, but that nobody else can take."""
+    gated: frozenset[JobId] = frozenset()
+    """Jobs that one enters by a gate."""
+    tickets: dict[JobId, int] = field(default_factory=dict)
+    """Gates that it has entered."""
+    full: set[JobId] = field(default_factory=set)
+    """Gates that let nobody more in."""
+    wants: JobId | None = None
+    """The gate at which it stopped: whoever called is to enter it, or to find it full, and to ask again."""
     passed_over: list[Item] = field(default_factory=list)
     """Candidates refused only because they, or too many like them, failed on this worker before."""
 
     def __call__(self, candidates: Sequence[Item]) -> Iterator[Update]:
-        open_to_it = [c for c in candidates if c["job"] not in self.halted and self._not_kept_from_it(c)]
-        ranked = sorted(open_to_it, key=self._rank)  # stable: equal ranks keep their age
+        if self.wants is not None:
+            return  # what stands further back must not overtake
+        closed = self.halted | self.full
+        open_to_it = [c for c in candidates if c["job"] not in closed and self._not_kept_from_it(c)]
+        running = _running(open_to_it)
+        ranked = sorted(open_to_it, key=lambda c: self._rank(c, running))  # stable: equal ranks keep their age
         for candidate in self._home_shards_first(ranked):
+            if candidate["job"] in self.gated and candidate["job"] not in self.tickets:
+                self.wants = candidate["job"]
+                return
             yield self._grant(candidate)
 
     def _not_kept_from_it(self, candidate: Item) -> bool:
@@ -78,10 +93,12 @@ class Picker:
         self.passed_over.append(candidate)
         return False
 
-    def _rank(self, candidate: Item) -> tuple[str, int]:
-        """Priority first; among equals the one that wishes for most of this worker's tags."""
+    def _rank(self, candidate: Item, running: Mapping[JobId, int]) -> tuple[str, int, int]:
+        """Priority first; then, where that is counted, the job that runs the fewest; among equals the one that wishes
+        for most of this worker's tags."""
         priorities = candidate["ready_sk"].partition("|")[0]
-        return priorities, -len(self.worker.tags.intersection(candidate.get("wishes") or ()))
+        wishes = len(self.worker.tags.intersection(candidate.get("wishes") or ()))
+        return priorities, running.get(candidate["job"], 0), -wishes
 
     def _home_shards_first(self, ranked: Sequence[Item]) -> Iterator[Item]:
         """The cursors of one step are equals: each worker begins with another one, so that claims spread."""
@@ -94,18 +111,33 @@ class Picker:
             yield steps[candidate["job"], candidate["ready_sk"]].pop() if is_cursor(candidate) else candidate
 
     def _grant(self, candidate: Item) -> Update:
+        ticket = self.tickets.get(candidate["job"])
         if is_cursor(candidate):
-            return cursors.advanced(candidate, self.slots)
-        return task_writes.claimed(candidate["id"], candidate["generation"], self.granted(candidate["generation"]))
+            at = self.lease.granted_at
+            return cursors.advanced(candidate, self.slots_of(candidate["job"]), ticket=ticket, at=at)
+        lease = self.granted(candidate["generation"], ticket)
+        return task_writes.claimed(candidate["id"], candidate["generation"], lease)
 
     def enough(self, taken: Item) -> bool:
-        """What a cursor gives is all that was still wanted."""
-        if is_cursor(taken):
+        """What a cursor gives is all that was still wanted; a ticket is good for one task, and then a new look is."""
+        if is_cursor(taken) or taken["job"] in self.tickets:
             return True
         self.slots -= 1
         return self.slots == 0
 
-    def granted(self, generation: int) -> Lease:
+    def slots_of(self, job_id: JobId) -> int:
+        """How many tasks of this job it may take at once: with a ticket one."""
+        return 1 if job_id in self.tickets else self.slots
+
+    def granted(self, generation: int, ticket: int | None = None) -> Lease:
         """The lease on a task that had this generation before."""
         due_at = self.lease.granted_at + round(self.lease.seconds * 1000) + self.grace_ms
-        return replace(self.lease, generation=generation + 1, due_at=due_at)
+        return replace(self.lease, generation=generation + 1, due_at=due_at, ticket=ticket)
+
+
+def _running(candidates: Sequence[Item]) -> Mapping[JobId, int]:
+    """By job, as its cursors among these have counted."""
+    running: dict[JobId, int] = defaultdict(int)
+    for candidate in filter(is_cursor, candidates):
+        running[candidate["job"]] += candidate.get("generation", 0)
+    return running

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from . import aligning, deleting, dependents, ending, expanding, filling, following, restarting, trailing
+from . import aligning, deleting, dependents, ending, expanding, filling, following, gates, restarting, trailing
 from .errors import FarmError
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, RUNNABLE_JOBS, JobStatus, StepStatus, TaskStatus
@@ -106,6 +106,7 @@ def _advance(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn, followers:
     if job.status is JobStatus.COMPILING:
         return _compile(farm, job, steps)
     if job.restart_epoch is not None:
+        gates.keep(farm, job)
         restarting.restart(farm, job, steps, turn)
         return True
     if job.epoch != job.aligned_epoch:
@@ -160,6 +161,7 @@ def _compile(farm: Farm, job: Job, steps: Sequence[Step]) -> bool:
         return True
     if len(steps) < len(planned):
         farm.jobs.add_steps(planned)
+    gates.keep(farm, job)
     farm.jobs.transition(job, "compile")
     return True
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
-from . import changes, dependents, retention, statistics, workers
+from . import changes, dependents, gates, queue_mode, retention, statistics, workers
 from .errors import FarmError
 from .farm import Farm
 from .leases import expire
@@ -41,6 +41,8 @@ def sweep(farm: Farm, *, thorough: bool = False, ends_leases: bool = True) -> Sw
         settled, failed = settled + done, failed + (not done)
         if job is not None and not job.settled:
             open_jobs.add(job)
+            gates.mend(farm, job)
+            queue_mode.mend(farm, job)
     fleet = list(farm.workers.all())
     if ends_leases:
         workers.note_lost(farm, fleet)
@@ -49,6 +51,7 @@ def sweep(farm: Farm, *, thorough: bool = False, ends_leases: bool = True) -> Sw
     retention.prune(farm)
     farm.registry.prune(lambda requirement: not farm.tasks.head(requirement, 1))
     _lift_halts(farm)
+    gates.forget(farm)
     return Swept(expired, settled, failed)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from . import gates
 from .farm import Farm
 from .lifecycle import JobStatus, WorkerStatus
 from .model import Worker
@@ -61,7 +62,21 @@ def _of_lanes(farm: Farm, worker: Worker, registry: Registry) -> Iterator[Reason
         number = f"{count:,} or more" if len(waiting) == PAGE else f"{count:,}"
         what = f"{number} queued of type {lane.requirement.task_type!r}"
         refusal = refused(lane.requirement, worker)
+        if refusal is None and (full := _full(farm, registry, waiting)) is not None:
+            yield Reason(Code.JOB_FULL, f"{what}, of jobs that have reached their workers ({full})")
+            continue
         yield _of_refusal(refusal, what) if refusal is not None else _of_open_lane(worker, waiting, what)
+
+
+def _full(farm: Farm, registry: Registry, waiting: list[Item]) -> str | None:
+    """The jobs of these tasks, if all of them run as many as they may."""
+    ids = {item["job"] for item in waiting}
+    if not ids <= registry.gated:
+        return None
+    jobs = [job for job in (farm.jobs.get(job_id) for job_id in sorted(ids)) if job is not None]
+    if not all(gates.fullness(farm, job) is not None for job in jobs):
+        return None
+    return several([f"job {job.id}: {job.max_workers}" for job in jobs])
 
 
 def _of_refusal(refusal: tuple[Code, str], what: str) -> Reason:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
-from . import following, tasks, trailing
+from . import following, gates, tasks, trailing
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, ENDED_TASKS, JobStatus, StepStatus, TaskStatus, WorkerStatus
 from .model import Job, Requirement, Step, Task, Worker
@@ -36,7 +36,7 @@ def of_job(farm: Farm, job: Job) -> list[Reason]:
         return [_paused(), *closed]
     first = next(_queued_tasks(farm, job, steps), None)
     if first is not None:
-        return [*_of_queued(farm, first), *closed]
+        return [*_of_gate(farm, job), *_of_queued(farm, first), *closed]
     unbegun = all(step.status is StepStatus.WAITING for step in steps)
     if unbegun and (earlier := following.in_the_way(farm, job)[0]):
         names = several([f"{one.id} ({one.name}, {one.status.value})" for one in earlier])
@@ -53,7 +53,15 @@ def of_task(farm: Farm, task: Task) -> list[Reason]:
         return [Reason(Code.JOB_ENDING, f"the job is {job.status.value}; the task is about to be")]
     if task.status is TaskStatus.PAUSED or (job is not None and job.status is JobStatus.PAUSED):
         return [_paused()]
-    return [_of_parents(farm, task)] if task.status is TaskStatus.WAITING else _of_queued(farm, task)
+    if task.status is TaskStatus.WAITING:
+        return [_of_parents(farm, task)]
+    return [*_of_gate(farm, job), *_of_queued(farm, task)]
+
+
+def _of_gate(farm: Farm, job: Job | None) -> list[Reason]:
+    if job is None or gates.fullness(farm, job) is None:
+        return []
+    return [Reason(Code.JOB_FULL, f"the job has reached its {counted(job.max_workers or 0, 'worker')}")]
 
 
 def _paused() -> Reason:

@@ -51,6 +51,7 @@ def test_reading_and_submitting_need_less_than_steering() -> None:
         "PUT /retention",
         "PUT /retry-policies/{id}",
         "DELETE /retry-policies/{id}",
+        "PUT /queue",
     } | tokens | hooks
     submit = {name for name, scope in needs.items() if scope == "submit"}
     assert {name for name in submit if not name.startswith("GET")} == {

@@ -26,12 +26,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from chalicelib.core import claiming, events, jobs, leases, retrying, sweeping, tasks, windows, workers
+from chalicelib.core import claiming, events, jobs, leases, queue_mode, retrying, sweeping, tasks, windows, workers
 from chalicelib.core.errors import FarmError, LeaseLost
 from chalicelib.core.farm import Farm, Limits
 from chalicelib.core.lifecycle import ENDED_JOBS, JobStatus, Outcome, StepStatus, TaskStatus
 from chalicelib.core.model import JobId, TaskId, Worker
 from chalicelib.core.ports import ConditionFailed, Table, TableUnavailable
+from chalicelib.core.queue_mode import QueueMode
 from chalicelib.core.records import keys
 from chalicelib.core.records.keys import INDEXES
 from chalicelib.store.sqlite import SqliteTable
@@ -153,6 +154,7 @@ class FarmMachine(RuleBasedStateMachine):
             made = self.call(lambda d=described: workers.register(self.farm, d, with_secret=False)[0])  # type: ignore[misc]
             if isinstance(made, Worker):
                 self.crew.append(made)
+        self.call(lambda: queue_mode.write(self.farm, self.chance.choice([*QueueMode])))
         self.interleaved._often = 0.03
 
     def restart(self) -> None:
@@ -225,7 +227,10 @@ class FarmMachine(RuleBasedStateMachine):
         on_failure = "stop" if stop else "continue"
         retry = {"delay_seconds": delay, "exit_codes": {}}
         settings = {"rungs": rungs}
-        wanted = jobs.Submission("j", "ladder", settings, max_retries=retries, on_failure=on_failure, retry=retry)
+        limits = {"max_workers": self.chance.choice([None, None, 1, 2])}
+        wanted = jobs.Submission(
+            "j", "ladder", settings, max_retries=retries, on_failure=on_failure, retry=retry, **limits
+        )
         self.requests += 1
         once = f"k{self.requests}" if key else None
         job = self.call(lambda: jobs.submit(self.farm, wanted, once=once))

@@ -89,13 +89,14 @@ class Farm:
         on_failure: str | None = None,
         retry: Mapping[str, Any] | None = None,
         after: Sequence[str | Job] = (),
+        max_workers: int | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
         """Submit a job. Priority goes from 0 to 100, higher first; `on_failure` is `continue` or `stop`.
 
         `retry` says what failures mean: `{"delay_seconds": 60, "exit_codes": {"211": {"action": "retry" or "fail",
         "delay_seconds": 300, "counted": False}}}`; all of it may be left out. `after`: jobs that must complete before
-        this one starts; it fails if one of them does not.
+        this one starts; it fails if one of them does not. `max_workers`: how many of its tasks may run at once.
 
         Two submissions with one idempotency key are one job; without a key, each call makes its own.
         """
@@ -109,6 +110,7 @@ class Farm:
         body |= {"max_retries": max_retries} if max_retries is not None else {}
         body |= {"on_failure": on_failure} if on_failure else {}
         body |= {"retry": dict(retry)} if retry else {}
+        body |= {"max_workers": max_workers} if max_workers is not None else {}
         body |= {"after": [_text(job) for job in after]} if after else {}
         key = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
         return read_job(self._calls.json("POST", "/jobs", repeatable=True, json=body, headers=key))
@@ -121,9 +123,26 @@ class Farm:
         """All jobs, newest first, fetched page by page as they are asked for."""
         return map(read_job, self._pages("/jobs", status))
 
-    def update(self, job: str | Job, *, name: str | None = None, priority: int | None = None) -> Job:
-        body = {key: value for key, value in (("name", name), ("priority", priority)) if value is not None}
+    def update(
+        self,
+        job: str | Job,
+        *,
+        name: str | None = None,
+        priority: int | None = None,
+        max_workers: int | None = None,
+    ) -> Job:
+        """`max_workers`: how many of its tasks may run at once from now on; 0: no limit."""
+        given = (("name", name), ("priority", priority), ("max_workers", max_workers))
+        body: dict[str, Any] = {key: value for key, value in given if value is not None}
+        body |= {"max_workers": None} if max_workers == 0 else {}
         return read_job(self._calls.json("PATCH", f"/jobs/{_id(job)}", repeatable=True, json=body))
+
+    def queue_mode(self, mode: str | None = None) -> str:
+        """How jobs of equal priority are served: `first-in` or `balanced`. With `mode`, for steps that begin from now
+        on."""
+        if mode is None:
+            return str(self._get("/queue")["mode"])
+        return str(self._calls.json("PUT", "/queue", repeatable=True, json={"mode": mode})["mode"])
 
     def cancel(self, job: str | Job) -> Job:
         """Stop the job; tasks that run are stopped by their workers soon after."""

@@ -50,6 +50,9 @@ def cursor_item(cursor: Cursor) -> dict[str, Any]:
         "wishes": sorted(cursor.wishes) or None,
         "priority": cursor.priority,
         "own_priority": cursor.own_priority,
+        "gated": cursor.gated or None,
+        # The index carries this name, for another number of tasks; cursors have no generation.
+        "generation": cursor.running,
     }
     if cursor.stands:
         fields |= ready_fields(cursor)
@@ -79,4 +82,7 @@ def cursor_from(found: Item) -> Cursor:
         priority=found["priority"],
         own_priority=found["own_priority"],
         stands="ready_pk" in found,
+        gated=found.get("gated", False),
+        running=found.get("generation"),
+        served_at=found.get("served_at", 0),
     )

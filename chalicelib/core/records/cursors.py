@@ -28,6 +28,7 @@ from ..ports import (
     Update,
 )
 from . import cursor_items, keys
+from .task_writes import ticket_asked
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,19 @@ class Span:
     step: int
 
 
-def advanced(candidate: Item, tasks: int) -> Update:
+def advanced(candidate: Item, tasks: int, *, ticket: int | None, at: int) -> Update:
     """A claim of the next so many tasks of an entry of the ready index; near its end it may get fewer.
 
     No condition on `next` itself, so claimers do not lose races to each other. An engine that repeats this update
     skips tasks: they are holes then, as after a claim that died, and are found as such.
     """
-    when = (Equals("status", CursorStatus.OPEN.value), AtMost("next", candidate["end"] - 1))
-    return Update(Key(candidate["pk"], candidate["sk"]), (Add("next", tasks),), when)
+    when = (Equals("status", CursorStatus.OPEN.value), AtMost("next", candidate["end"] - 1), *ticket_asked(ticket))
+    changes: tuple[Change, ...] = (Add("next", tasks),)
+    if "generation" in candidate:  # it counts, and goes to the end of those of its priority
+        place = candidate["ready_sk"].partition("|")[0]
+        changes = (*changes, Add("generation", tasks), Set("served_at", at), Set("ready_sk", keys.served_sk(place, at)))
+        when = (*when, Equals("priority", keys.priority_of(place)))
+    return Update(Key(candidate["pk"], candidate["sk"]), changes, when)
 
 
 class CursorRecords:
@@ -129,6 +135,16 @@ class CursorRecords:
     def has_windows(self, cursor: Cursor, below: int) -> None:
         """Every window of its shard with a lower number has its item now."""
         self._write(Update(_key(cursor), (Set("windows", below),), (AtMost("windows", below - 1),)))
+
+    def came_back(self, job_id: JobId, step: int, shard: int) -> None:
+        """An attempt of a task that it gave away has ended. Only a hint: a repetition counts twice."""
+        self._write(Update(keys.cursor(job_id, step, shard), (Add("generation", -1),), (Exists(),)))
+
+    def set_running(self, cursor: Cursor, running: int) -> None:
+        """Set the count right, if nobody has counted meanwhile."""
+        if running != cursor.running:
+            when = (Equals("generation", cursor.running), Equals("next", cursor.next))
+            self._write(Update(_key(cursor), (Set("generation", running),), when))
 
     def note(self, cursor: Cursor, at: int) -> None:
         """A look for holes was made: below what was noted last time there are none."""

@@ -37,6 +37,8 @@ def job_item(job: Job) -> dict[str, Any]:
         "aligned_epoch": job.aligned_epoch,
         "created_at": job.created_at,
         "owner": job.owner,
+        "max_workers": job.max_workers,
+        "gated": job.gated or None,
         "after": list(job.after) or None,
         "annotations": to_json(dict(job.annotations)) if job.annotations else None,
         "retry": to_json(policy_json(job.retry)) if job.retry != RetryPolicy() else None,
@@ -81,6 +83,8 @@ def job_from(item: Item) -> Job:
         retry=policy_from(from_json(item.get("retry"))),
         max_seconds=item.get("max_seconds"),
         idle_seconds=item.get("idle_seconds"),
+        max_workers=item.get("max_workers"),
+        gated=item.get("gated", False),
         restart_of=from_json(item.get("restart_of")),
         revision=item.get("revision", 0),
     )

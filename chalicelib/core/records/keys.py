@@ -12,13 +12,15 @@
 | failures of a worker       | a failed report           | base        | WORKER#worker            | FAILED#job#type              |
 | blob, function by id       | dialects, settle          | base        | BLOB#id, FUNCTION#id     | -                            |
 | next id of a second        | ids                       | base        | IDS#second               | -                            |
-| lanes in use, halted jobs  | claims (cached)           | base        | LANES                    | LANE#class, HALT#job         |
+| lanes in use, halted jobs, jobs with a gate | claims (cached) | base   | LANES                    | LANE#class, HALT#job, GATE#job |
+| who has a job's tickets    | claims and ends of jobs with max_workers | base | GATE#job         | -                            |
 | idempotency keys           | submit                    | base        | ONCE#scope#key           | -                            |
 | jobs that come after one   | settle                    | base        | AFTER#job                | id                           |
 | access tokens              | the doors                 | base        | TOKEN#hash               | -                            |
 | join tokens                | workers that join         | base        | JOIN#hash                | -                            |
 | the farm itself            | bootstrap                 | base        | FARM                     | -                            |
 | its variables              | dialects, api             | base        | FARM                     | VARIABLES                    |
+| in which order jobs go     | settle, api               | base        | FARM                     | QUEUE_MODE                   |
 | how long ended jobs are kept | sweep, api              | base        | FARM                     | RETENTION                    |
 | what is said of job types  | submit, failures, api     | base        | FARM                     | POLICY#type                  |
 | picture rendered last      | a worker's picture, api   | base        | JOB#job, FARM            | PICTURE                      |
@@ -89,6 +91,9 @@ COUNTER_SECONDS = 7 * 24 * 3600
 """No clock is so wrong that it asks for ids of a second so long past."""
 ONCE_SECONDS = 30 * 24 * 3600
 """How long a submission may be repeated with its idempotency key, at least."""
+
+IDS_SINCE = 1_577_836_800
+"""2020-01-01T00:00:00Z: an id's first 31 bits are the seconds since then (`ids.py`)."""
 
 ALONE = "-"
 
@@ -194,6 +199,15 @@ def halt(job_id: JobId) -> Key:
     return Key(LANES, f"HALT#{job_id}")
 
 
+def gated(job_id: JobId) -> Key:
+    return Key(LANES, f"GATE#{job_id}")
+
+
+def gate(job_id: JobId) -> Key:
+    """A partition of its own: the claims of its job write it, and the ends of its attempts."""
+    return Key(f"GATE#{job_id}", ALONE)
+
+
 def after(job_id: JobId) -> str:
     return f"AFTER#{job_id}"
 
@@ -243,6 +257,10 @@ def storage() -> Key:
 
 def doomed() -> Key:
     return Key("FARM", "DOOMED")
+
+
+def queue_mode() -> Key:
+    return Key("FARM", "QUEUE_MODE")
 
 
 def latest_image() -> Key:
@@ -317,6 +335,17 @@ def ready_pk(requirement: Requirement, shard: int = 0) -> str:
 def ready_sk(priority: int, own_priority: int, task_id: TaskId) -> str:
     """Best first: the job's priority, then the task's own, then age."""
     return f"{100 - priority:03d}.{100 - own_priority:03d}|{digits(task_id)}"
+
+
+def served_sk(place: str, at: int) -> str:
+    """Behind all of its priority (`place`) that were served before or made before then, in milliseconds since 1970."""
+    second, millisecond = divmod(at, 1000)
+    return f"{place}|{digits((max(0, second - IDS_SINCE) << 22) + millisecond * 4096)}"
+
+
+def priority_of(place: str) -> int:
+    """The job's priority that the first part of a `ready_sk` says."""
+    return 100 - int(place.partition(".")[0])
 
 
 def due_pk(shard: int) -> str:

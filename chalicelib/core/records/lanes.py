@@ -38,6 +38,8 @@ class Registry:
     lanes: tuple[Lane, ...]
     halted: frozenset[JobId]
     """Jobs whose queued tasks must not be given away, although some may still stand in their lanes."""
+    gated: frozenset[JobId] = frozenset()
+    """Jobs of which only so many tasks may run at once: who takes one enters their gate first."""
     served: dict[Hashable, Served] = field(default_factory=dict, compare=False, repr=False)
     """By whom: what was found for a worker while this picture counts (`scheduling.served_by`)."""
 
@@ -49,12 +51,15 @@ class LaneRecords:
     def read(self) -> Registry:
         lanes: list[Lane] = []
         halted: set[JobId] = set()
+        gated: set[JobId] = set()
         for item in pages(self._table, keys.LANES):
             if item["sk"].startswith("HALT#"):
                 halted.add(item["job"])
+            elif item["sk"].startswith("GATE#"):
+                gated.add(item["job"])
             else:
                 lanes.append(_lane_from(item))
-        return Registry(tuple(lanes), frozenset(halted))
+        return Registry(tuple(lanes), frozenset(halted), frozenset(gated))
 
     def touch(self, lane: Lane) -> None:
         """Write the row; called before a task is put into the lane."""

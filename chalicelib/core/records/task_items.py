@@ -32,6 +32,7 @@ def lease_fields(task_id: int, lease: Lease) -> dict[str, Any]:
         "due_sk": keys.due_sk(lease.due_at, task_id),
         "held_pk": keys.held_pk(lease.worker),
         "held_sk": keys.digits(task_id),
+        **({} if lease.ticket is None else {"ticket": lease.ticket}),
     }
 
 
@@ -47,7 +48,7 @@ def deferral_fields(task_id: int, until: int) -> dict[str, Any]:
 DEFERRAL_FIELDS = ("lease_due_at", "due_pk", "due_sk")
 READY_FIELDS = ("ready_pk", "ready_sk")
 LEASE_FIELDS = (
-    *("worker", "request_id", "lease_granted_at", "lease_ms", "lease_due_at", "cancel_reason"),
+    *("worker", "request_id", "lease_granted_at", "lease_ms", "lease_due_at", "cancel_reason", "ticket"),
     *("due_pk", "due_sk", "held_pk", "held_sk"),
 )
 
@@ -70,6 +71,8 @@ def task_item(task: Task) -> dict[str, Any]:
         "children": list(task.children) or None,
         "trails": task.trails,
         "trailed_by": list(task.trailed_by) or None,
+        "gated": task.gated or None,
+        "counted_by": task.counted_by,
         "generation": task.generation,
         "failures": task.failures,
         "max_retries": task.max_retries,
@@ -127,6 +130,8 @@ def task_from(item: Item) -> Task:
         deferred_until=item.get("lease_due_at") if item["status"] == TaskStatus.WAITING else None,
         trails=item.get("trails"),
         trailed_by=tuple(item.get("trailed_by") or ()),
+        gated=item.get("gated", False),
+        counted_by=item.get("counted_by"),
     )
 
 
@@ -149,6 +154,7 @@ def _lease_from(item: Item) -> Lease | None:
         granted_at=item["lease_granted_at"],
         seconds=item["lease_ms"] / 1000,
         due_at=item["lease_due_at"],
+        ticket=item.get("ticket"),
     )
 
 

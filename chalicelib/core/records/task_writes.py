@@ -11,7 +11,7 @@ from typing import Any
 
 from ..lifecycle import TASK, Outcome, TaskStatus, next_status, sources_of
 from ..model import Attempt, Lease, Output, Task, TaskId, Work, WorkerId
-from ..ports import Change, Condition, Equals, Exists, Include, OneOf, Remove, Set, Update
+from ..ports import Change, Condition, Equals, Exists, Include, Missing, OneOf, Remove, Set, Update
 from . import keys, task_items
 from .fields import outputs_json, to_json
 
@@ -38,7 +38,12 @@ def claimed(task_id: TaskId, generation: int, lease: Lease) -> Update:
         "activity": "",
     }
     changes = _set(fields) + _remove(task_items.READY_FIELDS)
-    return Update(keys.task(task_id), tuple(changes), _when("claim", generation))
+    return Update(keys.task(task_id), tuple(changes), (*_when("claim", generation), *ticket_asked(lease.ticket)))
+
+
+def ticket_asked(ticket: int | None) -> tuple[Condition, ...]:
+    """Who has no ticket must not take what asks for one: it has not heard of the gate yet."""
+    return () if ticket is not None else (Missing("gated"),)
 
 
 def renewed(task: Task, lease: Lease, progress: int | None, activity: str | None) -> Update:

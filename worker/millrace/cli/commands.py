@@ -30,6 +30,8 @@ COMMANDS = {
     "cancel": "millrace.cli.steering:cancel",
     "pause": "millrace.cli.steering:pause",
     "resume": "millrace.cli.steering:resume",
+    "set": "millrace.cli.steering:set_",
+    "queue": "millrace.cli.steering:queue",
     "retry": "millrace.cli.again:retry",
     "add-frames": "millrace.cli.again:add_frames",
     "delete": "millrace.cli.steering:delete",

@@ -23,6 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _JOB_OPTIONS = (
     click.option("--name", help="What people will see. [default: the type]"),
     click.option("--priority", type=click.IntRange(0, 100), default=50, show_default=True, help="Higher goes first."),
+    click.option("--max-workers", type=click.IntRange(1, 1000), help="How many of its tasks may run at once."),
     click.option("--tag", "tags", multiple=True, help="Only workers with this tag. May be repeated."),
     click.option("--max-retries", type=click.IntRange(min=0), help="How often a failed task is tried again."),
     click.option("--retry-delay", type=click.IntRange(0, 86_400), help="Seconds before a failed task is tried again."),

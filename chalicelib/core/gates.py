@@ -1,0 +1,111 @@
+"""At most so many of a job's tasks at once (`max_workers`): a hard limit, whoever claims at the same moment.
+
+Each running task of such a job holds a ticket of the job's *gate* (`records/gates.py`). A claim that meets such a task
+enters the gate first, by one conditional write, and only then takes the task; what it is given carries the ticket, and
+whoever ends the attempt gives it back. So a limit costs a claim one write and one look at the lane more, and the end of
+an attempt a read and a write, for the jobs that have one; others pay nothing. What is full is remembered for a second.
+
+Claims know from the registry which jobs have a gate, at most two seconds late. Entries of a job that had one from the
+beginning say so themselves: a claim that does not know of the gate fails their condition. Of a job that gets its first
+limit later, those two seconds may pass, and what ran before is not counted.
+
+A process that dies between ticket and task, or end and return, leaves a ticket behind: one fewer may run until the
+sweep finds, minutes later, that its worker holds no such task.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from .errors import BadInput
+from .farm import Farm
+from .lifecycle import ENDED_JOBS
+from .model import Job, JobId, Task
+from .records import keys
+from .records.gates import Gate
+from .scheduling import Picker
+
+MOST_WORKERS = 1_000
+"""Each ticket is a field of one item."""
+NO_LIMIT = 1_000_000
+"""A gate that lets everybody in: of a job whose limit was lifted. Its entries ask for a gate as long as they live."""
+FORGOTTEN_MS = 180_000
+"""A ticket so old belongs to a task that its worker is known to hold, or to none."""
+
+
+def check(most: int | None) -> None:
+    if most is not None and not 1 <= most <= MOST_WORKERS:
+        raise BadInput(
+            f"max_workers must be 1 to {MOST_WORKERS:,}, or null for no limit, not {most}", field="max_workers"
+        )
+
+
+def keep(farm: Farm, job: Job) -> None:
+    """Called before anything of the job is queued, after each change of its limit, and by the sweep."""
+    if job.gated and job.status not in ENDED_JOBS:
+        farm.gates.keep(job.id, job.max_workers or NO_LIMIT)
+        farm.registry.forget()
+
+
+def try_to_enter(farm: Farm, picker: Picker) -> None:
+    """For the job that the picker stopped at: it may take a task of it then, or passes it over."""
+    job_id, picker.wants = picker.wants, None
+    assert job_id is not None
+    if not farm.registry.is_full(job_id):
+        ticket = _new_ticket(picker, job_id)
+        if farm.gates.enter(job_id, ticket, picker.worker.id, farm.clock.now()):
+            picker.tickets[job_id] = ticket
+            return
+        farm.registry.note_full(job_id)
+    picker.full.add(job_id)
+
+
+def _new_ticket(picker: Picker, job_id: JobId) -> int:
+    said = f"{picker.worker.id} {picker.lease.request_id} {picker.lease.granted_at} {picker.slots} {job_id}"
+    return int.from_bytes(hashlib.blake2b(said.encode(), digest_size=6).digest(), "big")
+
+
+def leave_unused(farm: Farm, picker: Picker, taken: set[JobId]) -> None:
+    """The picker took tasks of other jobs in the end, or none."""
+    for job_id, ticket in picker.tickets.items():
+        if job_id not in taken:
+            farm.gates.leave(job_id, ticket)
+
+
+def ended(farm: Farm, task: Task) -> None:
+    """This attempt has ended (the task as it was under its lease): somebody else may enter."""
+    if task.lease is None or task.lease.ticket is None:
+        return
+    farm.gates.leave(task.job, task.lease.ticket)
+    farm.registry.note_room(task.job)
+    farm.bell.ring(keys.ready_pk(task.requirement))
+
+
+def mend(farm: Farm, job: Job) -> None:
+    """For the sweep: the gate as the job wants it, without tickets that nobody holds."""
+    if not job.gated:
+        return
+    keep(farm, job)
+    gate = farm.gates.get(job.id)
+    if gate is None:
+        return
+    old = {t: worker for t, (worker, at) in gate.tickets.items() if farm.clock.now() - at > FORGOTTEN_MS}
+    for worker in set(old.values()):
+        held = farm.tasks.get_many([entry.task for entry in farm.tasks.held_by(worker)])
+        in_use = {task.lease.ticket for task in held if task is not None and task.lease is not None}
+        for ticket in (ticket for ticket, whose in old.items() if whose == worker and ticket not in in_use):
+            farm.gates.leave(job.id, ticket)
+
+
+def forget(farm: Farm) -> None:
+    """For the sweep: gates of jobs that have ended."""
+    for job_id in farm.registry.read().gated:
+        job = farm.jobs.get(job_id)
+        if job is None or job.settled:
+            farm.gates.remove(job_id, farm.gates.get(job_id))
+
+
+def fullness(farm: Farm, job: Job) -> Gate | None:
+    """The job's gate, if nobody more may enter."""
+    gate = farm.gates.get(job.id) if job.gated and job.max_workers is not None else None
+    return gate if gate is not None and gate.is_full else None

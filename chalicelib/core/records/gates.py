@@ -1,0 +1,95 @@
+"""Access patterns of gates: one item for each job that may run only so many tasks at once.
+
+It holds a ticket for each of its tasks that runs, a field of its own, and `over`: how many there are, less the most
+that there may be. Both change in one update, on condition that the ticket is not there yet (or still is): so a
+repetition counts nothing twice, and of many that enter at once none is let in too many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..model import JobId, WorkerId
+from ..ports import Absent, Add, AtMost, ConditionFailed, Delete, Equals, Exists, Item, Missing, Put, Remove, Set, Table
+from ..ports import Update as Change
+from . import keys
+
+TICKET = "t"
+"""What the names of tickets begin with."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    most: int
+    over: int
+    tickets: Mapping[int, tuple[WorkerId, int]]
+    """Ticket -> who entered with it, and when."""
+
+    @property
+    def is_full(self) -> bool:
+        return self.over >= 0
+
+
+class GateRecords:
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def get(self, job_id: JobId) -> Gate | None:
+        item = self._table.get(keys.gate(job_id))
+        return None if item is None else _gate_from(item)
+
+    def keep(self, job_id: JobId, most: int) -> None:
+        """Let there be a gate that lets so many in: the row by which claims know of it first, then the gate. One write
+        where all is as wanted; may be repeated."""
+        row, key = keys.gated(job_id), keys.gate(job_id)
+        self._table.write(Put({"pk": row.pk, "sk": row.sk, "job": job_id}))
+        found = self.get(job_id)
+        try:
+            if found is None:
+                self._table.write(Put({"pk": key.pk, "sk": key.sk, "most": most, "over": -most}, (Absent(),)))
+            elif found.most != most:
+                changes = (Set("most", most), Add("over", found.most - most))
+                self._table.write(Change(key, changes, (Equals("most", found.most),)))
+        except ConditionFailed:
+            return  # somebody else has just said how many; the sweep looks again
+
+    def enter(self, job_id: JobId, ticket: int, worker_id: WorkerId, at: int) -> bool:
+        """False when it is full, or not there (yet)."""
+        name = f"{TICKET}{ticket}"
+        changes = (Add("over", 1), Set(name, [worker_id, at]))
+        try:
+            self._table.write(Change(keys.gate(job_id), changes, (Exists(), AtMost("over", -1), Missing(name))))
+        except ConditionFailed:
+            return False
+        return True
+
+    def leave(self, job_id: JobId, ticket: int) -> None:
+        name = f"{TICKET}{ticket}"
+        gate = self._table.get(keys.gate(job_id))
+        if gate is None or name not in gate:
+            return
+        changes = (Add("over", -1), Remove(name))
+        try:
+            self._table.write(Change(keys.gate(job_id), changes, (Equals(name, gate[name]),)))
+        except ConditionFailed:
+            return  # it has left
+
+    def remove(self, job_id: JobId, gate: Gate | None) -> None:
+        """For a job that has ended, unless somebody has entered: then it lives again."""
+        row = keys.gated(job_id)
+        try:
+            if gate is not None:
+                self._table.write(Delete(keys.gate(job_id), (Equals("over", -gate.most), Equals("most", gate.most))))
+        except ConditionFailed:
+            return
+        self._table.write(Delete(row))
+
+
+def _gate_from(item: Item) -> Gate:
+    tickets = {
+        int(name.removeprefix(TICKET)): (entered[0], entered[1])
+        for name, entered in item.items()
+        if name.startswith(TICKET) and name[1:].isdigit()
+    }
+    return Gate(item["most"], item["over"], tickets)

@@ -1,0 +1,208 @@
+"""`max_workers`: never more of a job's tasks at once, whoever claims at the same moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.core import claiming, gates, jobs, leases, sweeping, why_idle, why_waiting, workers
+from chalicelib.core.errors import BadInput
+from chalicelib.core.farm import Limits
+from chalicelib.core.lifecycle import Outcome, TaskStatus
+from chalicelib.core.model import Job
+from chalicelib.core.reasons import Code
+from chalicelib.core.records.keys import INDEXES
+from chalicelib.store.counting import CountingTable
+from chalicelib.store.sqlite import SqliteTable
+from tests.core.conftest import Bench, make_farm
+from tests.engines.simulated import SimulatedClock, SimulatedTable
+from tests.store.engines import dynamo_table_with, moto_client
+
+
+def limited(bench: Bench, *rungs: dict[str, object], most: int = 2, **wanted: object) -> Job:
+    return bench.submit(*(rungs or ({"count": 10},)), max_workers=most, **wanted)
+
+
+@pytest.mark.parametrize("rung", [{"count": 10}, {"count": 500}, {"count": 10, "alike": False}])
+def test_no_more_run_at_once(bench: Bench, rung: dict[str, object]) -> None:
+    limited(bench, rung)
+    worker = bench.worker()
+    given = bench.claim(worker, slots=5)
+    assert len(given) == 2
+    assert bench.claim(worker, slots=5) == []
+    bench.report(given[0])
+    assert len(bench.claim(worker, slots=5)) == 1
+
+
+@pytest.mark.parametrize("rung", [{"count": 7}, {"count": 130}, {"count": 7, "alike": False}])
+def test_all_of_it_is_worked_off(bench: Bench, rung: dict[str, object]) -> None:
+    job = limited(bench, rung, {"count": 3, "trails": 0})
+    bench.work_off(bench.worker())
+    assert bench.job(job).status == "completed"
+    gate = bench.farm.gates.get(job.id)
+    assert gate is not None and (gate.over, gate.tickets) == (-2, {})
+
+
+def test_other_jobs_go_on_behind_a_full_one(bench: Bench) -> None:
+    first = limited(bench, {"count": 100}, most=1, priority=90)
+    second = bench.submit({"count": 2})
+    worker = bench.worker()
+    assert [given.task.job for given in bench.claim(worker, slots=4)] == [first.id, second.id, second.id]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.RELEASED, Outcome.INTERRUPTED, Outcome.CANCELED])
+def test_whatever_ends_an_attempt_lets_another_in(bench: Bench, outcome: Outcome) -> None:
+    limited(bench, most=1)
+    worker, other = bench.worker("a"), bench.worker("b")
+    bench.report(bench.take(worker), outcome)
+    bench.take(other)
+    assert bench.claim(other) == []
+
+
+def test_a_lost_lease_lets_another_in(bench: Bench) -> None:
+    limited(bench, most=1)
+    worker = bench.worker()
+    bench.take(worker)
+    bench.clock.advance(250_000)
+    sweeping.sweep(bench.farm)
+    bench.take(worker)
+
+
+def test_the_limit_can_be_changed_and_lifted(bench: Bench) -> None:
+    job = limited(bench, most=1)
+    worker = bench.worker()
+    bench.take(worker)
+    jobs.change(bench.farm, job.id, max_workers=3)
+    bench.clock.advance(1_500)
+    assert len(bench.claim(worker, slots=9)) == 2
+    jobs.change(bench.farm, job.id, max_workers=1)
+    bench.clock.advance(1_500)
+    assert bench.claim(worker) == []
+    jobs.change(bench.farm, job.id, max_workers=None)
+    bench.clock.advance(1_500)
+    assert len(bench.claim(worker, slots=9)) == 7
+
+
+def test_a_job_gets_its_first_limit_later(bench: Bench) -> None:
+    job = bench.submit({"count": 10})
+    jobs.change(bench.farm, job.id, max_workers=2)
+    assert len(bench.claim(bench.worker(), slots=9)) == 2
+
+
+def test_a_retry_keeps_the_limit(bench: Bench) -> None:
+    job = limited(bench, {"count": 4}, max_retries=0)
+    worker = bench.worker()
+    while given := bench.claim(worker):
+        bench.fail(given[0])
+    sweeping.sweep(bench.farm)
+    assert bench.farm.gates.get(job.id) is None  # it has ended
+    jobs.retry(bench.farm, job.id)
+    assert len(bench.claim(worker, slots=9)) == 2
+
+
+def test_a_process_that_does_not_know_of_the_limit_takes_nothing(bench: Bench) -> None:
+    elsewhere = make_farm(bench.farm.table, bench.clock)
+    worker = bench.worker()
+    assert claiming.claim(elsewhere, worker, "a").assignments == ()  # it has read the registry
+    limited(bench, most=1)
+    given = [claiming.claim(elsewhere, worker, f"b{n}").assignments for n in range(4)]
+    assert sum(map(len, given)) <= 1
+
+
+def test_a_ticket_that_a_dead_process_left_is_found(bench: Bench) -> None:
+    job = limited(bench, most=1)
+    worker = bench.worker()
+    assert bench.farm.gates.enter(job.id, 77, worker.id, bench.clock.now())
+    assert bench.claim(worker) == []
+    bench.clock.advance(gates.FORGOTTEN_MS + 1_000)
+    sweeping.sweep(bench.farm)
+    given = bench.take(worker)
+    for _ in range(3):  # while a ticket is in use nobody takes it away
+        bench.clock.advance(100_000)
+        leases.renew(bench.farm, worker.id, given.task.id, given.lease.generation, None, None)
+        sweeping.sweep(bench.farm)
+    assert bench.claim(worker) == []
+
+
+def test_people_are_told_that_it_is_full(bench: Bench) -> None:
+    job = limited(bench, most=1)
+    worker, other = bench.worker("a"), bench.worker("b")
+    bench.take(worker)
+    waiting = next(task for task in bench.tasks(job) if task.status is TaskStatus.QUEUED and task.index == 5)
+    reason = why_waiting.of_task(bench.farm, waiting)[0]
+    assert (reason.code, reason.text) == (Code.JOB_FULL, "the job has reached its 1 worker")
+    idle = why_idle.of_worker(bench.farm, workers.get(bench.farm, other.id))[0]
+    assert idle.code is Code.JOB_FULL
+
+
+def test_a_limit_is_a_number_that_makes_sense(bench: Bench) -> None:
+    for most in (0, -1, 1_001):
+        with pytest.raises(BadInput, match="max_workers"):
+            limited(bench, most=most)
+
+
+def test_twenty_threads_never_run_more(tmp_path: Path, clock: SimulatedClock) -> None:
+    table = SqliteTable(tmp_path / "farm.db", INDEXES)
+    farms = [make_farm(table, clock) for _ in range(4)]
+    bench = Bench(farms[0], clock)
+    job = limited(bench, {"count": 60}, most=3)
+    crew = [bench.worker(f"w{number}") for number in range(20)]
+    seen: list[int] = []
+
+    def work(number: int) -> None:
+        for turn in range(12):
+            farm = farms[number % 4]
+            for given in claiming.claim(farm, crew[number], f"{number}/{turn}").assignments:
+                running = [t for t in bench.tasks(job) if t.status is TaskStatus.ACTIVE]
+                seen.append(len(running))
+                said = leases.Report(Outcome.COMPLETED)
+                leases.report(farm, crew[number].id, given.task.id, given.lease.generation, said)
+
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(work, range(20)))
+    assert seen and max(seen) <= 3
+    table.close()
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[Any]:
+    with moto_client() as client:
+        yield client
+
+
+def test_what_a_limit_costs(moto: Any, clock: SimulatedClock) -> None:
+    """One write and one look at the lane for a claim, a read and a write for an end; others pay nothing."""
+    table = dynamo_table_with(moto, INDEXES)
+    bench = Bench(make_farm(table, clock), clock)
+    worker = bench.worker()
+    cost: dict[int | None, tuple[dict[str, int], dict[str, int]]] = {}
+    for most in (None, 5):
+        bench.submit({"count": 300}, max_workers=most, priority=50 if most is None else 90)
+        bench.report(bench.take(worker))
+        bench.claim(worker)  # the plan is made, the window is there
+        before = table.requests.copy()
+        given = bench.take(worker)
+        claimed = table.requests - before
+        before = table.requests.copy()
+        bench.report(given)
+        cost[most] = dict(claimed), dict(table.requests - before)
+    assert cost[None][0] == {"query": 1, "update_item": 1, "put_item": 1}
+    assert cost[5][0] == {"query": 2, "update_item": 2, "put_item": 1}
+    assert sum(cost[5][1].values()) == sum(cost[None][1].values()) + 2
+
+
+def test_a_full_job_is_not_asked_again_and_again(clock: SimulatedClock) -> None:
+    table = CountingTable(SimulatedTable(INDEXES, seed=1, lag_ms=(0, 0), clock=clock))
+    bench = Bench(make_farm(table, clock, limits=Limits()), clock)
+    limited(bench, most=1)
+    worker = bench.worker()
+    bench.take(worker)
+    bench.claim(worker)
+    table.requests.clear()
+    for _ in range(5):
+        bench.claim(worker)
+    assert table.requests["write"] == table.requests["take"] == 5  # a take is counted as a write, too
