@@ -49,6 +49,7 @@ def test_a_submitted_job_is_answered_whole(bench: Bench) -> None:
         ],
         "retry": {"delay_seconds": 0, "exit_codes": {}},
         "after": [],
+        "max_workers": None,
     }
     assert bench.get(f"/jobs/{job['id']}") == job
 
