@@ -11,8 +11,9 @@ one says which. Then, in this order, so that whatever fails leaves the old relea
 
 Never a loop: the farm announces nothing to a worker that has the wheel, and a wheel that failed is tried `_TRIES`
 times, with long pauses, and is then left alone. A try is counted on disk before it begins, so that one that kills us
-counts. Killed within the second or so in which pip replaces files, the environment may be broken: then install it
-again (`GET /install`). Workers that share an environment must not upgrade themselves.
+counts. And no worker goes back within an hour to the release that it came from. Killed within the second or so in which
+pip replaces files, the environment may be broken: then install it again (`GET /install`). Workers that share an
+environment must not upgrade themselves.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ from millrace.agent.observe import WARNING, say
 from millrace.agent.protocol import JsonObject, Offer
 
 _TRIES = 3
+_NOT_BACK_SECONDS = 3600.0
+"""A farm of which two processes serve different releases, for a while, does not send us to and fro between them."""
 _PAUSES_SECONDS = (600.0, 6 * 3600.0)
 _PIP_SECONDS = 900.0
 _START_SECONDS = 60.0
@@ -97,11 +100,10 @@ class Upgrader:
         try:
             with _kept_aside(prepared.folder / "before"):
                 self._install(prepared)
-            say(
-                "upgrade",
-                f"Upgraded to release {prepared.offer.version}; starting anew.",
-                wheel=prepared.offer.sha256[:12],
-            )
+            came = {"came_from": self._installed, "came_at": time.time()}
+            write_json_durably(self._record, {**self._tries(), **came})
+            offer = prepared.offer
+            say("upgrade", f"Upgraded to release {offer.version}; starting anew.", wheel=offer.sha256[:12])
         except (UpgradeFailed, OSError) as error:
             self._failed(prepared.offer, error)
         finally:
@@ -160,6 +162,8 @@ class Upgrader:
         if sha256 in self._left_alone:
             return False
         known = self._tries()
+        if known.get("came_from") == sha256 and time.time() < float(known.get("came_at", 0.0)) + _NOT_BACK_SECONDS:
+            return False
         if known.get("sha256") != sha256:
             return True
         if int(known.get("tries", 0)) >= _TRIES:
@@ -172,9 +176,8 @@ class Upgrader:
         known = self._tries()
         tries = int(known.get("tries", 0)) + 1 if known.get("sha256") == sha256 else 1
         pause = _PAUSES_SECONDS[min(tries, len(_PAUSES_SECONDS)) - 1]
-        write_json_durably(
-            self._record, {"sha256": sha256, "tries": tries, "again_at": time.time() + pause, "why": why}
-        )
+        tried = {"sha256": sha256, "tries": tries, "again_at": time.time() + pause, "why": why}
+        write_json_durably(self._record, {**known, **tried})
 
     def _failed(self, offer: Offer, error: Exception) -> None:
         say("upgrade", f"Staying with the old release; {offer.version} failed: {error}", level=WARNING)

@@ -1,0 +1,96 @@
+"""When a worker tries a release that its farm offers, and when it leaves it alone. That it works: `tests/together`."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from millrace.agent import upgrading
+from millrace.agent.client import FarmClient
+from millrace.agent.errors import Refused
+from millrace.agent.protocol import Offer
+from millrace.agent.upgrading import Upgrader
+from tests.worker.processes import until
+
+MINE, OTHER = "a" * 64, "b" * 64
+HOUR = 3600.0
+
+
+class Farm(FarmClient):
+    """Has the wheel that it offers no more; counts who asks for it."""
+
+    def __init__(self) -> None:
+        super().__init__("http://127.0.0.1:9")
+        self.asked = 0
+
+    def fetch(self, path: str) -> bytes:
+        self.asked += 1
+        raise Refused(f"GET {path}: HTTP 404", 404)
+
+
+class Clock:
+    now = 1_000_000.0
+
+    def time(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(upgrading.time, "time", clock.time)
+    return clock
+
+
+def offer(sha256: str = OTHER) -> Offer:
+    return Offer("2.0.0", sha256, "millrace-2.0.0-py3-none-any.whl")
+
+
+def hear(upgrader: Upgrader, farm: Farm, sha256: str = OTHER, *, tries: bool) -> None:
+    """Hear an offer, and see whether it is tried."""
+    before = farm.asked
+    upgrader.hear(offer(sha256))
+    if tries:
+        until(lambda: farm.asked == before + 1 and not upgrader._busy.locked(), "the try", 20)
+    else:
+        time.sleep(0.05)
+        assert farm.asked == before
+
+
+def test_what_failed_is_tried_three_times_with_long_pauses_and_then_left_alone(tmp_path: Path, clock: Clock) -> None:
+    farm = Farm()
+    upgrader = Upgrader(farm, tmp_path, MINE)
+    for pause in (600.0, 6 * HOUR):
+        hear(upgrader, farm, tries=True)
+        clock.now += pause - 1
+        hear(upgrader, farm, tries=False)
+        clock.now += 1
+    hear(upgrader, farm, tries=True)
+    clock.now += 1000 * HOUR
+    hear(upgrader, farm, tries=False)
+    again = Upgrader(farm, tmp_path, MINE)  # its next start
+    hear(again, farm, tries=False)
+    hear(again, farm, "c" * 64, tries=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["upgrade.json"]
+    assert "404" in json.loads((tmp_path / "upgrade.json").read_text())["why"]
+
+
+def test_between_two_releases_it_does_not_go_to_and_fro(tmp_path: Path, clock: Clock) -> None:
+    (tmp_path / "upgrade.json").write_text(json.dumps({"sha256": MINE, "came_from": OTHER, "came_at": clock.now}))
+    farm = Farm()
+    upgrader = Upgrader(farm, tmp_path, MINE)
+    hear(upgrader, farm, OTHER, tries=False)
+    hear(upgrader, farm, "c" * 64, tries=True)
+    clock.now += HOUR
+    hear(upgrader, farm, OTHER, tries=True)
+
+
+def test_what_cannot_be_an_offer_is_none() -> None:
+    good = {"version": "2.0.0", "sha256": OTHER, "file": "millrace-2.0.0-py3-none-any.whl"}
+    assert Offer.from_wire(good) == offer()
+    for wrong in ({"sha256": "x"}, {"file": "../../x"}, {"file": "millrace-2/../x-py3-none-any.whl"}, {"file": None}):
+        assert Offer.from_wire({**good, **wrong}) is None
+    assert Offer.from_wire(None) is None and Offer.from_wire([]) is None
