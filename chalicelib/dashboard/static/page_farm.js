@@ -15,6 +15,8 @@ const MOST_LISTED = 10;
 export function openFarm(place) {
   let minutes = spanOf(place.query);
   let charts = [];
+  let shown = null;
+  let closed = false;
   const spans = h("div", { class: "chips", role: "group", "aria-label": "How far back" });
   const body = h("div", { class: "stack" }, h("p", {}, "Reading…"));
   const close = () => charts.splice(0).forEach((one) => one.close());
@@ -23,18 +25,26 @@ export function openFarm(place) {
     const wanted = minutes;
     replace(spans, Object.entries(SPANS).map(([span, title]) => chip(span, title, minutes)));
     try {
-      const { points, seconds_per_point: seconds } = await get(`/statistics?minutes=${wanted}`);
-      if (wanted !== minutes) return;
-      close();
-      charts = points.length ? drawn(points) : [];
-      replace(body, points.length ? [h("div", { class: "tiles" }, tiles(points, seconds)), h("div", { class: "grid" }, charts.map((one) => one.element)), failures(points)] : nothing());
+      const answer = await get(`/statistics?minutes=${wanted}`);
+      if (wanted !== minutes || closed) return;
+      shown = answer;
+      redraw();
     } catch (error) {
       replace(body, h("div", { class: "empty" }, h("h2", {}, "The statistics could not be read"), h("p", {}, error.message), h("button", { onclick: read }, "Try again")));
     }
   }
 
+  function redraw() {
+    if (!shown) return;
+    const { points, seconds_per_point: seconds } = shown;
+    close();
+    charts = points.length ? drawn(points) : [];
+    replace(body, points.length ? [h("div", { class: "tiles" }, tiles(points, seconds)), h("div", { class: "grid" }, charts.map((one) => one.element)), failures(points)] : nothing());
+  }
+
   const timer = setInterval(() => !document.hidden && read(), LOOK_EVERY_SECONDS * 1000);
-  workers.load().then(read);
+  // Failures show the names of workers once these are read.
+  read().then(() => workers.load()).then(() => !closed && redraw());
   return {
     element: h("section", { class: "page" }, h("div", { class: "filters" }, h("h1", {}, "Farm"), spans), body),
     update(next) {
@@ -42,6 +52,7 @@ export function openFarm(place) {
       read();
     },
     close() {
+      closed = true;
       clearInterval(timer);
       close();
     },

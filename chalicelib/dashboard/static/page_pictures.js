@@ -1,10 +1,10 @@
-// The newest picture of each job that made some, newest job first.
+// The newest picture of each job that made some, the newest first: the small one that its worker made, or the file itself.
 
 import { get } from "./api.js";
 import { h, replace } from "./dom.js";
-import { status } from "./format.js";
+import { status, time } from "./format.js";
 import { live } from "./live.js";
-import { isPicture, picture } from "./pictures.js";
+import { isPicture, isRendered, lastRendered, picture, smallPicture } from "./pictures.js";
 import { href } from "./router.js";
 
 const JOBS = 200;
@@ -23,7 +23,8 @@ export function openPictures() {
     try {
       const { items } = await get(`/jobs?limit=${JOBS}`);
       for (const job of items) if (!closed) await show(job);
-      const order = items.filter((job) => shown.has(job.id)).map((job) => shown.get(job.id).element);
+      const listed = items.filter((job) => shown.has(job.id)).map((job) => shown.get(job.id));
+      const order = listed.sort((a, b) => b.at - a.at).map((one) => one.element);
       if (order.some((element, index) => wall.children[index] !== element)) replace(wall, order);
       if (!order.length) replace(empty, h("h2", {}, "No pictures yet"), h("p", {}, "Jobs whose outputs are PNG, JPEG or WebP files show the newest of them here."));
       empty.hidden = order.length > 0;
@@ -33,17 +34,21 @@ export function openPictures() {
   }
 
   async function show(job) {
-    const last = (await outputs(job)).findLast(isPicture);
-    const state = `${last?.blob} ${job.status}`;
-    if (!last || shown.get(job.id)?.state === state) return;
+    const files = await outputs(job);
+    const state = `${files.findLast(isRendered)?.blob} ${job.status}`;
+    if (!files.some(isRendered) || shown.get(job.id)?.state === state) return;
+    const small = await lastRendered(job.id);
+    const last = small ?? files.findLast(isPicture);
+    if (!last) return;
+    const alt = `${last.name} of ${job.name}`;
     const element = h(
       "a",
       { class: "card frame", href: href("jobs", job.id) },
-      picture(last, `${last.name} of ${job.name}`),
+      small ? smallPicture(small, alt, "(max-width: 600px) 100vw, 22rem") : picture(last, alt),
       h("span", { class: "caption" }, h("strong", {}, job.name), status(job.status)),
-      h("span", { class: "faint" }, last.name),
+      h("span", { class: "caption faint" }, h("span", {}, last.name), small && time(small.at)),
     );
-    shown.set(job.id, { state, element });
+    shown.set(job.id, { state, element, at: new Date(small?.at ?? job.finished_at ?? job.created_at) });
   }
 
   live.addEventListener("changes", read);

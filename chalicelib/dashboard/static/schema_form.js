@@ -90,9 +90,12 @@ function hint(schema, kind) {
   if (kind === "number" && schema.maximum !== undefined) limits.push(`up to ${number(schema.maximum)}`);
   if (kind === "lines") limits.push("one per line");
   if (kind === "json") limits.push("JSON");
-  const text = [schema.description, limits.join(" ")].filter(Boolean).join(" ");
+  const text = [shown(schema.description, kind), limits.join(" ")].filter(Boolean).join(" ");
   return text && h("p", { class: "faint hint" }, text);
 }
+
+/** Descriptions are written for callers of the API: here nobody types the id of a blob. */
+const shown = (text = "", kind = "") => (kind.startsWith("file") ? text.replace(/\ba blob id, or /, "a file, or ") : text).replaceAll(/`([^`]*)`/g, "“$1”");
 
 const titled = (name) => (name.charAt(0).toUpperCase() + name.slice(1)).replaceAll("_", " ");
 const fallback = (schema) => (schema.default === undefined || schema.default === null ? "" : String(schema.default));

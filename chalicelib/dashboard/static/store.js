@@ -3,14 +3,15 @@
 import { pages } from "./api.js";
 
 export class Collection extends EventTarget {
-  /** slim: makes what is kept of an item; ten thousand are. */
-  constructor(path, slim = (item) => item) {
+  /** slim: makes what is kept of an item; ten thousand are. first: how many are read before the rest, to be seen soon. */
+  constructor(path, slim = (item) => item, first = 100) {
     super();
     this.items = new Map();
     this.complete = false;
     this.error = null;
     this.path = path;
     this.slim = slim;
+    this.first = first;
     this.loading = null;
     this.announced = false;
     this.changed = new Set();
@@ -27,7 +28,7 @@ export class Collection extends EventTarget {
   async read() {
     this.error = null;
     try {
-      for await (const items of pages(this.path)) {
+      for await (const items of pages(this.path, { first: this.first })) {
         // A change that came meanwhile is newer than the list.
         for (const item of items) if (!this.items.has(item.id)) this.set(item.id, this.slim(item));
         this.announce();
@@ -92,7 +93,7 @@ export class Collection extends EventTarget {
 }
 
 export const jobs = new Collection("/jobs", ({ settings, outputs, ...job }) => job);
-export const workers = new Collection("/workers");
+export const workers = new Collection("/workers", undefined, 30);
 
 /** Who asks, and what that one may do. */
 export const me = { name: null, scopes: [], auth: "open" };
