@@ -11,10 +11,12 @@ from pydantic_core import from_json
 
 from ..core.errors import BadInput
 
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
 
 def compact_json(value: Any) -> bytes:
     """Without blanks, as the originals of most protocols write it; UTF-8 as it is."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return _compact(value).encode()
 
 
 def strict_json(data: bytes) -> Any:

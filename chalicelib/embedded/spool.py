@@ -7,6 +7,7 @@ the request ends. A file left by a crash goes with the object store's own left-o
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -17,7 +18,6 @@ from typing import Any, BinaryIO
 
 from chalicelib.embedded.http1 import Head, Refused
 from chalicelib.embedded.incoming import Body
-from chalicelib.store.hashing import StreamDigest
 
 INLINE_BYTES = 1024 * 1024
 MAX_SPOOLED_BYTES = 64 * 1024 * 1024
@@ -75,20 +75,19 @@ def _spooled(start: bytes, body: Body, path: Path, limit: int | None) -> Payload
 
 
 def _copy(start: bytes, body: Body, file: BinaryIO, folder: Path, limit: int | None) -> tuple[int, str]:
-    size, checked_at = 0, 0
-    with StreamDigest() as digest:
-        chunk = start or body.read()
-        while chunk:
-            size += len(chunk)
-            if limit is not None and size > limit:
-                raise _too_large(limit)
-            if size - checked_at >= _CHECK_DISK_EVERY_BYTES:
-                check_disk(folder, body.left)
-                checked_at = size
-            digest.update(chunk)
-            file.write(chunk)
-            chunk = body.read()
-        return size, digest.hexdigest()
+    digest, size, checked_at = hashlib.sha256(), 0, 0
+    chunk = start or body.read()
+    while chunk:
+        size += len(chunk)
+        if limit is not None and size > limit:
+            raise _too_large(limit)
+        if size - checked_at >= _CHECK_DISK_EVERY_BYTES:
+            check_disk(folder, body.left)
+            checked_at = size
+        digest.update(chunk)
+        file.write(chunk)
+        chunk = body.read()
+    return size, digest.hexdigest()
 
 
 def _up_to(size: int, body: Body) -> bytes:

@@ -6,6 +6,8 @@ import hashlib
 import http.client
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +19,7 @@ from chalicelib.edge.clock import SystemClock
 from chalicelib.store.files import FileObjectStore
 from tests.bench.figures import Figure, Finding, percentile
 from tests.bench.options import Options
-from tests.bench.served import Wire, served
+from tests.bench.served import ROOT, Wire, served
 
 PIECE = 1024 * 1024
 SMALL_BYTES, THREADS = 4096, 16
@@ -32,6 +34,7 @@ def measure(options: Options) -> Iterator[Finding]:
         yield from _large(folder, source, digest, megabytes, 3 if options.quick else 2)
         yield from _over_http(source, digest, megabytes)
         yield from _small(folder, files)
+        yield from _folder(folder, files)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -110,6 +113,30 @@ def _small(folder: Path, files: int) -> Iterator[Finding]:
 
     rate = _rate(files, all_of_them)
     yield Figure(f"files of 4 KB into ObjectStore (files), {THREADS} threads, each durable", rate, "1/s", 1_000, "more")
+
+
+UPLOAD_FOLDER = """
+import sys, time
+from millrace import Farm
+begun_at = time.perf_counter()
+Farm(sys.argv[1]).upload_folder(sys.argv[2])
+print(time.perf_counter() - begun_at)
+"""
+
+
+def _folder(folder: Path, files: int) -> Iterator[Finding]:
+    """As a user sends them, with a job: small files go packed. A process of its own, which remembers nothing."""
+    sent = folder / "sent"
+    for number in range(files):
+        path = sent / f"{number // 1000:03d}" / f"{number:06d}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.urandom(SMALL_BYTES))
+    with served() as farm:
+        command = [sys.executable, "-c", UPLOAD_FOLDER, farm.url, str(sent)]
+        environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+        done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
+    rate = files / float(done.stdout)
+    yield Figure("files of 4 KB with `Farm.upload_folder` over HTTP, packed", rate, "1/s", 1_000, "more")
 
 
 def _copy(source: Path, target: Path, *, with_hash: bool) -> None:

@@ -13,9 +13,11 @@ from typing import Any
 from ..model import Output
 from ..ports import Key
 
+_encoded = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
 
 def to_json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _encoded(value)
 
 
 def from_json(text: str | None) -> Any:
