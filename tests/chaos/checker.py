@@ -149,10 +149,13 @@ def _completions_last(history: Sequence[Exchange], grants: Grants, ending: Endin
 
 
 def _is_repetition(history: Sequence[Exchange], exchange: Exchange, said: Mapping[str, object]) -> bool:
-    """The same report was sent before: then the first one counted, and accepting it again is a matter of manners."""
+    """It says what counted before, and accepting it is a matter of manners: the same report, or a release of what the
+    farm took back itself when its worker signed off."""
     for earlier in history:
         if earlier is exchange:
             return False
+        if said["outcome"] == "released" and (earlier.call, earlier.worker) == ("sign-off", exchange.worker):
+            return True
         if earlier.call == "contract" and said in (earlier.body or {}).get("reports", ()):
             return True
     return False

@@ -59,6 +59,19 @@ def test_a_history_in_order() -> None:
     assert found(*GOOD) == []
 
 
+def test_what_was_taken_back_at_a_sign_off_may_be_released_once_more() -> None:
+    history = [
+        granted("a", 1, 0.0),
+        call("a", "sign-off", 1.0, {}, {}),
+        granted("b", 2, 1.5),
+        reported("a", 1, 2.0, "released"),
+        reported("b", 2, 2.5),
+    ]
+    assert found(*history, end=ending(("a", "released"), ("b", "completed"))) == []
+    late = reported("a", 1, 2.0, "failed")
+    assert found(*history[:3], late, history[4], end=ending(("a", "released"), ("b", "completed")))
+
+
 @pytest.mark.parametrize(
     ("history", "end", "says"),
     [
