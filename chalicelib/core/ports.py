@@ -234,6 +234,14 @@ class Table(Protocol):
         """
         ...
 
+    def scan(self, *, limit: int = 100, cursor: str | None = None) -> Page:
+        """Every item of the base table, in an order of the engine's own; for migrations, and for nothing else.
+
+        What is written meanwhile may be in it or not; what was there before and stays is. A page may have fewer items
+        than `limit` and still a cursor. A bad cursor raises ValueError.
+        """
+        ...
+
     def write(self, *operations: Operation) -> None:
         """One durable write; several operations (up to 100, on different items) are one transaction.
 

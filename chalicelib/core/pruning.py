@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from . import manifests
-from .errors import BadInput, Conflict, ObjectMissing
+from . import manifests, upgrading
+from .errors import BadInput, Conflict, ObjectMissing, Unavailable
 from .farm import Farm
 from .holding import DOOMED_MS, LARGEST_TOUCHED, PREFIX
 from .ids import PER_SECOND
@@ -57,6 +57,9 @@ def prune(farm: Farm, *, older_than_days: int, dry_run: bool) -> Pruned:
         raise BadInput(f"older_than_days must be 1 to 3650, not {older_than_days}", field="older_than_days")
     now = farm.clock.now()
     turn = Turn(farm, None if farm.errands is None else now + int(CALL_SECONDS * 1000))
+    upgrading.advance(farm)
+    if upgrading.is_needed(farm.table):
+        raise Unavailable("the farm is still being brought to the form of this version; try again in a few minutes")
     before = now - older_than_days * DAY_MS
     needed = _needed(farm, turn)
     removed = removed_bytes = kept = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .ports import Absent, ConditionFailed, Put, Table
 from .records import keys
+from .upgrading import UPGRADES
 
 SCHEMA = 1
 """What this code writes."""
@@ -30,10 +31,11 @@ def check(table: Table) -> None:
 
 
 def stamp(table: Table) -> None:
-    """Note the number, if there is none. Raises NewerData."""
+    """Note the number, if there is none; a farm that is new needs no upgrades. Raises NewerData."""
     check(table)
     key = keys.farm()
+    upgraded = 0 if table.scan(limit=1).items else len(UPGRADES)
     try:
-        table.write(Put({"pk": key.pk, "sk": key.sk, "schema": SCHEMA}, (Absent(),)))
+        table.write(Put({"pk": key.pk, "sk": key.sk, "schema": SCHEMA, "upgraded": upgraded}, (Absent(),)))
     except ConditionFailed:
         pass  # it is there

@@ -27,14 +27,15 @@ def encode(item: Mapping[str, Any], index: str | None) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def decode(cursor: str, index: str | None, pk: str) -> Place:
-    """The place a cursor of this query stands for. ValueError for anything `encode` did not give for it."""
+def decode(cursor: str, index: str | None, pk: str | None) -> Place:
+    """The place a cursor of this query stands for; of a scan, with `pk` None. ValueError for anything `encode` did not
+    give for it."""
     fields = key_fields(index)
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         place = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         texts = {field: str(place[field]) for field in fields if isinstance(place[field], str) and place[field]}
-        if len(texts) < len(fields) or len(place) != len(fields) or texts[fields[0]] != pk:
+        if len(texts) < len(fields) or len(place) != len(fields) or texts[fields[0]] != (pk or texts[fields[0]]):
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError("the cursor is not one that this query gave") from None

@@ -108,6 +108,16 @@ class DynamoTable:
         items = [item_from_wire(item) for item in answer["Items"]]
         return Page(items, cursors.encode(item_from_wire(behind), index) if behind else None)
 
+    def scan(self, *, limit: int = 100, cursor: str | None = None) -> Page:
+        arguments: dict[str, Any] = {"Limit": limit, "ConsistentRead": True, "TableName": self._name}
+        if cursor is not None:
+            place = cursors.decode(cursor, None, None)
+            arguments["ExclusiveStartKey"] = {field: {"S": text} for field, text in place.items()}
+        answer = self._call("scan", arguments)
+        behind = answer.get("LastEvaluatedKey")
+        items = [item_from_wire(item) for item in answer["Items"]]
+        return Page(items, cursors.encode(item_from_wire(behind), None) if behind else None)
+
     # ---- writing -------------------------------------------------------------------------------------------------
 
     def write(self, *operations: Operation) -> None:

@@ -91,6 +91,11 @@ class Rows:
             f"WHERE {index}_pk IS NOT NULL ORDER BY {index}_sk, pk, sk"
         )
 
+    def after(self, connection: sqlite3.Connection, key: Key, limit: int) -> list[Item]:
+        """The items behind this key, in the order of the table."""
+        statement = "SELECT body FROM items WHERE (pk, sk) > (?, ?) ORDER BY pk, sk LIMIT ?"
+        return [decode_body(body) for (body,) in connection.execute(statement, (*key, limit))]
+
     def write(self, before: Item | None, after: Item | None) -> Statement:
         """What makes the row what `after` says; `before` is what it says now. Raises ValueError if it is too large."""
         if after is None:

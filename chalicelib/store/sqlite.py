@@ -127,6 +127,12 @@ class SqliteTable:
         more = len(rows) > limit
         return Page(items, cursors.encode(items[-1], index) if more else None)
 
+    def scan(self, *, limit: int = 100, cursor: str | None = None) -> Page:
+        after = Key("", "") if cursor is None else Key(*cursors.decode(cursor, None, None).values())
+        with self._reader() as connection:
+            items = self._rows.after(connection, after, limit)
+        return Page(items, cursors.encode(items[-1], None) if len(items) == limit else None)
+
     # ---- writing -------------------------------------------------------------------------------------------------
 
     def write(self, *operations: Operation) -> None:

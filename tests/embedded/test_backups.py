@@ -20,6 +20,7 @@ from chalicelib.core import blobs, schema
 from chalicelib.core.farm import Farm
 from chalicelib.core.ports import Put
 from chalicelib.core.records import keys
+from chalicelib.core.upgrading import UPGRADES
 from chalicelib.embedded import backups
 from chalicelib.embedded.backups import CannotDo, backup, restore
 from chalicelib.store.sqlite import SqliteTable
@@ -184,7 +185,12 @@ def test_a_backup_that_was_cut_off_is_none_and_does_not_stand_in_the_way(farm: F
 
 
 def test_a_new_farm_says_which_form_its_data_has(farm: Farm) -> None:
-    assert farm.table.get(keys.farm()) == {"pk": "FARM", "sk": "-", "schema": schema.SCHEMA}
+    assert farm.table.get(keys.farm()) == {
+        "pk": "FARM",
+        "sk": "-",
+        "schema": schema.SCHEMA,
+        "upgraded": len(UPGRADES),
+    }
 
 
 def test_data_of_a_newer_millrace_is_refused_and_not_touched(farm: Farm, tmp_path: Path) -> None:

@@ -181,6 +181,15 @@ class SimulatedTable:
         # As DynamoDB: a full page has a cursor even if nothing follows.
         return Page(page, cursors.encode(page[-1], index) if len(page) == limit else None)
 
+    def scan(self, *, limit: int = 100, cursor: str | None = None) -> Page:
+        after = None if cursor is None else Key(*cursors.decode(cursor, None, None).values())
+        self._before_read()
+        with self._lock:
+            behind = sorted(key for key in self._items if after is None or key > after)[:limit]
+            page = copy.deepcopy([self._items[key] for key in behind])
+        self._point()
+        return Page(page, cursors.encode(page[-1], None) if len(page) == limit else None)
+
     # ---- writing -------------------------------------------------------------------------------------------------
 
     def write(self, *operations: Operation) -> None:

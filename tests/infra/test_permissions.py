@@ -21,7 +21,7 @@ from moto import mock_aws
 
 from chalicelib.bootstrap import aws_farm, scaling_group_of
 from chalicelib.config import Settings
-from chalicelib.core import access, blobs, claiming, jobs, leases, logs, workers
+from chalicelib.core import access, blobs, claiming, jobs, leases, logs, upgrading, workers
 from chalicelib.core.farm import Farm, Limits
 from chalicelib.core.fleet_watching import Abilities
 from chalicelib.core.lifecycle import Outcome
@@ -160,6 +160,7 @@ def manager_works(bench: Bench) -> None:
     first = bench.take(worker)
     logs.append(farm, first.task, worker.id, first.lease.generation, 0, b"line")
     logs.read(farm, first.task, None, 0)
+    upgrading.advance(farm)
     bench.end(first, Outcome.FAILED)
     assert farm.errands is not None
     farm.errands.settle(job.id)

@@ -650,3 +650,23 @@ def test_a_counting_table_is_a_table_that_counts(table: Table) -> None:
     assert counting.requests == {
         "write": 2, "get": 1, "get_many": 1, "update": 1, "write_many": 1, "query": 2, "take": 1
     }  # fmt: skip
+
+
+# ---- the whole table -----------------------------------------------------------------------------------------------
+
+
+def test_a_scan_gives_every_item_once_also_page_by_page(table: Table) -> None:
+    there = [Key(f"JOB#{number % 3}", f"{number:02d}") for number in range(23)]
+    for key in there:
+        table.write(Put({"pk": key.pk, "sk": key.sk}))
+    found, cursor = [], None
+    for _ in range(30):
+        page = table.scan(limit=5, cursor=cursor)
+        assert len(page.items) <= 5
+        found += [Key(item["pk"], item["sk"]) for item in page.items]
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert sorted(found) == sorted(there)
+    with pytest.raises(ValueError, match="cursor"):
+        table.scan(cursor="nonsense")

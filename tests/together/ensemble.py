@@ -26,6 +26,7 @@ class Program:
 
     def __init__(self, name: str, folder: Path, environment: dict[str, str]) -> None:
         self.name, self.log = name, folder / f"{name}.log"
+        self.cwd = ROOT
         self.environment = environment
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -34,7 +35,7 @@ class Program:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
-                cwd=ROOT,
+                cwd=self.cwd,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

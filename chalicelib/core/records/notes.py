@@ -76,7 +76,7 @@ class Notes:
     def _put(self, name: str, fields: Fields, version: int, condition: Condition) -> bool:
         key = keys.note(self._room, name)
         listed = {"listing_pk": keys.listing_pk("notes"), "listing_sk": f"{self._room}#{name}"}
-        item = {"pk": key.pk, "sk": key.sk, "fields": to_json(fields), "version": version, **listed}
+        item = {"pk": key.pk, "sk": key.sk, "fields": to_json(fields), "version": version, "form": 1, **listed}
         try:
             self._table.write(Put(item, (condition,)))
         except ConditionFailed:

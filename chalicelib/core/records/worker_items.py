@@ -108,6 +108,7 @@ def function_item(function: Function) -> dict[str, Any]:
         "created_at": function.created_at,
         "listing_pk": keys.listing_pk("functions"),
         "listing_sk": keys.digits(function.id),
+        "form": 1,
     }
     return item(keys.function(function.id), fields)
 
