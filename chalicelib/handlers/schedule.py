@@ -33,7 +33,10 @@ def minute_passed(farm: Farm, stage: str, scheduled_for: str) -> sweeping.Swept:
     if (settings := current.settings().fleet) is not None and (group := current.scaling_group()) is not None:
         from . import fleet  # brings botocore along, which farms on one machine lack
 
-        fleet.look_after(farm, settings, group)
+        try:
+            fleet.look_after(farm, settings, group)
+        except Exception:  # webhooks and workers that are called must not wait for Auto Scaling to be well
+            log.exception("the fleet could not be looked after", extra={"action": "fleet_failed"})
     if current.settings().hook_networks:
         from ..webhooks import delivering
 

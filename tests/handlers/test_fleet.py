@@ -341,6 +341,19 @@ def test_the_minute_looks_after_the_fleet(a_fleet: Fleet, tmp_path: Path) -> Non
     assert a_fleet.group["DesiredCapacity"] == 2
 
 
+def test_a_fleet_that_cannot_be_looked_after_keeps_nobody_waiting(
+    a_fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    current.serve(a_fleet.farm, Settings(tmp_path, fleet=said()))
+    client = a_fleet.session.client("autoscaling")
+    monkeypatch.setattr(current, "scaling_group", lambda: ScalingGroup(client, GROUP))
+    with Stubber(client) as stub:
+        stub.add_client_error("describe_auto_scaling_groups", "AccessDenied")
+        deliver("minute_passed", recorded("schedule"))
+    current.forget()
+    assert "fleet_failed" in [getattr(record, "action", None) for record in caplog.records]
+
+
 def test_of_two_looks_at_once_one_acts(a_fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     a_fleet.minute()
     a_fleet.submit(2)
