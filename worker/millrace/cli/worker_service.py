@@ -207,6 +207,9 @@ def carry_out(plan: Plan) -> int:
         said = _run(one)
         if said is not None:
             click.echo(f"millrace: `{definition.shown(one)}` failed: {said}", err=True)
+            if one[:2] == ("systemctl", "--user") and plan.files:
+                hint = "what is written stays; log in as this user and do it again, or use --system --as USER"
+                click.echo(f"  {hint}", err=True)
             return 1
     if plan.note:
         click.echo(plan.note)
