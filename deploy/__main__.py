@@ -113,10 +113,15 @@ def tell(line: str) -> None:
 @click.option("--tasks", type=click.IntRange(0), default=1_000_000, show_default=True, help="In a month.")
 @click.option("--task-seconds", type=click.FloatRange(0), default=30.0, show_default=True, help="How long each runs.")
 @click.option("--door", type=click.Choice(["gateway", "url"]), default="gateway", show_default=True)
-def cost(workers: int, tasks: int, task_seconds: float, door: str) -> None:
-    """What a farm of native workers would cost in a month, from measured calls and AWS's prices. Asks AWS nothing."""
+@click.option(
+    "--protocol",
+    type=click.Choice([one.name for one in costs.PROTOCOLS], case_sensitive=False),
+    help="Of whose workers. [default: our own]",
+)
+def cost(workers: int, tasks: int, task_seconds: float, door: str, protocol: str | None) -> None:
+    """What a farm would cost in a month, from measured calls and AWS's prices. Asks AWS nothing."""
     setup = costs.Setup(through_gateway=door == "gateway")
-    lines = list(costing.farm_of(setup, workers=workers, tasks=tasks, seconds=task_seconds))
+    lines = list(costing.farm_of(setup, workers=workers, tasks=tasks, seconds=task_seconds, protocol=protocol))
     for what, dollars, _ in [*lines, ("Together", sum(dollars for _, dollars, _ in lines), None)]:
         click.echo(f"{what:<45} ${dollars:>12,.2f}")
     click.echo(f"Prices of {setup.prices.noted}; bytes that leave AWS are not in it. docs/cost.md says what is.")

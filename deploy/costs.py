@@ -15,6 +15,8 @@ from chalicelib.config import settings_from
 from chalicelib.core.farm import Limits
 
 CALLS = Path(__file__).with_name("calls.json")
+PROTOCOL_CALLS = Path(__file__).with_name("protocol_calls.json")
+"""The same for the older protocols, written by `python -m tests.bench.protocols`."""
 DAY, MILLION = 86_400, 1_000_000
 
 COMPLETE_AND_CLAIM = "contract: complete and claim, large step"
@@ -42,6 +44,61 @@ class Prices:
 
 
 @dataclass(frozen=True)
+class Protocol:
+    """What a worker (and the client, where there is no other way) of an older protocol calls, and how often."""
+
+    name: str
+    each_task: tuple[tuple[str, int], ...]
+    """(call of `protocol_calls.json`, times)"""
+    while_it_runs: tuple[tuple[str, float], ...] = ()
+    """(call, seconds between two)"""
+    idle: tuple[str, float] | None = None
+    """(call, seconds between two); None: it asks nothing."""
+    held_seconds: float = 0.0
+    """How long an idle call is held: a Lambda function is busy for so long."""
+    is_pushed_to: bool = False
+    """The farm calls its workers: the schedule's function runs for 50 s of each minute."""
+
+
+PROTOCOLS = (
+    Protocol(
+        "Pleiades",
+        (("pleiades: contract, a job", 1), ("pleiades: job, read", 4), ("pleiades: job, finished", 1)),
+        idle=("pleiades: contract, no job", 25.0),
+        held_seconds=25.0,
+    ),
+    Protocol(
+        "Scheduler",
+        (("scheduler: start", 1), ("contract: complete and claim, written tasks", 1), ("log: one chunk", 1)),
+        (("scheduler: query", 5.0), ("contract: is it still wanted, one held", 20.0), ("renew", 40.0)),
+        idle=("contract: nothing to do", 30.0),
+    ),
+    Protocol(
+        "Flamenco 2",
+        (("flamenco2: task, given", 1), ("flamenco2: update with a log", 1), ("flamenco2: update, completed", 1)),
+        (("flamenco2: may keep running", 5.0), ("flamenco2: update with a log", 30.0)),
+        idle=("flamenco2: task, none", 20.0),
+    ),
+    Protocol(
+        "Flamenco 1, pulling",
+        (("flamenco1: task, given", 1), ("flamenco1: completed", 1)),
+        (("flamenco1: active", 10.0),),
+        idle=("flamenco1: task, none", 10.0),
+    ),
+    Protocol(
+        "Transcode",
+        (("contract: complete and claim, written tasks", 1),),
+        (("transcode: heartbeat", 3.0),),
+        idle=("transcode: heartbeat", 3.0),
+        is_pushed_to=True,
+    ),
+)
+"""Intervals as their programs have them, where they are known; docs/cost.md says which were assumed."""
+PUSHING_PER_MONTH = 43_200 * (50 * 0.5 * 0.0000133334 + 50 * 2.5 * 0.125e-6)
+"""Dollars: the schedule's function at 512 MB, a round of pushes each second."""
+
+
+@dataclass(frozen=True)
 class Setup:
     """How a farm is deployed. `seconds_per_call` of Lambda is an estimate, not a measurement."""
 
@@ -63,7 +120,7 @@ class Costs:
 
     def __init__(self, setup: Setup, calls: Mapping[str, Mapping[str, float]] | None = None) -> None:
         self._setup = setup
-        self._calls = calls or json.loads(CALLS.read_text())
+        self._calls = calls or {**json.loads(CALLS.read_text()), **json.loads(PROTOCOL_CALLS.read_text())}
 
     def call(self, name: str) -> float:
         """One call: the doors, Lambda, the table."""
@@ -77,7 +134,12 @@ class Costs:
     def idle_workers(self, count: int) -> float:
         """A day of workers that ask and get nothing, and whose contact is noted now and then."""
         limits = self._setup.limits
-        contacts = DAY / limits.contact_every_seconds * self._setup.prices.writes_per_million / MILLION
+        contacts = (
+            DAY
+            / max(limits.contact_every_seconds, limits.poll_idle_seconds)
+            * self._setup.prices.writes_per_million
+            / MILLION
+        )
         return count * (DAY / limits.poll_idle_seconds * self.call(NOTHING) + contacts)
 
     def tasks(self, count: int, seconds: float) -> float:
@@ -88,6 +150,21 @@ class Costs:
         renewals = int(seconds / (limits.lease_seconds / 3))
         each = self.call(COMPLETE_AND_CLAIM) + looks * self.call(STILL_WANTED) + renewals * self.call(RENEW)
         return count * each
+
+    def tasks_of(self, protocol: Protocol, count: int, seconds: float) -> float:
+        """The same through another protocol, each call as its workers make it."""
+        each = sum(times * self.call(name) for name, times in protocol.each_task)
+        each += sum(int(seconds / every) * self.call(name) for name, every in protocol.while_it_runs)
+        return count * each
+
+    def idle_of(self, protocol: Protocol, count: int) -> float:
+        """A day of its idle workers, with the functions that are busy while calls are held."""
+        if protocol.idle is None:
+            return 0.0
+        name, every = protocol.idle
+        prices = self._setup.prices
+        held = self._setup.memory_gb * protocol.held_seconds * prices.lambda_per_gb_second
+        return count * DAY / every * (self.call(name) + held)
 
     def tasks_in_tens(self, count: int) -> float:
         """Tasks so short that a worker takes ten at once and asks for nothing in between."""

@@ -33,6 +33,7 @@ BENCHES = (
     "transfers",
     "cold_start",
     "requests",
+    "protocols",
     "simulate",
     "queues",
     "s3_clients",

@@ -10,7 +10,8 @@ import pytest
 from chalicelib.core.farm import Limits
 from deploy import __main__ as deploy
 from deploy import costing
-from deploy.costs import CALLS, NOTHING, Costs, Prices, Setup
+from deploy.costs import CALLS, NOTHING, PROTOCOL_CALLS, Costs, Prices, Protocol, Setup
+from tests.bench import protocols
 from tests.bench import requests as measuring
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +23,23 @@ def test_the_calls_cost_what_is_counted_with() -> None:
 
 
 def test_the_page_shows_what_is_computed() -> None:
-    assert costing.page() in (ROOT / "docs" / "cost.md").read_text()
+    page = (ROOT / "docs" / "cost.md").read_text()
+    assert costing.page() in page
+    assert costing.protocols_table() in page
+    assert costing.intervals_table() in page
+
+
+def test_the_calls_of_older_protocols_cost_what_is_counted_with() -> None:
+    """If not: run `python -m tests.bench.protocols`, and put what `python -m deploy.costing` prints into the page."""
+    assert protocols.as_json(protocols.bills()) == json.loads(PROTOCOL_CALLS.read_text())
+
+
+def test_a_task_through_another_protocol_costs_its_calls_and_those_while_it_runs() -> None:
+    calls = {name: {"requests": 1, "read_units": 0, "write_units": 0} for name in ("begin", "beat")}
+    costs = Costs(Setup(), calls)
+    protocol = Protocol("one", (("begin", 2),), (("beat", 10.0),), idle=("beat", 10.0))
+    assert costs.tasks_of(protocol, 3, 35) == pytest.approx(3 * (2 + 3) * costs.call("begin"))
+    assert costs.idle_of(protocol, 1) == pytest.approx(8640 * costs.call("beat"))
 
 
 def test_a_call_costs_its_doors_its_lambda_and_its_units() -> None:
@@ -40,6 +57,12 @@ def test_half_the_interval_is_twice_the_calls() -> None:
 def test_the_command_prints_a_sum(capsys: pytest.CaptureFixture[str]) -> None:
     assert deploy.main(["cost", "--workers", "5", "--tasks", "1000", "--door", "url"]) == 0
     assert "Together" in capsys.readouterr().out
+
+
+def test_the_command_knows_the_workers_of_other_protocols(capsys: pytest.CaptureFixture[str]) -> None:
+    assert deploy.main(["cost", "--protocol", "Transcode", "--workers", "5", "--tasks", "1000"]) == 0
+    assert "Calls to workers" in capsys.readouterr().out
+    assert deploy.main(["cost", "--protocol", "smoke signals"]) == 2
 
 
 def test_an_impossible_size_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
