@@ -39,7 +39,8 @@ def measure(options: Options) -> Iterator[Finding]:
         for number in range(1 if options.quick else 2):
             alone.append(_alone(ffmpeg, source, folder / f"alone-{number}.mp4"))
             farmed.append(_on_the_farm(farm, source, folder / f"farm-{number}", seconds))
-        video.check_same(video.measure(ffmpeg, source), video.measure(ffmpeg, folder / "alone-0.mp4"))
+        if not options.quick:  # what is cut without being decoded has some frames that are not shown
+            video.check_same(video.measure(ffmpeg, source), video.measure(ffmpeg, folder / "alone-0.mp4"))
     note = f"{said([ffmpeg, '-version'])[:40]}; {seconds} s of 1280x720"
     yield Figure("transcode: ffmpeg alone", percentile(alone, 0.5), "s", note=note)
     yield Figure(f"transcode: farm with {WORKERS} workers, upload and result included", percentile(farmed, 0.5), "s")

@@ -21,7 +21,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import requests
+from urllib3 import BaseHTTPResponse, PoolManager
+from urllib3.exceptions import HTTPError
 
 from millrace.agent.observe import WARNING, say
 
@@ -58,8 +59,7 @@ class Metadata:
 
     def __init__(self, address: str) -> None:
         self._address = address.rstrip("/")
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._pool = PoolManager()
         self._token: str | None = None
 
     def get(self, path: str) -> str | None:
@@ -67,28 +67,30 @@ class Metadata:
         for is_last in (False, True):
             token = self._token or self._new_token()
             response = self._send("GET", f"meta-data/{path}", {"X-aws-ec2-metadata-token": token})
-            if response.status_code == 200:
-                return response.text
-            if response.status_code == 404:
+            if response.status == 200:
+                return response.data.decode()
+            if response.status == 404:
                 return None
             self._token = None
-            if response.status_code != 401 or is_last:
-                raise MetadataSilent(f"{path}: HTTP {response.status_code}")
+            if response.status != 401 or is_last:
+                raise MetadataSilent(f"{path}: HTTP {response.status}")
         raise AssertionError("not reached")
 
     def _new_token(self) -> str:
         wanted = {"X-aws-ec2-metadata-token-ttl-seconds": str(TOKEN_SECONDS)}
         response = self._send("PUT", "api/token", wanted)
-        if response.status_code != 200:
-            raise MetadataSilent(f"no session token: HTTP {response.status_code}")
-        self._token = response.text
+        if response.status != 200:
+            raise MetadataSilent(f"no session token: HTTP {response.status}")
+        self._token = response.data.decode()
         return self._token
 
-    def _send(self, method: str, path: str, headers: Mapping[str, str]) -> requests.Response:
+    def _send(self, method: str, path: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
         url = f"{self._address}/latest/{path}"
         try:
-            return self._session.request(method, url, headers=headers, timeout=ANSWER_SECONDS, allow_redirects=False)
-        except (requests.RequestException, OSError) as error:
+            return self._pool.request(
+                method, url, headers=dict(headers), timeout=ANSWER_SECONDS, retries=False, redirect=False
+            )
+        except (HTTPError, OSError) as error:
             raise MetadataSilent(f"{method} {url}: {error.__class__.__name__}") from error
 
 
