@@ -24,6 +24,7 @@ from typing import Any
 
 from chalicelib.install.packing import packed
 
+from .bill import bill
 from .errors import DeployFailed, WrongUse
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,6 +32,8 @@ SHIPPED = ("app.py", "chalicelib", "requirements.txt")
 RUNTIMES = ((3, 11), (3, 12), (3, 13), (3, 14))
 ARCHITECTURES = ("arm64", "x86_64")
 BUILD_SECONDS = 600
+BILL = "millrace.cdx.json"
+"""In the archive: what it is made of."""
 NO_ROLE = "arn:aws:iam::000000000000:role/the-template-names-another"
 FIRST_DAY = (1980, 1, 1, 0, 0, 0)
 """The earliest that a zip file can say."""
@@ -61,6 +64,7 @@ def build(folder: Path, architecture: str) -> Build:
     with zipfile.ZipFile(out / "deployment.zip") as packaged:
         packaged.extractall(unpacked)
     compile_all(unpacked)
+    (unpacked / BILL).write_bytes(bill())
     _write(unpacked, archive)
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     return Build(archive, digest, json.loads((out / "sam.json").read_text()))
