@@ -63,6 +63,10 @@ REASONS = {
         "step it is written, which is a third request; written tasks need 2.1",
         "no third request is possible while a claimed task is an item of its own; batches of ten share the first two",
     ),
+    "simulated: requests for a claim, normal lag, written tasks": Reason(
+        "two requests where nobody else wants the same task; now and then another process was faster within the lag",
+        "more than one index partition for a class, each process with its own to begin at",
+    ),
     "simulated: throttled requests, written tasks": Reason(
         "tasks that were written one by one are entries of one partition of an index, from which DynamoDB takes 1,000 "
         "a second; jobs of more than 100 tasks that are alike do not use it",

@@ -169,7 +169,7 @@ def _ran(command: list[str]) -> float:
     def run() -> None:
         # rclone refuses to start where a bundle of authorities is named; there is no TLS here.
         kept = {name: value for name, value in os.environ.items() if name != "AWS_CA_BUNDLE"}
-        done = subprocess.run(command, env=kept, capture_output=True, text=True)
+        done = subprocess.run(command, env=kept, capture_output=True, text=True, timeout=600)
         if done.returncode != 0:
             raise RuntimeError(f"{command[0]}: {(done.stderr or done.stdout)[-1000:]}")
 

@@ -22,11 +22,11 @@ MOST_REQUESTS = {"normal lag": 2.2, "worst lag": 10.0}
 
 def measure(options: Options) -> Iterator[Finding]:
     workers = 1_000 if options.quick else 10_000
-    yield from _whole(workers, 5.0, 2.0 if options.quick else 4.0)
+    yield from _whole(workers, 5.0, 2.0 if options.quick else 3.0)
     rate = 200 if options.quick else 2_100
-    yield from _one_class(rate, "worst lag", WORST_MS, 2.0 if options.quick else 3.0)
+    yield from _one_class(rate, "worst lag", WORST_MS, 2.0)
     yield from _written(100 if options.quick else 1_200, 3.0)
-    yield from _idle(workers, 20.0 if options.quick else 60.0)
+    yield from _idle(workers, 20.0 if options.quick else 30.0)
 
 
 def _whole(workers: int, seconds: float, look: float) -> Iterator[Finding]:
@@ -80,7 +80,7 @@ def _one_class(workers: int, lag: str, lag_ms: tuple[float, float], look: float)
     crowd = Crowd(lag_ms=lag_ms, seconds=1.0)
     crowd.submit("frames", count=1_000_000)
     crowd.start(crowd.hire(workers), 1.0)
-    crowd.time.run(3.0)
+    crowd.time.run(2.5)
     what = f"one class, {lag}"
     seen = crowd.look(look)
     yield from _load(crowd, seen, look, what)
