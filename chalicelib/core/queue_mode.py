@@ -53,12 +53,15 @@ def ended(farm: Farm, task: Task) -> None:
 
 
 def mend(farm: Farm, job: Job) -> None:
-    """For the sweep: counts that crashes have left wrong. One read for each open step of such a job."""
+    """For the sweep: counts that crashes have left wrong. One read for each open step of such a job. Only their sum
+    counts, so the first cursor gets all of it."""
     if job.status in ENDED_JOBS:
         return
     steps = [step for step in farm.jobs.steps(job.id) if step.status is StepStatus.OPEN and step.shards]
-    for step in steps:
-        for cursor in farm.cursors.of(step):
-            idle_ms = farm.clock.now() - cursor.served_at
-            if cursor.running is not None and idle_ms > LEFT_ALONE_MS and len(steps) == step.shards == 1:
-                farm.cursors.set_running(cursor, job.counts.get("active", 0))
+    cursors = [cursor for step in steps for cursor in farm.cursors.of(step) if cursor.running is not None]
+    if any(farm.clock.now() - cursor.served_at <= LEFT_ALONE_MS for cursor in cursors):
+        return
+    active = job.counts.get("active", 0)
+    if sum(cursor.running or 0 for cursor in cursors) != active:
+        for number, cursor in enumerate(cursors):
+            farm.cursors.set_running(cursor, 0 if number else active)

@@ -19,6 +19,7 @@ from .farm import Farm
 from .lifecycle import JobStatus, TaskStatus
 from .making import unbegun_status
 from .model import Job, Step
+from .tasks import unreleased_status
 from .windows import Window, first_of, window_of
 
 MOST_WINDOWS = 500
@@ -81,14 +82,19 @@ class _Look:
         """Windows that have been written: those of them that were not found have all their tasks completed."""
         if self._step.shards:
             return [range(window_of(cursor.first), cursor.windows) for cursor in self._cursors]
-        return [range(window_of(self._step.count - 1) + 1)] if self._step.written else []
+        return [range(window_of(self._step.count - 1) + 1)] if self._all_written else []
+
+    @property
+    def _all_written(self) -> bool:
+        """Of a step that trails another, what was never released has no window, also when it is done."""
+        return self._step.written and self._step.left is None
 
     def _doubtful(self, low: int, high: int) -> Iterator[tuple[int, int]]:
         """Windows, from and to, that may have been written or not."""
         if self._step.shards:
             ranges = [(max(low, c.windows), min(high, c.begun_windows.stop - 1)) for c in self._cursors]
         else:
-            ranges = [] if self._step.written else [(low, high)]
+            ranges = [] if self._all_written else [(low, high)]
         return ((start, end) for start, end in ranges if start <= end)
 
     def runs(self, stop: int) -> Iterator[Run]:
@@ -108,6 +114,8 @@ class _Look:
     def _unknown(self, number: int, count: int) -> Iterable[Run]:
         if any(number in windows for windows in self._certain):
             return [(count, TaskStatus.COMPLETED)]
+        if self._step.trails is not None:
+            return [(count, unreleased_status(self._job, self._step))]
         counted = any(c.first <= first_of(number) < c.end and c.left is not None for c in self._cursors)
         return [(count, TaskStatus.CANCELED if counted else unbegun_status(self._job))]
 

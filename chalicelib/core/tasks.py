@@ -59,7 +59,7 @@ def _virtual(farm: Farm, job: Job, step: Step, indices: list[int]) -> Iterator[T
     return (replace(task, created_at=job.created_at) for task in made)
 
 
-def _unreleased_status(job: Job, step: Step) -> TaskStatus:
+def unreleased_status(job: Job, step: Step) -> TaskStatus:
     """Of what no window of a step that trails another knows yet."""
     return TaskStatus.CANCELED if job.status in ENDED_JOBS or step.left is not None else TaskStatus.WAITING
 
@@ -96,7 +96,7 @@ def _windows_with(farm: Farm, job: Job, step: Step, status: TaskStatus, first: i
     if status is TaskStatus.COMPLETED:
         kinds.append(farm.windows.done(step, first))
     begun = heapq.merge(*((window.number for window in kind) for kind in kinds))
-    if step.trails is not None and step.count and status is _unreleased_status(job, step):
+    if step.trails is not None and step.count and status is unreleased_status(job, step):
         return _all_but(farm.windows.done(step, first), range(first, window_of(step.count - 1) + 1))
     if status is not making.unbegun_status(job):
         return begun

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core import events, jobs, leases, sweeping, tasks, why_waiting
+from chalicelib.core import events, jobs, leases, strips, sweeping, tasks, why_waiting
 from chalicelib.core.farm import Limits
 from chalicelib.core.lifecycle import Outcome, TaskStatus
 from chalicelib.core.model import Assignment, Job, Output, Step, Worker
@@ -208,6 +208,23 @@ def test_people_are_told_what_a_task_waits_for(bench: Bench) -> None:
     bench.report(assignments[1])
     [reason] = why_waiting.of_task(bench.farm, waiting)
     assert reason.text == "waits for frames 21-30 (queued) of step 'frames'"
+
+
+def test_a_strip_shows_what_waits_what_is_done_and_what_will_never_run(bench: Bench) -> None:
+    job = bench.submit({"count": 4}, {"count": 1_200, "trails": 0}, max_retries=0)
+    worker = bench.worker()
+    first = take_all(bench, worker)
+
+    def shown() -> Counter[TaskStatus]:
+        return sum(strips.strip(bench.farm, bench.job(job), step(bench, job, 1), size=100).buckets, Counter())
+
+    bench.report(first["0/0"])
+    bench.work_off(worker)
+    assert shown() == {TaskStatus.COMPLETED: 300, TaskStatus.WAITING: 900}
+    for name in ("0/1", "0/2", "0/3"):
+        bench.fail(first[name])
+    assert bench.job(job).settled
+    assert shown() == {TaskStatus.COMPLETED: 300, TaskStatus.CANCELED: 900}
 
 
 def test_a_deleted_job_leaves_nothing(bench: Bench) -> None:
