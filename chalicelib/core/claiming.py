@@ -166,7 +166,7 @@ def _take_excluded(farm: Farm, picker: Picker, served: Served) -> tuple[list[Tas
         for candidate in picker.passed_over
         if not any(fits(by_partition[candidate["ready_pk"]], o) and not kept_from(o, candidate) for o in others)
     )
-    return farm.tasks.take(served.partitions, picker, picker.enough) if picker.allowed else ([], False)
+    return _take_with_ticket(farm, picker, served) if picker.allowed else ([], False)
 
 
 def other_workers(farm: Farm, worker: Worker) -> list[Worker]:

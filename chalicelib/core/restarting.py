@@ -73,7 +73,7 @@ def restart(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn) -> None:
             if turn.is_over:
                 return
             continue
-        if step.trails is not None and chosen.indices is None:
+        if step.trails is not None and (chosen.indices is None or step.number in chosen.steps):
             found += trailing.reopen(farm, job, step)
         if step.shards and chosen == Chosen():
             found += filling.reopen(farm, job, step)

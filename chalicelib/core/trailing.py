@@ -253,6 +253,10 @@ def advance(farm: Farm, job: Job, steps: Sequence[Step], step: Step, turn: Turn)
         begin = (Set("look_from", 0), Set("look_is_last", True), Set("epoch", step.epoch + 1))
         farm.jobs.change_step(step, None, *begin)
         return True
+    if step.look_is_last and pair.source.status is StepStatus.OPEN:  # a retry has opened it again
+        again = (Set("look_from", 0), Set("look_is_last", False), Set("epoch", step.epoch + 1))
+        farm.jobs.change_step(step, None, *again)
+        return True
     _look(farm, pair, turn)
     return True
 
@@ -344,7 +348,7 @@ def _end(farm: Farm, step: Step) -> None:
 
 def reopen(farm: Farm, job: Job, step: Step) -> int:
     """For a retry: what was never begun may be again, and what could not be released. Whether there was anything."""
-    if step.status not in (StepStatus.OPEN, StepStatus.DONE) or not step.written:
+    if step.status not in (StepStatus.OPEN, StepStatus.DONE) or not (step.written or step.look_is_last):
         return 0
     changes: list[Change] = [Set("written", False), Set("look_from", 0), Set("look_is_last", False)]
     if step.left is not None:

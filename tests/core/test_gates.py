@@ -63,6 +63,15 @@ def test_whatever_ends_an_attempt_lets_another_in(bench: Bench, outcome: Outcome
     assert bench.claim(other) == []
 
 
+def test_what_failed_on_everybody_is_still_given_away(bench: Bench) -> None:
+    """By another way through the claim, which must pass the gate too."""
+    job = limited(bench, {"count": 1}, most=1, max_retries=3)
+    worker = bench.worker()
+    bench.fail(bench.take(worker))
+    bench.report(bench.take(worker))
+    assert bench.job(job).status == "completed"
+
+
 def test_a_lost_lease_lets_another_in(bench: Bench) -> None:
     limited(bench, most=1)
     worker = bench.worker()

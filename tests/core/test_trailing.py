@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core import events, jobs, leases, strips, sweeping, tasks, why_waiting
+from chalicelib.core import events, jobs, leases, retrying, strips, sweeping, tasks, why_waiting
 from chalicelib.core.farm import Limits
 from chalicelib.core.lifecycle import Outcome, TaskStatus
 from chalicelib.core.model import Assignment, Job, Output, Step, Worker
@@ -91,6 +91,19 @@ def test_a_retry_runs_what_failed_and_what_needed_it(bench: Bench) -> None:
     assert bench.work_off(worker) == 3 + 225
     assert bench.job(job).status == "completed"
     assert bench.counts(job) == {"completed": 304}
+
+
+def test_a_canceled_task_that_is_named_alone_ends_as_it_did(bench: Bench) -> None:
+    job = bench.submit({"count": 2}, {"count": 2, "trails": 0}, max_retries=0)
+    worker = bench.worker()
+    first = take_all(bench, worker)
+    bench.fail(first["0/0"])
+    bench.report(first["0/1"])
+    bench.work_off(worker)
+    [canceled] = [task for task in bench.tasks(job) if task.name == "1/0"]
+    retrying.retry_tasks(bench.farm, job.id, [canceled.id])
+    assert bench.claim(worker) == []
+    assert (bench.job(job).status, bench.job(job).settled) == ("failed", True)
 
 
 def test_what_failed_itself_is_retried_at_once(bench: Bench) -> None:
