@@ -25,6 +25,14 @@ def page(browser: Browser, ensemble: Ensemble) -> Iterator[Page]:
         yield page
 
 
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Path]:
+    """A file that tasks wait for. It comes in any case: a test that fails must not keep the only worker busy."""
+    file = tmp_path / "go-on"
+    yield file
+    file.touch()
+
+
 def run(command: str) -> dict[str, object]:
     return {"name": "t", "task_type": "exec", "commands": [{"name": "exec", "settings": {"cmd": command}}]}
 
@@ -61,8 +69,8 @@ def test_a_film_is_submitted_by_the_form_watched_and_fetched(
     assert Path(started.value.path()).stat().st_size > 1000
 
 
-def test_a_log_is_followed_and_searched_and_errors_stand_out(page: Page, ensemble: Ensemble, tmp_path: Path) -> None:
-    go_on = tmp_path / "go-on"
+def test_a_log_is_followed_and_searched_and_errors_stand_out(page: Page, ensemble: Ensemble, gate: Path) -> None:
+    go_on = gate
     wait = f"until [ -e {go_on} ]; do sleep 0.1; done"
     job = submitted(ensemble, "chatty", f"sh -c 'echo first line; echo Error: no texture; {wait}; echo last line'")
     goto(page, f"jobs/{job.id}")
@@ -79,9 +87,9 @@ def test_a_log_is_followed_and_searched_and_errors_stand_out(page: Page, ensembl
 
 
 def test_a_job_is_canceled_with_a_question_and_the_undo_runs_it_again(
-    page: Page, ensemble: Ensemble, tmp_path: Path
+    page: Page, ensemble: Ensemble, gate: Path
 ) -> None:
-    go_on = tmp_path / "go-on"
+    go_on = gate
     job = submitted(ensemble, "too many", f"sh -c 'until [ -e {go_on} ]; do sleep 0.1; done'", "true", "true")
     goto(page, f"jobs/{job.id}")
     page.get_by_role("button", name="Cancel", exact=True).click()
@@ -195,9 +203,9 @@ def test_a_strip_of_many_tasks_leads_by_keyboard_to_one_of_them(page: Page, ense
 
 
 def test_one_task_that_failed_is_run_again_while_its_job_goes_on(
-    page: Page, ensemble: Ensemble, tmp_path: Path
+    page: Page, ensemble: Ensemble, tmp_path: Path, gate: Path
 ) -> None:
-    repaired, go_on = tmp_path / "repaired", tmp_path / "go-on"
+    repaired, go_on = tmp_path / "repaired", gate
     wait = f"sh -c 'until [ -e {go_on} ]; do sleep 0.1; done'"
     job = submitted(ensemble, "half broken", f"test -e '{repaired}'", wait)
     goto(page, f"jobs/{job.id}?tasks=failed")
@@ -256,3 +264,18 @@ def test_a_worker_is_added_by_a_line_that_the_page_tells(page: Page, ensemble: E
         assert b"python" in script.read()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_job_is_held_to_few_tasks_at_once_and_the_farm_to_an_order(page: Page, ensemble: Ensemble) -> None:
+    job = submitted(ensemble, "modest", "true", "true", tags=["nobody has it"])
+    goto(page, f"jobs/{job.id}")
+    page.get_by_label("Tasks at once").fill("1")
+    page.get_by_role("button", name="Set how many at once").click()
+    expect(page.get_by_text("1 task at once.")).to_be_visible()
+    page.reload()
+    expect(page.get_by_label("Tasks at once")).to_have_value("1")
+    goto(page, "settings")
+    page.get_by_label("they share the workers evenly").check()
+    expect(page.get_by_text("It holds for steps that begin from now on.")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_label("The oldest first")).to_be_checked()

@@ -8,7 +8,7 @@ import { live } from "./live.js";
 import { complain } from "./notices.js";
 import { isPicture, picture } from "./pictures.js";
 import { bar, inWords, timeLeft } from "./progress.js";
-import { ACTIONS, allowing, prioritise, steer } from "./steering.js";
+import { ACTIONS, allowing, limitAtOnce, prioritise, steer } from "./steering.js";
 import { stepGraph } from "./step_graph.js";
 import { jobs, may } from "./store.js";
 
@@ -45,7 +45,7 @@ export function openJob(place) {
       const isFirst = job === null;
       job = await get(`/jobs/${id}`);
       document.title = `${job.name} · Millrace`;
-      drawJob(parts, job);
+      drawJob(parts, job, read);
       if (isFirst) drawSettings(parts.settings, job.settings);
       await Promise.all([
         taskPart.show(job),
@@ -91,7 +91,7 @@ export function missing(error) {
   return h("div", { class: "empty" }, h("h1", {}, "Nothing to show"), h("p", {}, text), h("a", { class: "button", href: "#/jobs" }, "All jobs"));
 }
 
-function drawJob(parts, job) {
+function drawJob(parts, job, again) {
   const act = (action) => async () => {
     if ((await steer(action, [job])) && action === "delete") location.hash = "#/jobs";
   };
@@ -110,16 +110,17 @@ function drawJob(parts, job) {
   const progress = bar(job);
   progress.classList.add("large");
   if (!parts.summary.contains(document.activeElement) || document.activeElement.tagName !== "INPUT") {
-    replace(parts.summary, progress, h("p", { class: "words" }, inWords(job)), job.error && h("p", { class: "problem" }, job.error), facts(job));
+    replace(parts.summary, progress, h("p", { class: "words" }, inWords(job)), job.error && h("p", { class: "problem" }, job.error), facts(job, again));
   }
   parts.steps.hidden = job.steps.length === 1; // the tasks below say it all
   replace(parts.steps, h("h2", {}, "Steps"), job.steps.length ? stepGraph(job.steps) : h("p", { class: "faint" }, "Being made…"));
 }
 
-function facts(job) {
+function facts(job, again) {
   const rows = [
     ["Type", job.type],
     ["Priority", priority(job)],
+    ["At once", atOnce(job, again)],
     ["Owner", job.owner],
     ["Tags", job.tags.join(", ")],
     ["Submitted", time(job.created_at)],
@@ -141,6 +142,17 @@ function priority(job) {
     prioritise([job], Number(field.value));
   };
   return h("form", { class: "inline", onsubmit: set }, field, h("button", {}, "Set"));
+}
+
+function atOnce(job, again) {
+  if (!may("operate") || ENDED.includes(job.status)) return job.max_workers && `at most ${number(job.max_workers)}`;
+  const field = h("input", { type: "number", min: 1, value: job.max_workers ?? "", placeholder: "all", "aria-label": "Tasks at once; empty for no limit" });
+  const set = (event) => {
+    event.preventDefault();
+    field.blur();
+    limitAtOnce(job, field.value === "" ? null : Number(field.value), again);
+  };
+  return h("form", { class: "inline", onsubmit: set }, field, h("button", { "aria-label": "Set how many at once" }, "Set"));
 }
 
 async function drawWhy(card, job) {

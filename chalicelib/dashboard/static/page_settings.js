@@ -3,6 +3,7 @@
 import { h } from "./dom.js";
 import { notice } from "./notices.js";
 import { pricePerWorkerHour, setPricePerWorkerHour } from "./prices.js";
+import { queueCard } from "./queue.js";
 import { retentionCard } from "./retention.js";
 import { may, me } from "./store.js";
 import { tokenCard } from "./tokens.js";
@@ -18,6 +19,7 @@ export function openSettings() {
       may("admin") ? tokenCard() : h("p", {}, `Tokens, variables and webhooks are changed by an administrator. Your token may: ${me.scopes.join(", ")}.`),
       variableCard(),
       may("admin") && webhookCard(),
+      queueCard(may("admin")),
       retentionCard(may("admin")),
       browserCard(),
     ),

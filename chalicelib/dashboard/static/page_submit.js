@@ -56,6 +56,7 @@ function form(type, settings) {
   const priority = h("input", { id: "job-priority", type: "number", min: 0, max: 100, value: 50, required: true });
   const tags = h("input", { id: "job-tags", type: "text", placeholder: "gpu, -laptop" });
   const retries = h("input", { id: "job-retries", type: "number", min: 0, max: 100, value: 3, required: true });
+  const most = h("input", { id: "job-most", type: "number", min: 1, placeholder: "as many as there are workers" });
   const ends = h("input", { id: "job-stop", type: "checkbox" });
   const problem = h("p", { class: "problem", role: "alert" });
   const button = h("button", { class: "primary" }, "Submit");
@@ -78,6 +79,7 @@ function form(type, settings) {
         priority: Number(priority.value),
         tags: tags.value.split(",").map((tag) => tag.trim()).filter(Boolean),
         max_retries: Number(retries.value),
+        ...(most.value && { max_workers: Number(most.value) }),
         on_failure: ends.checked ? "stop" : "continue",
         settings: await settings.read(running.signal),
       });
@@ -117,6 +119,7 @@ function form(type, settings) {
         common("Priority", priority, "0 to 100, higher first"),
         common("Tags", tags, "x: the worker must have tag x; -x: must not have it; ~x: had better have it"),
         common("Retries of each task", retries),
+        common("Tasks at once", most, "so that other jobs get their share"),
         h("div", { class: "field choice" }, h("div", { class: "inline" }, ends, h("label", { for: ends.id }, "The first task that fails for good ends the job"))),
       ),
     ),

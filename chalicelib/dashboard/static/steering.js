@@ -40,6 +40,23 @@ export async function steer(action, list) {
   return succeeded.length;
 }
 
+/** most: how many tasks of the job may run at once; null: no limit. */
+export async function limitAtOnce(job, most, again) {
+  const before = job.max_workers;
+  const set = async (value) => {
+    try {
+      await patch(`/jobs/${job.id}`, { max_workers: value });
+      again();
+      return true;
+    } catch (error) {
+      complain(error);
+      return false;
+    }
+  };
+  const said = most === null ? "as many tasks at once as there are workers" : `${plural(most, "task")} at once`;
+  if (await set(most)) notice(`“${job.name}”: ${said}.`, { undo: { text: "Undo", act: () => set(before) } });
+}
+
 /** Runs one task of a job again, whatever became of it; asks first where finished work would be done anew. */
 export async function retryTask(task) {
   try {
