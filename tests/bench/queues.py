@@ -7,7 +7,6 @@ none, so it does less. Ours are clients that claim and complete over HTTP, as in
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tempfile
 import time
@@ -118,8 +117,7 @@ def _asked(url: str, database: int, *question: str) -> int:
 
 
 def _ours(batch: int, seconds: float) -> float:
-    processes = os.cpu_count() or 1
-    with served(*(["--processes", str(processes)] if processes > 1 else [])) as farm:
+    with served() as farm:  # one process: two cost more than they bring (docs/performance.md)
         submit(farm.url, "frames", frames(1_000_000))
         done = load.run(farm.url, workers=THREADS, batch=batch, seconds=seconds)
         return done.tasks / done.seconds
