@@ -2,8 +2,8 @@
 
 Every request to a route takes a place before the app sees it, and gives it back before its answer is sent, so that slow
 clients hold none. A call that waits for work steps aside while it waits. Without a free place a request waits in line,
-the most urgent first; it is refused with 503 and `Retry-After` where the line is too long, where the head of its line
-has waited for too long already, or where it has itself. Being refused costs a tenth of being served: no body is read.
+the most urgent first; it is refused with 503 and `Retry-After` where the line is too long, where a line of some length
+does not move, or where it has itself waited for too long. Being refused costs a tenth of being served: no body is read.
 
 Before it comes to that, workers are told to ask less often: while requests wait in line, the pauses between their
 polls grow (`edge/pace.py`). The pause that a refusal tells grows while more is refused than half of what is served,
@@ -128,7 +128,8 @@ class Gate:
             line.popleft()
         if not line:
             return False
-        is_slow = now - line[0].since > PATIENCE_SECONDS[urgency] / 2
+        # A short line that does not move has met a stall, of the disk or of the machine; nobody is helped by refusals.
+        is_slow = now - line[0].since > PATIENCE_SECONDS[urgency] / 2 and self._waiting[urgency] > PLACES
         return self._waiting[urgency] >= LONGEST_LINE[urgency] or is_slow
 
     def _refusal(self, urgency: Urgency) -> Refused:

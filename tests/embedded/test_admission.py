@@ -140,3 +140,19 @@ def test_workers_are_told_to_ask_less_often_up_to_what_a_person_may_have_to_wait
     pace.set_stretch(1000)
     assert pace.stretched(1.0) == pace.MOST
     assert pace.stretched(5.0) == pace.LONGEST_POLL_SECONDS
+
+
+def test_a_short_line_that_does_not_move_takes_more_and_a_longer_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stall of the disk is no overload."""
+    monkeypatch.setitem(admission.PATIENCE_SECONDS, LATER, 0.6)
+    gate = Gate(places=1)
+    crowd = Crowd(gate)
+    with gate.place(HELD):
+        for number in range(3):
+            crowd.comes(f"claim {number}", LATER)
+        time.sleep(0.35)
+        gate.look(LATER)
+        monkeypatch.setattr(admission, "PLACES", 2)
+        with pytest.raises(Refused):
+            gate.look(LATER)
+    crowd.goes()
