@@ -90,7 +90,7 @@ def test_a_job_is_canceled_with_a_question_and_the_undo_runs_it_again(
     page: Page, ensemble: Ensemble, gate: Path
 ) -> None:
     go_on = gate
-    job = submitted(ensemble, "too many", f"sh -c 'until [ -e {go_on} ]; do sleep 0.1; done'", "true", "true")
+    job = submitted(ensemble, "too many", *[f"sh -c 'until [ -e {go_on} ]; do sleep 0.1; done'"] * 3)
     goto(page, f"jobs/{job.id}")
     page.get_by_role("button", name="Cancel", exact=True).click()
     question = page.get_by_role("dialog")
