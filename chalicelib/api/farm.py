@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import islice
 
 from ..config import VERSION
-from ..core import pruning, sweeping, workers
+from ..core import collecting, pruning, sweeping, workers
 from ..core.access import Scope
-from ..core.errors import Forbidden
+from ..core.errors import Conflict, Forbidden
 from ..core.farm import Farm
 from ..core.lifecycle import WorkerStatus
 from ..edge import auth, current
@@ -60,11 +60,22 @@ def sweep(farm: Farm, request: Request) -> Reply:
 def prune(farm: Farm, request: Request) -> Reply:
     """Remove old content that nothing needs.
 
-    Needed is what a job that was not deleted, a task of it, or a function names, with all files of its manifests.
+    Needed is what a job that was not deleted, a task of it, or a function names, with all files of its manifests. On
+    AWS it goes on by itself when the call is over: call again to see how far it is.
     """
     wanted = read_body(request, PruneWanted, may_be_empty=True)
+    if farm.errands is not None:
+        return answer(models.Pruned(**_collected(farm, wanted)._asdict()))
     done = pruning.prune(farm, older_than_days=wanted.older_than_days, dry_run=wanted.dry_run)
     return answer(models.Pruned(**done._asdict()))
+
+
+def _collected(farm: Farm, wanted: PruneWanted) -> pruning.Pruned:
+    begun = collecting.begin(farm, older_than_days=wanted.older_than_days, dry_run=wanted.dry_run)
+    found = collecting.go_on(farm, begun.id) or begun
+    if found.error is not None:
+        raise Conflict(found.error)
+    return pruning.Pruned(found.removed, found.removed_bytes, found.kept, complete=found.is_over)
 
 
 OPERATIONS = (

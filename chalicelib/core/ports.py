@@ -418,3 +418,7 @@ class Errands(Protocol):
     def settle(self, job_id: int) -> None:
         """Have this job settled soon. Never raises."""
         ...
+
+    def collect(self, collection_id: int) -> None:
+        """Have that garbage collection go on soon. Never raises."""
+        ...

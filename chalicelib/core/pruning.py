@@ -13,7 +13,7 @@ looked at again: touched meanwhile, it stays. So either the one sees the touch, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -23,15 +23,12 @@ from .errors import BadInput, Conflict, ObjectMissing, Unavailable
 from .farm import Farm
 from .holding import DOOMED_MS, LARGEST_TOUCHED, PREFIX
 from .ids import PER_SECOND
-from .model import Blob, BlobId, Job, ManifestId
+from .model import Blob, BlobId, Job, ManifestId, Task
 from .ports import ObjectHead
 from .records.notes import all_notes
 from .results import tasks_of
-from .turns import Turn
 
 DAY_MS = 24 * 3600 * 1000
-CALL_SECONDS = 20.0
-"""How long one call goes on, where calls end."""
 DOOMED_AT_ONCE = 100
 LOOKED_UP = 1_000
 SMALLEST_ID = PER_SECOND
@@ -44,43 +41,49 @@ class Pruned(NamedTuple):
     removed_bytes: int
     kept: int
     complete: bool
-    """False: the call's time was over, and what it did not come to is still there."""
+    """False: the rest goes on by errands; call again to see how far it is."""
 
 
 def prune(farm: Farm, *, older_than_days: int, dry_run: bool) -> Pruned:
     """Remove what was stored, or last relied on, before so many days, and is not needed.
 
-    Reads every job and task once, and lists the store. Raises Conflict, with nothing removed, when a job cannot be read
-    or there is not time enough to look at all; also when another process is at it.
+    Reads every job and task once, and lists the store, in one go: where calls end, `collecting` does it in pieces.
+    Raises Conflict, with nothing removed, when a job cannot be read; also when another process is at it.
     """
-    if not 1 <= older_than_days <= 3650:
-        raise BadInput(f"older_than_days must be 1 to 3650, not {older_than_days}", field="older_than_days")
+    check_days(older_than_days)
     now = farm.clock.now()
-    turn = Turn(farm, None if farm.errands is None else now + int(CALL_SECONDS * 1000))
-    upgrading.advance(farm)
-    if upgrading.is_needed(farm.table):
-        raise Unavailable("the farm is still being brought to the form of this version; try again in a few minutes")
+    require_todays_form(farm)
     before = now - older_than_days * DAY_MS
-    needed = _needed(farm, turn)
+    needed = _needed(farm)
     removed = removed_bytes = kept = 0
     some: list[ObjectHead] = []
     for head in _objects(farm):
-        if not _may_go(head, before, needed):
+        if not may_go(head, before, needed):
             kept += 1
             continue
         some.append(head)
         if len(some) == DOOMED_AT_ONCE:
-            gone = some if dry_run else _remove(farm, some, before)
+            gone = some if dry_run else remove(farm, some, before)
             removed, removed_bytes = removed + len(gone), removed_bytes + sum(one.size for one in gone)
             kept, some = kept + DOOMED_AT_ONCE - len(gone), []
-            if turn.is_over:
-                return Pruned(removed, removed_bytes, kept, complete=False)
-    gone = some if dry_run else _remove(farm, some, before)
+    gone = some if dry_run else remove(farm, some, before)
     sizes = sum(one.size for one in gone)
     return Pruned(removed + len(gone), removed_bytes + sizes, kept + len(some) - len(gone), complete=True)
 
 
-def _may_go(head: ObjectHead, before: int, needed: set[str]) -> bool:
+def require_todays_form(farm: Farm) -> None:
+    """Raises Unavailable while what an older version wrote does not stand in the lists yet that are looked through."""
+    upgrading.advance(farm)
+    if upgrading.is_needed(farm.table):
+        raise Unavailable("the farm is still being brought to the form of this version; try again in a few minutes")
+
+
+def check_days(older_than_days: int) -> None:
+    if not 1 <= older_than_days <= 3650:
+        raise BadInput(f"older_than_days must be 1 to 3650, not {older_than_days}", field="older_than_days")
+
+
+def may_go(head: ObjectHead, before: int, needed: Container[str]) -> bool:
     digest = head.key.removeprefix(PREFIX)
     return head.modified_at < before and head.size <= LARGEST_TOUCHED and digest not in needed
 
@@ -92,7 +95,7 @@ def _objects(farm: Farm) -> Iterator[ObjectHead]:
         after = heads[-1].key
 
 
-def _remove(farm: Farm, heads: Sequence[ObjectHead], before: int) -> list[ObjectHead]:
+def remove(farm: Farm, heads: Sequence[ObjectHead], before: int) -> list[ObjectHead]:
     """Those that went. Dies half way: the rest is doomed until that is forgotten, and another pass removes it."""
     if not heads:
         return []
@@ -114,17 +117,46 @@ def _remove(farm: Farm, heads: Sequence[ObjectHead], before: int) -> list[Object
 # ---- what is needed --------------------------------------------------------------------------------------------------
 
 
-def _needed(farm: Farm, turn: Turn) -> set[str]:
+def _needed(farm: Farm) -> set[str]:
     """Digests."""
     digests: set[str] = set()
     ids: set[BlobId] = set()
     listed: set[BlobId] = set()
     for job in _jobs(farm):
-        _look_into(farm, job, digests, ids, listed, turn)
-    for fields in all_notes(farm.table):
-        ids |= set(_numbers(fields))
-    ids |= set(farm.functions.all_codes())
-    digests |= {blob.sha256 for blob in _blobs(farm, ids | listed)}
+        named, manifests_named = _named_by(farm, job)
+        ids, listed = ids | named, listed | manifests_named
+        for step in farm.jobs.steps(job.id):
+            for task in tasks_of(farm, step):
+                digests |= {output.sha256 for output in task.outputs}
+                ids |= {given.blob for given in task.work.inputs}
+    return digests | _digests_of(farm, ids | _named_by_rooms(farm), listed)
+
+
+def named_by(farm: Farm, job: Job) -> set[str]:
+    """The digests of what a job's settings and annotations name, with all files of its manifests."""
+    return _digests_of(farm, *_named_by(farm, job))
+
+
+def used_by(farm: Farm, tasks: Iterable[Task]) -> set[str]:
+    """The digests of what these tasks read and made."""
+    found = list(tasks)
+    made = {output.sha256 for task in found for output in task.outputs}
+    return made | _digests_of(farm, {given.blob for task in found for given in task.work.inputs}, set())
+
+
+def named_by_rooms(farm: Farm) -> set[str]:
+    """The digests of what functions and the notes of rooms name."""
+    return _digests_of(farm, _named_by_rooms(farm), set())
+
+
+def _named_by_rooms(farm: Farm) -> set[BlobId]:
+    numbers = (number for fields in all_notes(farm.table) for number in _numbers(fields))
+    return {*numbers, *farm.functions.all_codes()}
+
+
+def _digests_of(farm: Farm, ids: set[BlobId], listed: set[BlobId]) -> set[str]:
+    """`listed`: those that are manifests, whose objects are needed too."""
+    digests = {blob.sha256 for blob in _blobs(farm, ids | listed)}
     for blob in _blobs(farm, listed):
         try:
             digests |= {sha256 for sha256, _ in manifests.read(farm, blob).objects}
@@ -144,7 +176,8 @@ def _jobs(farm: Farm) -> Iterator[Job]:
             return
 
 
-def _look_into(farm: Farm, job: Job, digests: set[str], ids: set[BlobId], listed: set[BlobId], turn: Turn) -> None:
+def _named_by(farm: Farm, job: Job) -> tuple[set[BlobId], set[BlobId]]:
+    """All blobs that it names, and those of them that are manifests."""
     try:
         settings = farm.plans.settings(job)
         kind = farm.job_types[job.type]
@@ -152,14 +185,8 @@ def _look_into(farm: Farm, job: Job, digests: set[str], ids: set[BlobId], listed
     except (ObjectMissing, KeyError, ValidationError) as error:
         text = f"job {job.id} cannot be read, so what it needs is not known; delete it first. Nothing was removed"
         raise Conflict(text) from error
-    listed |= {blob for blob in named.values() if isinstance(blob, ManifestId)}
-    ids |= {*named.values(), *_numbers(settings), *_numbers(job.annotations)}
-    for step in farm.jobs.steps(job.id):
-        for task in tasks_of(farm, step):
-            if turn.is_over:
-                raise Conflict("this farm is too large to be looked through in one call; nothing was removed")
-            digests |= {output.sha256 for output in task.outputs}
-            ids |= {given.blob for given in task.work.inputs}
+    listed: set[BlobId] = {blob for blob in named.values() if isinstance(blob, ManifestId)}
+    return {*named.values(), *_numbers(settings), *_numbers(job.annotations)}, listed
 
 
 def _numbers(value: Any) -> Iterator[int]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
-from . import changes, dependents, gates, queue_mode, retention, statistics, upgrading, workers
+from . import changes, collecting, dependents, gates, queue_mode, retention, statistics, upgrading, workers
 from .errors import FarmError
 from .farm import Farm
 from .leases import expire
@@ -49,6 +49,7 @@ def sweep(farm: Farm, *, thorough: bool = False, ends_leases: bool = True) -> Sw
     statistics.note(farm, open_jobs, fleet)
     changes.forget(farm)
     retention.prune(farm)
+    collecting.look_after(farm)
     farm.registry.prune(lambda requirement: not farm.tasks.head(requirement, 1))
     _lift_halts(farm)
     gates.forget(farm)

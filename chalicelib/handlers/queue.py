@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..core import collecting
 from ..core.errors import NotFound
 from ..core.farm import Farm
 from ..core.ids import parse_id
@@ -47,6 +48,8 @@ def run(farm: Farm, body: str) -> None:
                 settle(farm, parse_id(job_id, "job"))
             except NotFound as error:
                 raise UnknownErrand(str(error)) from None
+        case {"collect": str(number)} if number.isascii() and number.isdigit():
+            collecting.go_on(farm, int(number))
         case _:
             raise UnknownErrand(f"no errand: {body[:200]!r}")
 

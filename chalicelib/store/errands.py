@@ -1,7 +1,7 @@
 """The `Errands` in AWS: one SQS queue, which calls `handlers/queue.py` and repeats what fails.
 
-A message is JSON, `{"settle": "<job id>"}`. The client is made when the first errand is left; most processes leave
-none.
+A message is JSON, `{"settle": "<job id>"}` or `{"collect": "<collection id>"}`. The client is made when the first
+errand is left; most processes leave none.
 """
 
 from __future__ import annotations
@@ -28,10 +28,17 @@ class QueuedErrands:
 
     def settle(self, job_id: int) -> None:
         """Leaves a message. If the queue does not take it, the log says so and the sweep settles the job."""
+        self._leave("settle", job_id, job=str(job_id))
+
+    def collect(self, collection_id: int) -> None:
+        """As above; the sweep leaves another."""
+        self._leave("collect", collection_id)
+
+    def _leave(self, errand: str, number: int, **ids: str) -> None:
         try:
-            self._sqs().send_message(QueueUrl=self._queue_url, MessageBody=json.dumps({"settle": str(job_id)}))
+            self._sqs().send_message(QueueUrl=self._queue_url, MessageBody=json.dumps({errand: str(number)}))
         except (ClientError, BotoCoreError):
-            log.exception("job %s could not be queued", job_id, extra={"action": "errand_lost", "job": str(job_id)})
+            log.exception("%s %s could not be queued", errand, number, extra={"action": "errand_lost", **ids})
 
     def _sqs(self) -> Any:
         with self._lock:

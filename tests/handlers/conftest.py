@@ -83,6 +83,9 @@ class KeptErrands:
     def settle(self, job_id: int) -> None:
         self.left.append(json.dumps({"settle": str(job_id)}))
 
+    def collect(self, collection_id: int) -> None:
+        self.left.append(json.dumps({"collect": str(collection_id)}))
+
     def run_all(self) -> int:
         """Deliver what was left, and what that leaves; how many there were."""
         done = 0
@@ -136,7 +139,7 @@ def kept() -> KeptErrands:
 @pytest.fixture
 def hurried(tmp_path: Path, kept: KeptErrands) -> Iterator[AwsBench]:
     """A farm with a queue, whose calls run out of time after a few windows."""
-    bench = _bench(tmp_path, TickingClock(), settle_seconds=6)
+    bench = _bench(tmp_path, TickingClock(), settle_seconds=8)
     object.__setattr__(bench.farm, "errands", kept)
     yield bench
     current.forget()

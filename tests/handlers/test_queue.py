@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chalicelib.core import jobs, sweeping
+from chalicelib.core import blobs, collecting, jobs, sweeping
 from tests.handlers.conftest import AwsBench, KeptErrands, deliver, errands, failures
 
 MANY = 2500
@@ -108,3 +108,22 @@ def test_what_is_no_errand_fails_alone_and_comes_again(bench: AwsBench, tmp_path
     good = f'{{"settle": "{job.id}"}}'
     answer = deliver("errand_left", errands("{", good, "{}", '{"settle": "all"}', '["settle"]', '{"burn": "1"}'))
     assert failures(answer) == ["1", "3", "4", "5", "6"]
+
+
+def test_garbage_is_collected_by_errands_that_come_twice(hurried: AwsBench, kept: KeptErrands) -> None:
+    garbage = blobs.store_bytes(hurried.farm, b"nobody needs this")
+    hurried.submit({"count": 300, "alike": False})
+    kept.run_all()
+    hurried.clock.advance(40 * 86_400_000)
+    begun = collecting.begin(hurried.farm, older_than_days=1, dry_run=True)
+    hurried.farm.errands.collect(begun.id)  # type: ignore[union-attr]
+    kept.left += kept.left
+    kept.run_all()
+    done = collecting.current(hurried.farm)
+    assert done is not None and (done.phase, done.error) == ("done", None)
+    assert hurried.farm.objects.head(garbage.object_key) is not None
+
+
+def test_an_errand_for_a_collection_that_is_gone_is_done(hurried: AwsBench, kept: KeptErrands) -> None:
+    assert failures(deliver("errand_left", errands('{"collect": "12345"}'))) == []
+    assert len(failures(deliver("errand_left", errands('{"collect": "x"}')))) == 1

@@ -21,7 +21,7 @@ from moto import mock_aws
 
 from chalicelib.bootstrap import aws_farm, scaling_group_of
 from chalicelib.config import Settings
-from chalicelib.core import access, blobs, claiming, jobs, leases, logs, upgrading, workers
+from chalicelib.core import access, blobs, claiming, collecting, jobs, leases, logs, upgrading, workers
 from chalicelib.core.farm import Farm, Limits
 from chalicelib.core.fleet_watching import Abilities
 from chalicelib.core.lifecycle import Outcome
@@ -193,8 +193,16 @@ def stream_tells(bench: Bench) -> None:
 
 def queue_runs(bench: Bench) -> None:
     left = [bench.half_deleted(), *bench.half_done()]
+    blobs.store_bytes(bench.farm, b"nobody needs this")
+    with mock.patch.object(collecting, "DAY_MS", -86_400_000):  # what is old is what was stored before tomorrow
+        collection = collecting.begin(bench.farm, older_than_days=1, dry_run=False)
     bench.in_another_process()
     deliver("errand_left", errands(*(json.dumps({"settle": str(job.id)}) for job in left)))
+    with mock.patch.object(collecting, "PIECE_SECONDS", 0):
+        for _ in range(20):
+            deliver("errand_left", errands(json.dumps({"collect": str(collection.id)})))
+    done = collecting.current(bench.farm)
+    assert done is not None and done.phase == "done" and done.removed
     bench.runs_out_of_time(left[1])
 
 

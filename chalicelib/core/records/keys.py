@@ -34,6 +34,7 @@
 | webhooks, how far it looked | webhooks, api            | base        | HOOKS                    | id, CURSOR                   |
 | what a webhook is told     | webhooks, api             | base        | OUTBOX#hook              | event: its time first        |
 | notes of a room            | dialects                  | base        | NOTE#room#name           | -                            |
+| how far a collection is     | collecting                | base        | FARM                     | COLLECTION                   |
 | content about to be removed | prune, blobs             | base        | FARM                     | DOOMED                       |
 | first runnable tasks       | claim, why                | `ready`     | READY#class hash#shard   | priority|id: best first      |
 | leases, delays that ran out| sweep                     | `due`       | DUE#shard                | time: oldest first           |
@@ -253,6 +254,10 @@ def type_policy(type_name: str) -> Key:
 
 def storage() -> Key:
     return Key("FARM", "STORAGE")
+
+
+def collection() -> Key:
+    return Key("FARM", "COLLECTION")
 
 
 def doomed() -> Key:
