@@ -253,7 +253,7 @@ class Farm:
         next_offset = int(response.headers.get("X-Next-Offset", offset + len(response.content)))
         return LogPiece(response.content.decode("utf-8", "replace"), next_offset)
 
-    def follow_log(self, task: str | Task, attempt: int | None = None, poll_seconds: float = 1.0) -> Iterator[str]:
+    def follow_log(self, task: str | Task, attempt: int | None = None, poll_seconds: float = 0.5) -> Iterator[str]:
         """Pieces of an attempt's log as they come, until the attempt has ended.
 
         Without an attempt: from the newest on, through those that follow, until the task has ended.
