@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from . import dependents, filling, trailing
+from . import dependents, filling, trail_looks
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, ENDED_TASKS, RUNNABLE_JOBS, JobStatus, StepStatus, TaskStatus
 from .model import Job, Step, Task
@@ -32,7 +32,7 @@ def align(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn) -> None:
             tasks = window_tasks(farm, step, window)
             missing = filling.holes(cursors, window, tasks) if cursors and job.status not in RUNNABLE_JOBS else []
             if step.trails is not None and job.status in ENDED_JOBS:
-                missing = trailing.unreleased(window, tasks)
+                missing = trail_looks.unreleased(window, tasks)
             updates = [update for task in tasks if (update := _alignment(farm, job, task))]
             moved += len(missing) + len(updates)
             if missing and not filling.fill(farm, job, step, missing):
@@ -75,7 +75,7 @@ def _alignment(farm: Farm, job: Job, task: Task) -> Update | None:
 def audit(farm: Farm, job: Job, step: Step) -> None:
     """Look into every task of a step's open windows."""
     if step.status is StepStatus.OPEN:
-        trailing.begin_look(farm, step)
+        trail_looks.begin_look(farm, step)
         for window in farm.windows.open(step):
             audit_window(farm, job, step, window)
 

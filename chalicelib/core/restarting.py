@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from . import deleting, dependents, filling, trailing
+from . import deleting, dependents, filling, trail_looks
 from .aligning import audit_window, window_tasks
 from .farm import Farm
 from .lifecycle import ENDED_TASKS, StepStatus, TaskStatus
@@ -74,7 +74,7 @@ def restart(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn) -> None:
                 return
             continue
         if step.trails is not None and (chosen.indices is None or step.number in chosen.steps):
-            found += trailing.reopen(farm, job, step)
+            found += trail_looks.reopen(farm, job, step)
         if step.shards and chosen == Chosen():
             found += filling.reopen(farm, job, step)
         for window in _shut(farm, step, chosen):

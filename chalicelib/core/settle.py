@@ -11,7 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from . import aligning, deleting, dependents, ending, expanding, filling, following, gates, restarting, trailing
+from . import (
+    aligning,
+    deleting,
+    dependents,
+    ending,
+    expanding,
+    filling,
+    following,
+    gates,
+    restarting,
+    trail_looks,
+    trailing,
+)
 from .errors import FarmError
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, RUNNABLE_JOBS, JobStatus, StepStatus, TaskStatus
@@ -173,7 +185,7 @@ def _advance_step(farm: Farm, job: Job, steps: Sequence[Step], step: Step, turn:
     if step.status is not StepStatus.OPEN:
         return False
     if step.trails is not None and not step.written:
-        return trailing.advance(farm, job, steps, step, turn)
+        return trail_looks.advance(farm, job, steps, step, turn)
     if not step.written:
         expanding.write_tasks(farm, job, step, turn)
         return True
