@@ -67,6 +67,8 @@ def _one_page(table: Table) -> bool:
     """False when another process is at it."""
     state = table.get(keys.farm()) or {}
     number = _upgraded(state) + 1
+    if number > len(UPGRADES):  # it came to the end since it was asked
+        return False
     page = table.scan(limit=PAGE, cursor=state.get("upgrade_mark"))
     wanted = [update for item in page.items if (update := _update(item, number)) is not None]
     changed = state.get("upgrade_found", 0) + sum(

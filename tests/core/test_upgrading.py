@@ -132,3 +132,11 @@ def test_it_goes_on_after_any_death_and_any_trouble_of_the_table(seed: int) -> N
     table.calm()
     assert not upgrading.is_needed(table)
     assert is_whole(table)
+
+
+def test_who_comes_when_another_process_has_just_ended_it_has_nothing_to_do() -> None:
+    table = SimulatedTable(INDEXES, seed=1, clock=SimulatedClock(), lag_ms=(0, 0))
+    fill(table)
+    while upgrading.is_needed(table):
+        upgrading._one_page(table)
+    assert not upgrading._one_page(table)
