@@ -16,7 +16,7 @@ from .compilers import JOB_TYPES
 from .config import Settings, settings_from
 from .core import schema
 from .core.farm import Farm
-from .core.ports import Bell
+from .core.ports import Bell, Mailer
 from .core.records.keys import INDEXES
 from .edge.clock import SystemClock
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .store.change_log import ChangeRecord, Listener
     from .store.scaling_group import ScalingGroup
 
-__all__ = ["aws_farm", "embedded_farm", "farm_from_environment", "rings", "scaling_group_of"]
+__all__ = ["aws_farm", "embedded_farm", "farm_from_environment", "mailer_of", "rings", "scaling_group_of"]
 
 
 def embedded_farm(settings: Settings, bell: LocalBell | None = None) -> Farm:
@@ -71,6 +71,18 @@ def scaling_group_of(fleet: FleetSettings, session: boto3.session.Session | None
     from .store.scaling_group import ScalingGroup
 
     return ScalingGroup((session or boto3.session.Session()).client("autoscaling"), fleet.group)
+
+
+def mailer_of(settings: Settings, session: boto3.session.Session | None = None) -> Mailer | None:
+    """None: this farm sends no e-mail."""
+    if not settings.mail_from:
+        return None
+    import boto3
+
+    from .store import ses
+
+    client = (session or boto3.session.Session()).client("sesv2", config=ses.client_config())
+    return ses.SesMailer(client, settings.mail_from)
 
 
 def farm_from_environment(environment: Mapping[str, str] | None = None) -> tuple[Farm, Settings]:

@@ -24,6 +24,8 @@
 |                             |                                   | separated: 10.1.0.0/16,127.0.0.0/8              |
 | MILLRACE_HOOK_NETWORKS      | loopback (`serve` there), or none | the same for webhooks; `public` stands for the  |
 |                             |                                   | internet without private networks               |
+| MILLRACE_MAIL_FROM          | none                              | on AWS: the address from which SES sends what   |
+|                             |                                   | webhooks to mailto: addresses are told          |
 | MILLRACE_RECORDINGS         | each job's `dst_dir`              | where on shared storage relative names of the   |
 |                             |                                   | transcode protocol lie                          |
 | MILLRACE_FLAMENCO_          | none                              | what signs the tokens of new Flamenco 2 workers |
@@ -46,6 +48,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .core.farm import Limits
+from .core.hooks import is_mail_address
 from .edge.networks import PUBLIC
 from .fleet_settings import FleetSettings, parsed
 
@@ -79,6 +82,8 @@ class Settings:
     """Where the farm may call workers of protocols that want that (`edge/push.py`); empty: nowhere."""
     hook_networks: tuple[Network, ...] = ()
     """Where the farm may call webhooks; empty: nowhere."""
+    mail_from: str = ""
+    """Whose e-mail SES sends; empty: the farm sends none."""
     recordings: str = ""
     """A folder on shared storage, as workers see it."""
     flamenco_registration_secret: str | None = field(default=None, repr=False)
@@ -99,6 +104,10 @@ class Settings:
             raise BadSettings(f"MILLRACE_DELIVERY must be one of {', '.join(DELIVERIES)}, not {self.delivery!r}")
         if self.worker_wheel is not None and not is_wheel(self.worker_wheel):
             raise BadSettings(f"MILLRACE_WORKER_WHEEL names no wheel of the worker: {self.worker_wheel}")
+        if self.mail_from and not is_mail_address(self.mail_from):
+            raise BadSettings(f"MILLRACE_MAIL_FROM must be one plain e-mail address, not {self.mail_from!r}")
+        if self.mail_from and self.embedded:
+            raise BadSettings("MILLRACE_MAIL_FROM is for farms on AWS: SES sends the e-mail; leave it out here")
         if (self.table is None) != (self.bucket is None):
             raise BadSettings("MILLRACE_TABLE and MILLRACE_BUCKET go together: a farm lives on AWS or on one machine")
 
@@ -131,6 +140,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         limits=_limits(environment),
         push_networks=_networks(environment, "MILLRACE_PUSH_NETWORKS"),
         hook_networks=_networks(environment, "MILLRACE_HOOK_NETWORKS", public=PUBLIC),
+        mail_from=environment.get("MILLRACE_MAIL_FROM", "").strip(),
         recordings=environment.get("MILLRACE_RECORDINGS", ""),
         worker_wheel=Path(wheel).absolute() if (wheel := environment.get("MILLRACE_WORKER_WHEEL")) else None,
         flamenco_registration_secret=environment.get("MILLRACE_FLAMENCO_REGISTRATION_SECRET", "").strip() or None,

@@ -49,6 +49,7 @@ def millrace() -> None:
 @click.option(
     "--hook-networks", metavar="CIDR,...", help="Networks whose webhooks may be called, or public. [default: none]"
 )
+@click.option("--mail-from", metavar="ADDRESS", help="SES sends webhooks' e-mail from it; '' for none. [default: none]")
 @fleet_options
 @click.option("--architecture", type=click.Choice(ARCHITECTURES), default="arm64", show_default=True)
 @click.option("--url", help="A front door of your own that leads to the farm, for the smoke test.")

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
+from chalicelib.core.hooks import is_mail_address
+
 from . import chalice_config, deployed, fleet, template
 from .account import Account
 from .build import build
@@ -40,6 +42,7 @@ class Wanted:
     wait_seconds: int | None = None
     push_networks: str | None = None
     hook_networks: str | None = None
+    mail_from: str | None = None
     url: str | None = None
     """A front door of one's own: where the smoke test goes, and what is told."""
     fleet: FleetWanted = field(default_factory=FleetWanted)
@@ -49,6 +52,9 @@ class Wanted:
             raise WrongUse("--domain and --certificate go together: API Gateway serves a domain with its certificate")
         if self.door == "url" and (self.domain or self.cloudfront is False):
             raise WrongUse("--door url is a door for CloudFront: it goes with neither --domain nor --no-cloudfront")
+
+        if self.mail_from and not is_mail_address(self.mail_from):
+            raise WrongUse(f"--mail-from must be one plain e-mail address, not {self.mail_from!r}")
 
     def parameters(self) -> dict[str, str]:
         """Those of infra/stack.yaml that were given."""
@@ -62,6 +68,7 @@ class Wanted:
             "WaitSeconds": self.wait_seconds,
             "PushNetworks": self.push_networks,
             "HookNetworks": self.hook_networks,
+            "MailFrom": self.mail_from,
         }
         given = {name: str(text) for name, text in texts.items() if text is not None}
         return given | {name: "yes" if flag else "no" for name, flag in flags.items() if flag is not None}

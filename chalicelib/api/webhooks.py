@@ -8,11 +8,13 @@ from pydantic import Field
 
 from ..core import hooks
 from ..core.access import Scope
+from ..core.errors import BadInput
 from ..core.farm import Farm
 from ..core.hooks import LONGEST_URL
 from ..core.ids import parse_id
+from ..core.records.hooks import MAILTO, Hook
 from ..core.records.hooks import Delivery as Kept
-from ..core.records.hooks import Hook
+from ..edge import current
 from ..edge.http import Reply, Request
 from .answering import answer
 from .models import Answer, Id, Time
@@ -24,7 +26,9 @@ from .wanted import LEFT_OUT, Wanted
 MOST_DELIVERIES = 100
 
 EventName = Literal["job.completed", "job.failed", "job.canceled", "worker.lost", "worker.error"]
-Url = Annotated[str, Field(min_length=8, max_length=LONGEST_URL, description="http or https.")]
+Url = Annotated[
+    str, Field(min_length=8, max_length=LONGEST_URL, description="http or https, or mailto: with an e-mail address.")
+]
 Events = Annotated[list[EventName], Field(min_length=1, max_length=5)]
 Format = Annotated[
     Literal["json", "slack"],
@@ -87,11 +91,13 @@ class Webhooks(Answer):
 def create(farm: Farm, request: Request) -> Reply:
     """Make a webhook.
 
-    It is called only in the networks that the operator allowed (`MILLRACE_HOOK_NETWORKS`). What fails is tried again
-    for a day, with growing pauses.
+    It is called only in the networks that the operator allowed (`MILLRACE_HOOK_NETWORKS`). A farm on AWS that was
+    deployed with `--mail-from` sends an e-mail to `mailto:ann@example.com`. What fails is tried again for a day, with
+    growing pauses.
     """
     wanted = read_body(request, WebhookWanted)
     job = parse_id(wanted.job, "job") if wanted.job else None
+    _mailable(wanted.url)
     hook = hooks.create(farm, wanted.url, wanted.events, format=wanted.format, job=job)
     return answer(NewWebhook(**_shown(hook).model_dump(), secret=hook.secret), 201)
 
@@ -110,6 +116,7 @@ def change(farm: Farm, request: Request, hook_id: str) -> Reply:
     """Give a webhook another url, other events or another format."""
     number, wanted = parse_id(hook_id, "webhook"), read_body(request, WebhookChange)
     given = {name: getattr(wanted, name) for name in wanted.model_fields_set}
+    _mailable(given.get("url", ""))
     return _details(farm, hooks.change(farm, number, **given))
 
 
@@ -117,6 +124,15 @@ def delete(farm: Farm, request: Request, hook_id: str) -> Reply:
     """Tell this webhook nothing more, also not what waits for it."""
     hooks.delete(farm, parse_id(hook_id, "webhook"))
     return Reply(204)
+
+
+def _mailable(url: str) -> None:
+    """Raises BadInput for an e-mail address where no e-mail is sent."""
+    if not url.startswith(MAILTO) or current.settings().mail_from:
+        return
+    how = "that needs AWS; there " if current.settings().embedded else ""
+    start = "start it with ./millrace deploy --mail-from ADDRESS (docs/webhooks.md)"
+    raise BadInput(f"this farm sends no e-mail: {how or 'it was not told from which address; '}{start}", field="url")
 
 
 def _details(farm: Farm, hook: Hook) -> Reply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +18,10 @@ MOST_HOOKS = 200
 """All of them are read for each batch of events."""
 FORMATS = ("json", "slack")
 LONGEST_URL = 2000
+LONGEST_MAIL_ADDRESS = 254
+"""RFC 5321."""
+_MAIL_ADDRESS = re.compile(r"[A-Za-z0-9!#$&'*+/=^_`{|}~.-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+"""One address and nothing else: no name, no list, none of the headers that a mailto URL could ask for."""
 
 
 class Event(StrEnum):
@@ -91,13 +96,24 @@ def _events(wanted: Sequence[str]) -> tuple[str, ...]:
 def _check(hook: Hook) -> None:
     if hook.format not in FORMATS:
         raise BadInput(f"format must be one of {', '.join(FORMATS)}, not {hook.format[:40]!r}", field="format")
+    if hook.mail_to is None:
+        _check_url(hook.url)
+    elif not is_mail_address(hook.mail_to):
+        raise BadInput("url must be mailto: with one plain address, such as mailto:ann@example.com", field="url")
+    if hook.job is not None and any(event.startswith("worker.") for event in hook.events):
+        raise BadInput("a webhook of one job hears of no workers", field="events")
+
+
+def is_mail_address(text: str) -> bool:
+    return len(text) <= LONGEST_MAIL_ADDRESS and _MAIL_ADDRESS.fullmatch(text) is not None
+
+
+def _check_url(url: str) -> None:
     try:
-        parts = urlsplit(hook.url)
+        parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
-    plain = hook.url.isascii() and hook.url.isprintable() and " " not in hook.url and len(hook.url) <= LONGEST_URL
-    if not (usable and plain and "@" not in hook.url.partition("://")[2].partition("/")[0]):
+    plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= LONGEST_URL
+    if not (usable and plain and "@" not in url.partition("://")[2].partition("/")[0]):
         raise BadInput("url must be http:// or https:// with a host, and without a name or password", field="url")
-    if hook.job is not None and any(event.startswith("worker.") for event in hook.events):
-        raise BadInput("a webhook of one job hears of no workers", field="events")

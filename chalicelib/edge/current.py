@@ -9,6 +9,7 @@ from ..config import Settings
 from ..core.farm import Farm
 
 if TYPE_CHECKING:
+    from ..core.ports import Mailer
     from .push import Pusher
 
 if TYPE_CHECKING:
@@ -49,6 +50,15 @@ def hook_pusher() -> Pusher:
     from .push import Pusher
 
     return Pusher(settings().hook_networks, setting="MILLRACE_HOOK_NETWORKS")
+
+
+def mailer() -> Mailer | None:
+    """Sends e-mail, if this farm does."""
+    if not settings().mail_from:
+        return None
+    from ..bootstrap import mailer_of
+
+    return mailer_of(settings())
 
 
 def scaling_group() -> ScalingGroup | None:

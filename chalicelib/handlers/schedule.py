@@ -1,5 +1,5 @@
-"""Each minute: the sweep, how long work has been waiting, the fleet if there is one, and calls to webhooks and workers
-where the operator allowed networks.
+"""Each minute: the sweep, how long work has been waiting, the fleet if there is one, calls to webhooks and workers
+where the operator allowed networks, and e-mail where it is sent.
 
 May run twice at once, late or not at all for a while; the next run does what is left.
 """
@@ -37,10 +37,10 @@ def minute_passed(farm: Farm, stage: str, scheduled_for: str) -> sweeping.Swept:
             fleet.look_after(farm, settings, group)
         except Exception:  # webhooks and workers that are called must not wait for Auto Scaling to be well
             log.exception("the fleet could not be looked after", extra={"action": "fleet_failed"})
-    if current.settings().hook_networks:
+    if current.settings().hook_networks or current.settings().mail_from:
         from ..webhooks import delivering
 
-        delivering.deliver_all(farm, current.hook_pusher(), current.settings().farm_name)
+        delivering.deliver_all(farm, current.hook_pusher(), current.settings().farm_name, current.mailer())
     if current.settings().push_networks:
         from .. import rooms
         from . import pushing

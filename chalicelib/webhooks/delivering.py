@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 
 from ..core.farm import Farm
+from ..core.ports import Mailer, MailFailed
 from ..core.records.hooks import DELIVERED, GIVEN_UP, KEPT_SECONDS, Delivery, Hook
 from ..edge.push import Pusher, PushFailed
 from . import following, messages
@@ -24,8 +25,8 @@ LONGEST_ERROR = 300
 log = logging.getLogger(__name__)
 
 
-def deliver_all(farm: Farm, pusher: Pusher, farm_name: str) -> int:
-    """One round: find events, try what is due. How many were delivered."""
+def deliver_all(farm: Farm, pusher: Pusher, farm_name: str, mailer: Mailer | None = None) -> int:
+    """One round: find events, try what is due. How many were delivered. `mailer` is None where none is configured."""
     hooks = {hook.id: hook for hook in farm.hooks.all()}
     if not hooks:
         return 0
@@ -41,7 +42,7 @@ def deliver_all(farm: Farm, pusher: Pusher, farm_name: str) -> int:
         elif hook.id in failing:
             farm.hooks.postpone(delivery, _next_at(farm, delivery), failing[hook.id])
         elif farm.hooks.take(delivery, _next_at(farm, delivery)):
-            error = _send(farm, pusher, hook, delivery, farm_name)
+            error = _told(farm, pusher, mailer, hook, delivery, farm_name)
             delivered += error is None
             if error is not None:
                 failing[hook.id] = error
@@ -52,22 +53,41 @@ def deliver_all(farm: Farm, pusher: Pusher, farm_name: str) -> int:
     return delivered
 
 
-def _send(farm: Farm, pusher: Pusher, hook: Hook, delivery: Delivery, farm_name: str) -> str | None:
-    """Why it failed; None if the hook has taken it, which is any 2xx."""
+def _told(
+    farm: Farm, pusher: Pusher, mailer: Mailer | None, hook: Hook, delivery: Delivery, farm_name: str
+) -> str | None:
+    """Why it failed; None if it was taken."""
+    if hook.mail_to is None:
+        error = _call(farm, pusher, hook, delivery, farm_name)
+    else:
+        error = _mail(mailer, hook.mail_to, delivery, farm_name)
+    if error is None:
+        return None
+    log.info(
+        "webhook %s failed: %s", hook.id, error, extra={"action": "webhook_failed", "webhook": str(hook.id)}
+    )  # no URL: that of a chat is a secret
+    return error[:LONGEST_ERROR]
+
+
+def _mail(mailer: Mailer | None, to: str, delivery: Delivery, farm_name: str) -> str | None:
+    if mailer is None:
+        return "this farm sends no e-mail any more"
+    try:
+        mailer.send(to, *messages.mail(delivery, farm_name))
+    except MailFailed as failed:
+        return str(failed)
+    return None
+
+
+def _call(farm: Farm, pusher: Pusher, hook: Hook, delivery: Delivery, farm_name: str) -> str | None:
+    """Any 2xx means that the hook has taken it."""
     content = messages.body(hook, delivery, farm_name)
     headers = messages.headers(hook, delivery, content, farm.clock.now())
     try:
         answer = pusher.send(hook.url, "POST", headers, content, TIMEOUT_SECONDS)
     except PushFailed as failed:
-        error = failed.message
-    else:
-        if 200 <= answer.status < 300:
-            return None
-        error = f"it answered {answer.status}"
-    log.info(
-        "webhook %s failed: %s", hook.id, error, extra={"action": "webhook_failed", "webhook": str(hook.id)}
-    )  # no URL: that of a chat is a secret
-    return error[:LONGEST_ERROR]
+        return failed.message
+    return None if 200 <= answer.status < 300 else f"it answered {answer.status}"
 
 
 def _is_over(farm: Farm, delivery: Delivery) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from ..core.hooks import Event
 from ..core.model import Job, Worker
 from ..core.records.hooks import Delivery, Hook
+
+LONGEST_MAIL_SUBJECT = 200
 
 
 def about_job(job: Job) -> dict[str, Any]:
@@ -49,6 +51,34 @@ def body(hook: Hook, delivery: Delivery, farm_name: str) -> bytes:
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def mail(delivery: Delivery, farm_name: str) -> tuple[str, str]:
+    """(subject, text). What a stranger named is in the subject without anything that could end its line."""
+    about = json.loads(delivery.about)
+    subject, words = _subject(about), _words(delivery.event)
+    lines = [f"{farm_name}: {words.format(subject['name'])}", ""]
+    lines += [f"{name}: {value}" for name, value in _mail_facts(about) if value not in (None, "")]
+    lines += [
+        "",
+        f"{delivery.event} at {time_text(delivery.at)}",
+        f"Delivery {delivery.id}: the same if it comes twice.",
+    ]
+    return _one_line(lines[0])[:LONGEST_MAIL_SUBJECT], "\n".join(lines) + "\n"
+
+
+def _mail_facts(about: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    subject = _subject(about)
+    yield ("Job" if "job" in about else "Worker"), subject["id"]
+    for title in ("type", "owner", "error", "started_at", "finished_at", "address", "last_contact_at"):
+        yield title.replace("_at", "").replace("_", " ").capitalize(), subject.get(title)
+    if counts := subject.get("counts"):
+        yield "Tasks", ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+
+
+def _one_line(text: str) -> str:
+    """Control characters, and Unicode's own ends of lines, become spaces."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 def headers(hook: Hook, delivery: Delivery, content: bytes, now: int) -> Mapping[str, str]:
     """The signature covers time and body, so that a recorded call is worth nothing later."""
     seconds = str(now // 1000)
@@ -67,17 +97,26 @@ def signature(secret: str, seconds: str, content: bytes) -> str:
 
 
 def _sentence(event: str, about: Mapping[str, Any]) -> str:
-    subject = about.get("job") or about["worker"]
-    name = _plain(subject["name"])
-    words = {
-        Event.JOB_COMPLETED: f"job *{name}* is completed",
-        Event.JOB_FAILED: f"job *{name}* has failed",
-        Event.JOB_CANCELED: f"job *{name}* was canceled",
-        Event.WORKER_LOST: f"worker *{name}* has fallen silent",
-        Event.WORKER_ERROR: f"worker *{name}* is in error",
-    }[Event(event)]
+    subject = _subject(about)
+    words = _words(event).format(f"*{_plain(subject['name'])}*")
     error = subject.get("error") if event == Event.JOB_FAILED else None
     return f"{words}: {_plain(error)}" if error else words
+
+
+def _words(event: str) -> str:
+    """With a place for the name."""
+    return {
+        Event.JOB_COMPLETED: "job {} is completed",
+        Event.JOB_FAILED: "job {} has failed",
+        Event.JOB_CANCELED: "job {} was canceled",
+        Event.WORKER_LOST: "worker {} has fallen silent",
+        Event.WORKER_ERROR: "worker {} is in error",
+    }[Event(event)]
+
+
+def _subject(about: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = about.get("job") or about["worker"]
+    return found
 
 
 def _plain(text: str) -> str:

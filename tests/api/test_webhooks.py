@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chalicelib.core import hooks, jobs
+from chalicelib.edge import current
 from chalicelib.edge.networks import LOOPBACK
 from chalicelib.edge.push import Pusher
 from chalicelib.webhooks.delivering import deliver_all
@@ -87,3 +89,31 @@ def test_there_is_an_end_to_webhooks(bench: Bench, monkeypatch: pytest.MonkeyPat
     bench.post("/webhooks", HOOK)
     bench.post("/webhooks", HOOK)
     assert bench.call("POST", "/webhooks", HOOK).status == 409
+
+
+MAIL = {**HOOK, "url": "mailto:wrangler@example.com"}
+
+
+def test_an_address_is_taken_where_the_farm_sends_email(bench: Bench) -> None:
+    current.serve(bench.farm, replace(bench.settings, table="t", bucket="b", mail_from="farm@example.com"))
+    made = bench.post("/webhooks", MAIL)
+    assert made["url"] == MAIL["url"]
+    wrong = bench.call("PATCH", f"/webhooks/{made['id']}", {"url": "mailto:a@example.com,b@example.com"})
+    assert (wrong.status, wrong.json["field"]) == (400, "url")
+    assert bench.get(f"/webhooks/{made['id']}")["url"] == MAIL["url"]
+
+
+@pytest.mark.parametrize("on_aws", [False, True])
+def test_an_address_is_refused_where_it_does_not_and_the_way_is_told(bench: Bench, on_aws: bool) -> None:
+    if on_aws:
+        current.serve(bench.farm, replace(bench.settings, table="t", bucket="b"))
+    made = bench.post("/webhooks", HOOK)
+    for refused in (
+        bench.call("POST", "/webhooks", MAIL),
+        bench.call("PATCH", f"/webhooks/{made['id']}", {"url": MAIL["url"]}),
+    ):
+        assert (refused.status, refused.json["field"]) == (400, "url")
+        assert "this farm sends no e-mail" in refused.json["detail"]
+        assert "./millrace deploy --mail-from ADDRESS" in refused.json["detail"]
+        assert ("needs AWS" in refused.json["detail"]) is not on_aws
+    assert [hook["url"] for hook in bench.get("/webhooks")["items"]] == [HOOK["url"]]

@@ -77,6 +77,8 @@ def needs(service: str, operation: str, params: Mapping[str, Any]) -> Iterator[N
         case "autoscaling", _:
             group = params.get("AutoScalingGroupName", FLEET)
             yield Need(f"autoscaling:{operation}", f"autoScalingGroupName/{group}")
+        case "sesv2", "SendEmail":
+            yield Need("ses:SendEmail", f"identity/{params['FromEmailAddress']}")
         case "sqs", "SendMessage":
             yield Need("sqs:SendMessage", "Errands")
         case _:
@@ -117,6 +119,8 @@ def _pattern(resource: Mapping[str, Any] | str) -> str:
             return "*"
         case {"Fn::Sub": str(text)} if ":autoscaling:" in text:
             return text.rpartition(":")[2].replace("${Stage}", "test")
+        case {"Fn::Sub": str(text)} if ":ses:" in text:
+            return text.rpartition(":")[2]
         case {"Fn::GetAtt": [name, "Arn"]}:
             return str(name)
         case {"Fn::GetAtt": [name, attribute]}:

@@ -19,9 +19,9 @@ from botocore import xform_name
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from chalicelib.bootstrap import aws_farm, scaling_group_of
+from chalicelib.bootstrap import aws_farm, mailer_of, scaling_group_of
 from chalicelib.config import Settings
-from chalicelib.core import access, blobs, claiming, collecting, jobs, leases, logs, upgrading, workers
+from chalicelib.core import access, blobs, claiming, collecting, hooks, jobs, leases, logs, upgrading, workers
 from chalicelib.core.farm import Farm, Limits
 from chalicelib.core.fleet_watching import Abilities
 from chalicelib.core.lifecycle import Outcome
@@ -53,6 +53,7 @@ USED_BY_LAMBDA = {
 }
 """What the service does in a function's name: its log, and the sources of its events."""
 MANY = 120
+SENDER = "farm@example.com"
 REGION = "eu-west-1"
 
 
@@ -249,6 +250,19 @@ def fleet_is_looked_after(bench: Bench) -> None:
         ScalingGroup(client, settings.group).may_end(machine)
 
 
+def somebody_is_told_by_email(bench: Bench) -> None:
+    boto3.session.Session(region_name=REGION).client("ses").verify_email_identity(EmailAddress=SENDER)
+    hooks.create(bench.farm, "mailto:ann@example.com", ["job.canceled"])
+    jobs.cancel(bench.farm, bench.submit(1).id)
+    bench.in_another_process()
+    settings = replace(current.settings(), mail_from=SENDER)
+    current.serve(bench.farm, settings)
+    with mock.patch.object(current, "mailer", lambda: mailer_of(settings, bench.session)):  # in the recorded session
+        deliver("minute_passed", recorded("schedule"))
+    [hook] = bench.farm.hooks.all()
+    assert [one.status for one in hooks.deliveries(bench.farm, hook.id, 10)] == ["delivered"]
+
+
 LIVES: dict[str, Callable[[Bench], None]] = {
     "APIHandlerRole": manager_works,
     "TableChangedRole": stream_tells,
@@ -292,6 +306,19 @@ def test_the_fleet_may_be_looked_after_and_nothing_else(bench: Bench) -> None:
     assert not {one for one in more if not is_used(one, bench.recorder.needs)}
 
 
+def test_email_may_be_sent_from_one_address_and_nothing_else(bench: Bench) -> None:
+    somebody_is_told_by_email(bench)
+    policy = template.read(template.INFRA / "roles.yaml")["Resources"]["MailPolicy"]
+    assert policy["Condition"] == "HasMail"
+    [role] = [name["Ref"] for name in policy["Properties"]["Roles"]]
+    more = set(statements(policy["Properties"]))
+    allowed = {*permissions(roles()[role]), *more}
+    assert not {need for need in bench.recorder.needs if not any(one.allows(need) for one in allowed)}
+    assert not {one for one in more if not is_used(one, bench.recorder.needs)}
+    [statement] = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Condition"] == {"StringEqualsIgnoreCase": {"ses:FromAddress": {"Ref": "MailFrom"}}}
+
+
 def test_a_machine_of_the_fleet_reads_its_wheels_and_its_own_join_token() -> None:
     role = template.read(template.INFRA / "fleet.yaml")["Resources"]["FleetRole"]
     assert set(permissions(role)) == {
@@ -313,7 +340,7 @@ def is_used(permission: Permission, needs: set[Need]) -> bool:
 @pytest.mark.timeout(900)  # every life, on a machine with other things to do
 def test_every_call_in_the_code_is_made_here(bench: Bench) -> None:
     """So that a new one meets the comparison above."""
-    for live in (*LIVES.values(), fleet_is_looked_after):
+    for live in (*LIVES.values(), fleet_is_looked_after, somebody_is_told_by_email):
         live(bench)
     made = {xform_name(operation) for operation in bench.recorder.operations}
     assert calls_in_the_code() <= made

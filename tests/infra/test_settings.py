@@ -20,6 +20,13 @@ DURATIONS = (
 )
 
 
+def test_who_refuses_and_who_sends_email_know_its_sender(whole: dict[str, Any]) -> None:
+    filled = Filled(whole, {"MailFrom": "farm@example.com"})
+    for name in ("APIHandler", "MinutePassed"):
+        variables = whole["Resources"][name]["Properties"]["Environment"]["Variables"]
+        assert settings_from(filled.value(variables)).mail_from == "farm@example.com"
+
+
 @pytest.mark.parametrize("fleet", ["no", "yes"])
 def test_every_function_starts_with_its_variables(whole: dict[str, Any], fleet: str) -> None:
     filled = Filled(whole, {"Fleet": fleet, "Stage": "prod"})

@@ -19,6 +19,7 @@ from .paging import pages
 HookId = int
 PENDING, DELIVERED, GIVEN_UP = "pending", "delivered", "given up"
 KEPT_SECONDS = 2 * 86_400
+MAILTO = "mailto:"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Hook:
     secret: str
     """Signs what is sent, and so is kept as it is."""
     created_at: int
+
+    @property
+    def mail_to(self) -> str | None:
+        """The e-mail address, if it is one that is told and not a URL that is called."""
+        return self.url.removeprefix(MAILTO) if self.url.startswith(MAILTO) else None
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ function edit(row, hook, read) {
 
 function fieldsOf({ url, events, format }) {
   const [urlId, formatId] = [freshId("hook-url"), freshId("hook-format")];
-  const to = h("input", { id: urlId, type: "url", required: true, placeholder: "https://…", value: url });
+  const to = h("input", { id: urlId, type: "url", required: true, placeholder: "https://… or mailto:name@example.com", value: url });
   const boxes = EVENTS.map((event) => h("label", { class: "inline" }, h("input", { type: "checkbox", value: event, checked: events.includes(event) }), event));
   const as = h("select", { id: formatId }, FORMATS.map(([value, title]) => h("option", { value, selected: value === format }, title)));
   return {
@@ -112,7 +112,8 @@ function maker(told, read) {
     event.preventDefault();
     try {
       const made = await post("/webhooks", fields.read());
-      replace(told, h("p", {}, "What signs its messages. Copy it now; it is not shown again."), h("pre", { tabindex: "0" }, made.secret));
+      if (made.url.startsWith("mailto:")) replace(told, h("p", {}, "The farm will write to that address."));
+      else replace(told, h("p", {}, "What signs its messages. Copy it now; it is not shown again."), h("pre", { tabindex: "0" }, made.secret));
       fields.clear();
       await read();
     } catch (error) {

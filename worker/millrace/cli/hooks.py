@@ -11,16 +11,22 @@ EVENTS = ("job.completed", "job.failed", "job.canceled", "worker.lost", "worker.
 
 
 @command("webhook")
-@click.argument("url")
+@click.argument("url", required=False)
+@click.option("--email", metavar="ADDRESS", help="Tell this address instead of a URL (farms on AWS).")
 @click.option("--event", "events", type=click.Choice(EVENTS), multiple=True, help="May be repeated. [default: all]")
 @click.option("--format", "format_", type=click.Choice(["json", "slack"]), default="json", show_default=True)
 @click.option("--job", help="Only events of this job.")
 @pass_invocation
-def webhook(invocation: Invocation, url: str, events: tuple[str, ...], format_: str, job: str | None) -> None:
+def webhook(
+    invocation: Invocation, url: str | None, email: str | None, events: tuple[str, ...], format_: str, job: str | None
+) -> None:
     """Have the farm tell a URL of events, and print the secret that signs what it sends; it is not told again."""
+    if (url is None) == (email is None):
+        raise click.UsageError("name a URL, or --email ADDRESS")
+    url = url or f"mailto:{email}"
     wanted = events or tuple(event for event in EVENTS if job is None or event.startswith("job."))
     made = invocation.farm().make_webhook(url, wanted, format=format_, job=job)
-    invocation.answer(made, f"{made.id} {made.secret}")
+    invocation.answer(made, made.id if made.url.startswith("mailto:") else f"{made.id} {made.secret}")
 
 
 @command("webhooks")
