@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING
 
 from ..config import Settings
 from ..core.farm import Farm
+from . import log_lines
 
 if TYPE_CHECKING:
     from ..core.ports import Mailer
@@ -27,6 +29,8 @@ def _current() -> tuple[Farm, Settings]:
                 from ..bootstrap import farm_from_environment  # the edge must not need the engines to be imported
 
                 _served = farm_from_environment()
+                if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+                    log_lines.set_up_on_lambda(_served[1].log)
     return _served
 
 

@@ -7,6 +7,7 @@ means nothing is answered as by the embedded server, and both doors take the sam
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -14,13 +15,15 @@ from typing import Any
 from chalice import Chalice
 
 from ..rooms import Later
-from . import current
+from . import current, request_ids
 from .http import Reply, json_reply, response_of
 from .lambda_events import Incoming, answer, as_viewer_sent_it, for_chalice, incoming, is_vouched_for
+from .log_lines import REQUESTS
 from .paths import NotHere, Paths
 from .refusals import refusal
 
 log = logging.getLogger(__name__)
+requests_log = logging.getLogger(REQUESTS)
 
 
 class LambdaApp(Chalice):
@@ -41,10 +44,14 @@ class LambdaApp(Chalice):
         secret = current.settings().edge_secret
         vouched_for = is_vouched_for(request, secret)
         request = as_viewer_sent_it(request, vouched_for=vouched_for)
-        if request.by_function_url and secret is not None and not vouched_for:
-            result = self._refused(request, NotHere(403, "this farm is reached by its own URL, not by its function's"))
-        else:
-            result = self._called(request, context)
+        began = time.monotonic()
+        with request_ids.serving(request.headers.get(request_ids.HEADER)):
+            if request.by_function_url and secret is not None and not vouched_for:
+                no = NotHere(403, "this farm is reached by its own URL, not by its function's")
+                result = self._refused(request, no)
+            else:
+                result = self._called(request, context)
+            _tell(request, result["statusCode"], time.monotonic() - began)
         return answer(result, by_function_url=request.by_function_url)
 
     def _called(self, request: Incoming, context: Any) -> Mapping[str, Any]:
@@ -70,3 +77,11 @@ class LambdaApp(Chalice):
         response = response_of(Reply(reply.status, reply.body, reply.content_type, {**no.headers, **reply.headers}))
         result: Mapping[str, Any] = response.to_dict(self.api.binary_types)
         return result
+
+
+def _tell(request: Incoming, status: int, spent_seconds: float) -> None:
+    """Never the query: old clients carry tokens in it. A worker that asked in vain is not worth what its line costs."""
+    if requests_log.isEnabledFor(logging.INFO) and (status >= 400 or request_ids.has_lines()):
+        ms = round(spent_seconds * 1000, 1)
+        fields = {"method": request.method, "path": request.path, "status": status, "ms": ms, "peer": request.peer}
+        requests_log.info("request", extra={"action": "request", **fields})

@@ -1,6 +1,7 @@
 """How the manager's log looks: text for people, or with MILLRACE_LOG=json one JSON object a line for programs.
 
-Called once by each process that has a log of its own (`embedded/__main__`). Names, paths and errors in a message come
+Called once by each process that has a log of its own (`embedded/__main__`), and by Lambda's, whose runtime writes the
+log (`edge/current`). Names, paths and errors in a message come
 from outside, so a line break in one is escaped: nobody outside begins a line of our log. What stands in `extra`
 (action, job, task, path) becomes a field of the object, and so does the id of the request under way (`request_ids`).
 
@@ -19,7 +20,9 @@ from ..core import trace
 from . import request_ids
 
 REQUESTS = "chalicelib.requests"
-"""Logs a line for each request."""
+"""Logs a line for each request; on Lambda for those alone that were refused or that other lines are about."""
+APP = "millrace"
+"""Chalice's logger: the app's name."""
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
@@ -28,8 +31,35 @@ def set_up(form: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if form == "json" else TextLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    _follow(form)
+
+
+def set_up_on_lambda(form: str) -> None:
+    """The runtime has put up its handler; with log format JSON (`infra/functions.yaml`) it writes what stands in
+    `extra` as fields, and `requestId`, the call's own id. Added is the id that the client gave its request.
+
+    Chalice's logger joins: it printed tracebacks as text, which became a line of the log for each of theirs.
+    """
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    for handler in root.handlers:
+        handler.addFilter(_with_request)
+    _follow(form)
+    chalice = logging.getLogger(APP)
+    chalice.handlers.clear()
+    chalice.propagate = True
+
+
+def _follow(form: str) -> None:
     for name in (REQUESTS, trace.LOGGER):
         logging.getLogger(name).setLevel(logging.INFO if form == "json" else logging.WARNING)
+
+
+def _with_request(record: logging.LogRecord) -> bool:
+    if (request := request_ids.current()) is not None:
+        record.request = request
+        request_ids.told()
+    return True
 
 
 class TextLines(logging.Formatter):
