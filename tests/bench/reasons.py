@@ -71,9 +71,11 @@ REASONS = {
         "more than one index partition for a class, each process with its own to begin at",
     ),
     "simulated: throttled requests, written tasks": Reason(
-        "tasks that were written one by one are entries of one partition of an index, from which DynamoDB takes 1,000 "
-        "a second; jobs of more than 100 tasks that are alike do not use it",
-        "several such partitions for each class, as large steps have cursors; each claim then looks at one of them",
+        "tasks that were written one by one are entries of one partition of an index, and the marks of 51,200 of a "
+        "job's tasks lie under one key: DynamoDB takes 1,000 writes a second of each. Steps of more than 100 tasks "
+        "that are alike have cursors instead",
+        "several such partitions for each class, as large steps have cursors, and a key for fewer marks; each claim "
+        "then looks at one of them",
     ),
     "ours, 1 a call": Reason(
         "a claim is a lease on the disk, a completion a result on the disk, each over HTTP; Redis moves a name in a "

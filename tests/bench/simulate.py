@@ -22,10 +22,10 @@ MOST_REQUESTS = {"normal lag": 2.2, "worst lag": 10.0}
 
 def measure(options: Options) -> Iterator[Finding]:
     workers = 1_000 if options.quick else 10_000
-    yield from _whole(workers, 5.0, 2.0 if options.quick else 3.0)
+    yield from _whole(workers, 5.0, 2.0 if options.quick else 2.5)
     rate = 200 if options.quick else 2_100
     yield from _one_class(rate, "worst lag", WORST_MS, 2.0)
-    yield from _written(100 if options.quick else 1_200, 3.0)
+    yield from _written(100 if options.quick else 1_200, 1.5)
     yield from _idle(workers, 20.0 if options.quick else 30.0)
 
 
@@ -36,7 +36,7 @@ def _whole(workers: int, seconds: float, look: float) -> Iterator[Finding]:
     for number in range(JOBS):
         crowd.submit(f"job {number}", count=TASKS // JOBS)
     crowd.start(crowd.hire(workers), seconds)
-    crowd.time.run(seconds + 1)
+    crowd.time.run(seconds)
     what = f"{workers:,} workers, {TASKS:,} tasks of {seconds:g} s"
     urgent = crowd.submit("urgent", count=200, priority=90)
     submitted_at = crowd.time.now()
@@ -93,7 +93,7 @@ def _written(workers: int, look: float) -> Iterator[Finding]:
     for number in range(1 + workers * 6 // 10_000):
         crowd.submit(f"written {number}", count=min(10_000, workers * 8), alike=False)
     crowd.start(crowd.hire(workers), 1.0)
-    crowd.time.run(2.0)
+    crowd.time.run(1.5)
     seen = crowd.look(look)
     what = "written tasks of one class"
     yield from _load(crowd, seen, look, what)
