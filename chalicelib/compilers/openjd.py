@@ -15,13 +15,13 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_
 
 from ..core.model import BlobId, Requirement
 from ..core.plans import Expansion, Results, StepPlan, TaskPlan
-from .fields import BlobRef, FileName, Name, Settings, blob_id
+from .fields import BlobRef, FileName, Name, Settings, blob_id, manifest_of
 
 TASK_TYPE = "openjd"
 MOST_STEPS = 100
 MOST_TASKS = 1_000_000
-DOCUMENT, OUTPUTS = "openjd/job.json", "output/./**"
-"""Names in the work folder: what the worker's `run_openjd` reads, and what comes back."""
+DOCUMENT, INPUT, OUTPUTS = "openjd/job.json", "input/", "output/./**"
+"""Names in the work folder: what the worker's `run_openjd` reads, where the job's files are, and what comes back."""
 
 
 def _tag(text: str) -> str:
@@ -48,7 +48,9 @@ class OpenJdSettings(Settings):
     """JSON: the template, the values of its parameters, where its paths lie in the work folder."""
     steps: list[OpenJdStep] = Field(min_length=1, max_length=MOST_STEPS)
     inputs: dict[FileName, BlobRef] = Field(default={}, max_length=10_000)
-    """Files laid into each task's work folder."""
+    """Files laid into each task's work folder, each by its own blob."""
+    manifest: BlobRef | None = None
+    """A manifest whose files are laid into `input`."""
     outputs: bool = False
     """Whether what a task leaves in `output` comes back."""
 
@@ -75,12 +77,14 @@ class OpenJd:
     def blobs(self, settings: BaseModel) -> Mapping[str, BlobId]:
         assert isinstance(settings, OpenJdSettings)
         inputs = {f"settings.inputs.{name}": blob_id(blob) for name, blob in settings.inputs.items()}
-        return {"settings.document": blob_id(settings.document), **inputs}
+        return {"settings.document": blob_id(settings.document), **manifest_of(settings.manifest), **inputs}
 
 
 def _step(settings: OpenJdSettings, step: OpenJdStep) -> StepPlan:
     files = {DOCUMENT: settings.document, **settings.inputs}
     inputs = tuple((name, blob_id(blob)) for name, blob in files.items())
+    if settings.manifest is not None:
+        inputs = ((INPUT, blob_id(settings.manifest)), *inputs)
 
     def task(index: int) -> TaskPlan:
         return TaskPlan(

@@ -12,7 +12,7 @@ from tests.together.test_command_line import Shell
 
 @pytest.fixture(scope="package")
 def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ensemble]:
-    ensemble = Ensemble(tmp_path_factory.mktemp("openjd"), {}).start()
+    ensemble = Ensemble(tmp_path_factory.mktemp("openjd"), {"MILLRACE_LOG": "json"}).start()
     ensemble.worker("one", "--slots", "2", "--tags", "licence=nuke")
     yield ensemble
     print(ensemble.end())

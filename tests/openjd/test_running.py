@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from millrace.openjd.document import document_of, settings_of
+from millrace.openjd.paths import files_of, layout_of
+from millrace.openjd.template import read_template, ready_job
 from tests.together.ensemble import Ensemble
 from tests.together.test_command_line import DONE, FAILED, USAGE, Shell
 from tests.worker.processes import until
@@ -254,9 +259,83 @@ def test_a_bundle_as_submitters_save_it(millrace: Shell, ensemble: Ensemble, tmp
     (bundle / "asset_references.yaml").write_text("assetReferences: {inputs: {directories: [assets]}}")
     done = millrace.run("submit", "bundle", str(bundle), "--wait")
     assert done.returncode == DONE, done.stderr
-    assert "wood.txt" in done.stderr
+    assert "uploaded 1 file (" in done.stderr
     [job] = [job for job in millrace.answer("jobs") if job["name"] == "from a bundle"]
-    assert list(job["settings"]["inputs"]) == ["input/0/wood.txt"]
+    assert "oak" in millrace.run("logs", job["id"]).stdout
+
+
+def test_a_bundle_of_many_small_files_goes_up_in_few_requests_and_once(
+    millrace: Shell, ensemble: Ensemble, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "bundle"
+    for number in range(200):
+        file = bundle / "assets" / f"part{number % 7}" / f"{number}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"texture {number}\n")
+    (bundle / "elsewhere").mkdir()
+    (bundle / "elsewhere" / "shot.txt").write_text("a scene from elsewhere\n")
+    (bundle / "template.yaml").write_text(
+        HEAD
+        + """
+parameterDefinitions:
+- {name: Title, type: STRING, default: many files}
+- {name: Assets, type: PATH, objectType: DIRECTORY, dataFlow: IN, default: assets}
+- {name: Shot, type: PATH, objectType: FILE, dataFlow: IN, default: elsewhere/shot.txt}
+steps:
+- name: Look
+  """
+        + script("cat {{Param.Assets}}/part*/*.txt | sort | sha256sum; tr a-z A-Z < {{Param.Shot}}")
+        + "\n"
+    )
+
+    def submitted() -> tuple[str, list[str]]:
+        """The job, and what was asked of the farm until it was made."""
+        before = len(ensemble.server.output)
+        done = millrace.run("submit", "bundle", str(bundle))
+        assert done.returncode == DONE, done.stderr
+        assert "uploaded 201 files" in done.stderr
+        asked = [json.loads(line) for line in ensemble.server.output[before:].splitlines() if line.startswith("{")]
+        calls = [f"{one['method']} {one['path']}" for one in asked if one.get("action") == "request"]
+        calls = calls[: calls.index("POST /api/v1/jobs")]  # from then on the worker fetches
+        return done.stdout.strip(), [call for call in calls if "/worker" not in call]
+
+    job, calls = submitted()
+    sends = [call for call in calls if call.startswith("PUT ")]
+    assert 3 <= len(sends) <= 8, sends  # packs, the manifest, the template
+    assert len(calls) <= len(sends) + 6, calls
+    assert millrace.run("wait", job).returncode == DONE, millrace.run("logs", job).stdout
+    lines = sorted(f"texture {number}\n" for number in range(200))
+    log = millrace.run("logs", job).stdout
+    assert hashlib.sha256("".join(lines).encode()).hexdigest() in log and "A SCENE FROM ELSEWHERE" in log
+    again = submitted()[1]
+    assert not [call for call in again if call.startswith("PUT ")]
+
+
+def test_a_job_that_names_its_files_one_by_one_runs_too(ensemble: Ensemble, millrace: Shell, tmp_path: Path) -> None:
+    """So did clients before jobs of this type had manifests."""
+    (tmp_path / "shot.txt").write_text("an older scene")
+    path = tmp_path / "template.yaml"
+    path.write_text(
+        HEAD
+        + """
+parameterDefinitions:
+- {name: Title, type: STRING, default: one by one}
+- {name: Scene, type: PATH, objectType: FILE, dataFlow: IN, default: shot.txt}
+steps:
+- name: Look
+  """
+        + script("tr a-z A-Z < {{Param.Scene}}")
+        + "\n"
+    )
+    ready = ready_job(read_template(path), {}, Path())
+    layout = layout_of(files_of(ready))
+    document = tmp_path / "job.json"
+    document.write_bytes(document_of(ready, layout))
+    inputs = {f"input/{name}": ensemble.farm.upload(file) for name, file in layout.inputs.items()}
+    settings = settings_of(ready, layout) | {"document": ensemble.farm.upload(document), "inputs": inputs}
+    job = ensemble.farm.submit("openjd", settings).id
+    assert millrace.run("wait", job).returncode == DONE, millrace.run("logs", job).stdout
+    assert "AN OLDER SCENE" in millrace.run("logs", job).stdout
 
 
 def test_what_is_wrong_is_said_before_anything_is_sent(millrace: Shell, tmp_path: Path) -> None:

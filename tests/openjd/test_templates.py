@@ -159,7 +159,7 @@ def test_what_is_read_and_written_has_a_place_in_the_work_folder(tmp_path: Path)
     (tmp_path / "scene" / "textures" / "wood.png").write_text("wood")
     job = ready(tmp_path, PATHS)
     layout = layout_of(files_of(job).also(Files(reads=[tmp_path / "scene" / "textures"])))
-    assert set(layout.inputs) == {"input/0/shot.blend", "input/0/textures/wood.png"}
+    assert set(layout.inputs) == {"0/shot.blend", "0/textures/wood.png"}
     rules = {(rule.source, rule.folder) for rule in layout.rules}
     assert rules == {(str(tmp_path / "scene"), "input/0"), (str(tmp_path / "out"), "output/out")}
     assert layout.has_outputs

@@ -91,7 +91,7 @@ def test_of_a_folder_that_changed_only_what_is_new_is_sent(ensemble: Ensemble, s
 def test_a_large_file_travels_in_pieces(ensemble: Ensemble, scene: Path) -> None:
     farm = ensemble.farm
     with digest_cache() as cache:
-        packing = folders.packed(scene, folders.files_below(scene), cache, piece_bytes=70_000)
+        packing = folders.packed({path: scene / path for path in folders.files_below(scene)}, cache, piece_bytes=70_000)
     assert len(packing.manifest.objects) > 5
     folders._send_missing(farm._calls, packing, None)
     manifest = folders._store_manifest(farm._calls, packing.manifest.to_json())

@@ -37,6 +37,10 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
+def below(root: Path) -> dict[str, Path]:
+    return {path: root / path for path in files_below(root)}
+
+
 def bytes_of(packing: Packing) -> dict[str, bytes]:
     """Every file as a worker would put it together, from what would be sent."""
     sent = []
@@ -52,24 +56,31 @@ def bytes_of(packing: Packing) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("piece_bytes", [1_000, 64 * 1024**2])
 def test_all_files_can_be_put_together_again(root: Path, cache: DigestCache, piece_bytes: int) -> None:
-    names = files_below(root)
-    packing = packed(root, names, cache, piece_bytes)
-    assert bytes_of(packing) == {name: (root / name).read_bytes() for name in names}
+    packing = packed(below(root), cache, piece_bytes)
+    assert bytes_of(packing) == {name: file.read_bytes() for name, file in below(root).items()}
     assert len(packing.manifest.objects) < (20 if piece_bytes > 1_000 else 320)
 
 
 def test_a_changed_file_changes_its_own_pack_and_not_those_behind_it(root: Path, cache: DigestCache) -> None:
-    before = packed(root, files_below(root), cache).manifest.objects
+    before = packed(below(root), cache).manifest.objects
     (root / "maps0" / "0.bin").write_bytes(b"other, and of another length")
-    after = packed(root, files_below(root), cache).manifest.objects
+    after = packed(below(root), cache).manifest.objects
     assert len(before) >= 4, "too few packs to tell"
     assert len(set(before) & set(after)) >= len(before) - 2
 
 
+def test_files_from_anywhere_lie_where_they_are_said_to(root: Path, tmp_path: Path, cache: DigestCache) -> None:
+    elsewhere = tmp_path / "elsewhere.bin"
+    elsewhere.write_bytes(b"from another folder")
+    packing = packed({"0/a/large.bin": root / "large", "1/b.bin": elsewhere, "0/c": root / "empty"}, cache)
+    found = bytes_of(packing)
+    assert found == {"0/a/large.bin": (root / "large").read_bytes(), "1/b.bin": b"from another folder", "0/c": b""}
+
+
 def test_equal_large_files_are_one_object(root: Path, cache: DigestCache) -> None:
-    before = len(packed(root, files_below(root), cache).manifest.objects)
+    before = len(packed(below(root), cache).manifest.objects)
     (root / "again").write_bytes((root / "large").read_bytes())
-    assert len(packed(root, files_below(root), cache).manifest.objects) == before
+    assert len(packed(below(root), cache).manifest.objects) == before
 
 
 def test_a_file_that_was_read_before_is_not_read_again(
@@ -103,13 +114,13 @@ def test_a_file_that_changes_meanwhile_is_named(
 ) -> None:
     really = folders._pack
 
-    def later(where: Path, pack: object) -> object:
-        (where / "maps1" / "1.bin").write_bytes(b"changed")
-        return really(where, pack)  # type: ignore[arg-type]
+    def later(named: dict[str, Path], pack: object) -> object:
+        named["maps1/1.bin"].write_bytes(b"changed")
+        return really(named, pack)  # type: ignore[arg-type]
 
     monkeypatch.setattr(folders, "_pack", later)
     with pytest.raises(FileChanged, match=r"1\.bin changed while it was read"):
-        packed(root, files_below(root), cache)
+        packed(below(root), cache)
 
 
 def test_a_cache_that_cannot_be_used_is_done_without(tmp_path: Path) -> None:

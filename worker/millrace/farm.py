@@ -377,7 +377,11 @@ class Farm:
         """Store all files of a folder, or those named by path in it, as far as the farm lacks them; the blob id of
         their manifest, for settings that take one. Symbolic links are refused."""
         root = Path(folder)
-        return folders.upload_folder(self._calls, root, paths or folders.files_below(root), on_bytes)
+        return self.upload_files({path: root / path for path in paths or folders.files_below(root)}, on_bytes=on_bytes)
+
+    def upload_files(self, files: Mapping[str, str | Path], *, on_bytes: OnBytes | None = None) -> str:
+        """The same for files from anywhere: path in the job (relative, with `/`) -> file here."""
+        return folders.upload_files(self._calls, {path: Path(file) for path, file in files.items()}, on_bytes)
 
     def prune(self, *, older_than_days: int = 30, dry_run: bool = False) -> Pruned:
         """Remove content that no job needs and nobody stored or relied on for so many days; needs scope admin."""

@@ -1,8 +1,8 @@
-"""`--input-folder DIR` of what is submitted: all files below it, of which only those are sent that the farm lacks."""
+"""The files of what is submitted, of which only those are sent that the farm lacks: `--input-folder DIR`, or any."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,3 +27,9 @@ def upload_folder(farm: Farm, folder: Path, paths: Sequence[str] | None = None) 
     """The blob of its manifest; how far it is, on stderr."""
     with UploadProgress(folder.name or str(folder)) as progress:
         return farm.upload_folder(folder, paths=paths, on_bytes=progress.update)
+
+
+def upload_files(farm: Farm, files: Mapping[str, Path]) -> str:
+    """The same for files from anywhere: path in the job -> file here."""
+    with UploadProgress(f"{len(files):,} file{'' if len(files) == 1 else 's'}") as progress:
+        return farm.upload_files(files, on_bytes=progress.update)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from millrace.cli.folders import upload_files
 from millrace.cli.options import FarmCommand, Invocation, pass_invocation
-from millrace.cli.rendering import size
 from millrace.cli.submitting import job_options, submit_and_follow
 from millrace.farm import Farm
 from millrace.openjd.errors import Refused, libraries
@@ -95,11 +95,9 @@ def _submit(
     layout = layout_of(files)
     settings = settings_of(job, layout)  # refuses what this farm cannot do, before anything is sent
     farm = invocation.farm()
-    inputs = {}
-    for name, file in layout.inputs.items():
-        click.echo(f"uploading {file} ({size(file.stat().st_size)})", err=True)
-        inputs[name] = farm.upload(file)
-    settings |= {"document": _uploaded(farm, document_of(job, layout)), "inputs": inputs}
+    if layout.inputs:
+        settings["manifest"] = upload_files(farm, layout.inputs)
+    settings["document"] = _uploaded(farm, document_of(job, layout))
     options["name"] = options["name"] or job.job.name[:200]
     return submit_and_follow(invocation, farm, "openjd", settings, **options)
 

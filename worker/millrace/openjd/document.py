@@ -47,5 +47,5 @@ def steps_of(job: ReadyJob) -> list[dict[str, Any]]:
 
 
 def settings_of(job: ReadyJob, layout: Layout) -> dict[str, Any]:
-    """All but the blobs: `document` and `inputs`."""
+    """All but the blobs: `document` and `manifest`."""
     return {"steps": steps_of(job), "outputs": layout.has_outputs}

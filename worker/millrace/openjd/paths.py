@@ -39,7 +39,7 @@ class Files:
 @dataclass(frozen=True)
 class Layout:
     inputs: Mapping[str, Path]
-    """Name in the work folder -> file here."""
+    """Path in the work folder's `input` -> file here."""
     rules: Sequence[Rule]
     has_outputs: bool
 
@@ -72,7 +72,7 @@ def layout_of(files: Files) -> Layout:
     for path in map(_absolute, files.reads):
         number, root = next((n, root) for n, root in enumerate(roots) if path.is_relative_to(root))
         for file in _files_below(path):
-            inputs[f"{INPUT}/{number}/{file.relative_to(root).as_posix()}"] = file
+            inputs[f"{number}/{file.relative_to(root).as_posix()}"] = file
     rules = [Rule(str(root), f"{INPUT}/{number}") for number, root in enumerate(roots)]
     names: set[str] = set()
     for path in dict.fromkeys(map(_absolute, files.writes)):
@@ -86,7 +86,7 @@ def _absolute(path: Path) -> Path:
 
 def _outermost(folders: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
-    for folder in sorted(set(folders), key=lambda one: len(one.parts)):
+    for folder in sorted(set(folders), key=lambda one: (len(one.parts), one)):  # the same job, the same numbers
         if not any(folder.is_relative_to(outer) for outer in found):
             found.append(folder)
     return found

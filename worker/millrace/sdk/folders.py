@@ -1,7 +1,8 @@
-"""A folder to the farm: what it lacks is sent, in parallel, and a manifest names it all (`docs/files.md`).
+"""Files to the farm: what it lacks is sent, in parallel, and a manifest names it all (`docs/files.md`).
 
-Called by `Farm.upload_folder`. Repeatable at any point: every object is whole or not there, and what is there is not
-sent again. A file that changes meanwhile is an error that names it; the farm has then got nothing under a wrong name.
+Called by `Farm.upload_folder` and `Farm.upload_files`. Repeatable at any point: every object is whole or not there,
+and what is there is not sent again. A file that changes meanwhile is an error that names it; the farm has then got
+nothing under a wrong name.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import io
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,18 +50,18 @@ class Packing:
     sources: tuple[tuple[Slice, ...], ...]
 
 
-def upload_folder(calls: Calls, root: Path, paths: Sequence[str], on_bytes: OnBytes | None = None) -> str:
-    """The blob id of the manifest of these files below `root`. Raises OSError, BadRequest that names a file, and what
-    errors.py says."""
+def upload_files(calls: Calls, files: Mapping[str, Path], on_bytes: OnBytes | None = None) -> str:
+    """The blob id of the manifest of `files`: path in the job -> file here. Raises OSError, BadRequest that names a
+    file, and what errors.py says."""
     try:
-        check_paths(paths)
+        check_paths(list(files))
         with digest_cache() as cache:
-            packing = packed(root, paths, cache)
+            packing = packed(files, cache)
     except (BadManifest, FileChanged) as error:
         raise BadRequest({"status": 400, "detail": str(error)}) from error
     wire = packing.manifest.to_json()
     if len(wire) > MOST_BYTES:
-        raise BadRequest({"status": 400, "detail": f"{root}: {len(paths):,} files are too many for one manifest"})
+        raise BadRequest({"status": 400, "detail": f"{len(files):,} files are too many for one manifest"})
     _send_missing(calls, packing, on_bytes)
     return _store_manifest(calls, wire)
 
@@ -87,9 +88,9 @@ def _walked(folder: Path, prefix: str) -> Iterator[str]:
 # ---- which objects --------------------------------------------------------------------------------------------------
 
 
-def packed(root: Path, paths: Sequence[str], cache: DigestCache, piece_bytes: int = PIECE_BYTES) -> Packing:
-    """The same files always give the same objects, in whatever order they are named."""
-    found = [(path, cache.of(root / path, piece_bytes)) for path in sorted(paths)]
+def packed(named: Mapping[str, Path], cache: DigestCache, piece_bytes: int = PIECE_BYTES) -> Packing:
+    """Of files by their paths in the job. The same ones always give the same objects, in whatever order."""
+    found = [(path, cache.of(named[path], piece_bytes)) for path in sorted(named)]
     objects: dict[tuple[str, ...], int] = {}
     stored: list[StoredObject] = []
     sources: list[tuple[Slice, ...]] = []
@@ -107,14 +108,14 @@ def packed(root: Path, paths: Sequence[str], cache: DigestCache, piece_bytes: in
     small = [(path, digests) for path, digests in found if digests.size <= PACKED_BYTES]
     for path, digests in found:
         if digests.size > PACKED_BYTES:
-            first = place(_pieces(root / path, digests, piece_bytes))
+            first = place(_pieces(named[path], digests, piece_bytes))
             files.append(FileEntry(path, digests.sha256, digests.size, first, 0))
     for pack in _packs(small):
         if len(pack) == 1 and pack[0][1].size:
             path, digests = pack[0]
-            files.append(FileEntry(path, digests.sha256, digests.size, place(_pieces(root / path, digests)), 0))
+            files.append(FileEntry(path, digests.sha256, digests.size, place(_pieces(named[path], digests)), 0))
             continue
-        one, where = _pack(root, pack)
+        one, where = _pack(named, pack)
         number = place([(one, where)]) if one.size else 0
         offset = 0
         for path, digests in pack:
@@ -153,15 +154,15 @@ def _packs(small: Sequence[tuple[str, Digests]]) -> Iterator[list[tuple[str, Dig
         yield pack
 
 
-def _pack(root: Path, pack: Sequence[tuple[str, Digests]]) -> tuple[StoredObject, tuple[Slice, ...]]:
+def _pack(named: Mapping[str, Path], pack: Sequence[tuple[str, Digests]]) -> tuple[StoredObject, tuple[Slice, ...]]:
     """Raises FileChanged: each file is read again, and must be what it was."""
     whole = hashlib.sha256()
     for path, digests in pack:
-        data = (root / path).read_bytes()
+        data = named[path].read_bytes()
         if hashlib.sha256(data).hexdigest() != digests.sha256:
-            raise FileChanged(f"{root / path} changed while it was read")
+            raise FileChanged(f"{named[path]} changed while it was read")
         whole.update(data)
-    slices = tuple(Slice(root / path, 0, digests.size) for path, digests in pack)
+    slices = tuple(Slice(named[path], 0, digests.size) for path, digests in pack)
     return StoredObject(whole.hexdigest(), sum(one.size for one in slices)), slices
 
 
