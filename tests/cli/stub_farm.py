@@ -256,6 +256,9 @@ class Door(BaseHTTPRequestHandler):
     def post_frames(self, query: dict[str, str], body: bytes, job: str) -> None:
         self.answer(200, {"added": "4-5", "present": "3", "job": self.job(job)})
 
+    def post_webhooks(self, query: dict[str, str], body: bytes) -> None:
+        self.answer(201, {**json.loads(body), "id": "7", "job": None, "secret": "told-once"})
+
     def post_missing(self, query: dict[str, str], body: bytes) -> None:
         asked = json.loads(body)["contents"]
         lacking = [one for one in asked if one["sha256"] not in self.farm.blobs]
@@ -286,6 +289,7 @@ ROUTES: list[tuple[str, str, Callable[..., None]]] = [
     ("POST", f"{API}/jobs/([^/]+)/(cancel|pause|resume|retry)", Door.act),
     ("POST", f"{API}/jobs/([^/]+)/frames", Door.post_frames),
     ("POST", f"{API}/blobs/missing", Door.post_missing),
+    ("POST", f"{API}/webhooks", Door.post_webhooks),
     ("GET", f"{API}/retry-policies", Door.get_policies),
     ("GET", f"{API}/tasks/([^/]+)/error", Door.get_error),
     ("GET", f"{API}/retention", Door.retention),

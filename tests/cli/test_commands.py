@@ -176,6 +176,16 @@ def test_every_command_that_answers_answers_in_json(stub: StubFarm, cli: Cli, tm
     assert json.loads(cli("delete", job, "--json").out)["id"] == job
 
 
+def test_a_webhook_is_a_url_or_an_address(cli: Cli) -> None:
+    """What an address is told is signed by nobody, so it needs no secret."""
+    assert cli("webhook", "https://chat.example/x").out == "7 told-once\n"
+    assert cli("webhook", "--email", "ann@example.com").out == "7\n"
+    assert json.loads(cli("webhook", "--email", "ann@example.com", "--json").out)["url"] == "mailto:ann@example.com"
+    for wrong in ([], ["https://chat.example/x", "--email", "ann@example.com"]):
+        refused = cli("webhook", *wrong)
+        assert refused.code == 2 and "--email" in refused.err
+
+
 def test_show_tells_why_a_task_went_wrong(stub: StubFarm, cli: Cli) -> None:
     job = stub.add_job(name="film", status="failed", error="a task failed for good", counts={"failed": 1})
     task = stub.add_task(job, name="convert 1 of 9", status="failed")

@@ -112,8 +112,26 @@ def test_a_job_that_failed_is_retried(page: Page, ensemble: Ensemble, tmp_path: 
     page.get_by_role("link", name="broken").click()
     expect(page.locator(".filters .status")).to_have_text("failed")
     repaired.touch()
-    page.get_by_role("button", name="Retry").click()
+    page.get_by_role("button", name="Retry", exact=True).click()
     expect(page.locator(".filters .status")).to_have_text("completed")
+
+
+def test_what_failed_is_retried_after_its_number_was_told(page: Page, ensemble: Ensemble, tmp_path: Path) -> None:
+    repaired = tmp_path / "repaired"
+    job = submitted(ensemble, "two broken", *[f"test -e '{repaired}'"] * 2, "true")
+    goto(page, f"jobs/{job.id}")
+    expect(page.locator(".filters .status")).to_have_text("failed")
+    repaired.touch()
+    page.get_by_role("button", name="Retry failed tasks").click()
+    question = page.get_by_role("dialog")
+    expect(question).to_contain_text("2 tasks that failed run again")
+    question.get_by_role("button", name="Leave it").click()
+    assert ensemble.farm.job(job.id).status == "failed"
+    page.get_by_role("button", name="Retry failed tasks").click()
+    question.get_by_role("button", name="Retry 2 tasks").click()
+    expect(page.locator(".filters .status")).to_have_text("completed")
+    expect(page.get_by_role("button", name="Retry failed tasks")).to_have_count(0)
+    assert sorted(len(task.attempts) for task in ensemble.farm.tasks(job.id)) == [1, 2, 2]
 
 
 def test_several_jobs_are_marked_and_steered_at_once(page: Page, ensemble: Ensemble) -> None:

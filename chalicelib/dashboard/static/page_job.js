@@ -104,7 +104,7 @@ function drawJob(parts, job, again) {
     h("a", { href: "#/jobs", class: "faint" }, "Jobs"),
     h("h1", {}, job.name),
     status(job.status),
-    may("operate") && h("div", { class: "buttons end" }, ["pause", "resume", "retry", "cancel", "delete"].map(button)),
+    may("operate") && h("div", { class: "buttons end" }, ["pause", "resume", "retry", "retryFailed", "cancel", "delete"].map(button)),
   );
   if (held) [...parts.head.querySelectorAll("button")].find((one) => one.textContent === held)?.focus();
   const progress = bar(job);

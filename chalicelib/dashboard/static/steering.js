@@ -17,6 +17,7 @@ export const ACTIONS = {
   pause: { title: "Pause", done: "paused", from: ["queued", "active"], undo: "resume" },
   resume: { title: "Resume", done: "resumed", from: ["paused"], undo: "pause" },
   retry: { title: "Retry", done: "queued again", from: ["failed", "canceled"], also: (job) => job.counts.failed > 0 },
+  retryFailed: { title: "Retry failed tasks", done: "queued again", from: [], also: (job) => job.counts.failed > 0, asks: true },
   cancel: { title: "Cancel", done: "canceled", from: OPEN, undo: "retry", asks: true },
   delete: { title: "Delete", done: "deleted", from: ["completed", "failed", "canceled"], asks: true },
 };
@@ -125,8 +126,10 @@ async function takeBack(action, list) {
   soon();
 }
 
-const one = (action, job) =>
-  action === "delete" ? remove(`/jobs/${job.id}`) : keep(post(`/jobs/${job.id}/${action}`));
+function one(action, job) {
+  if (action === "delete") return remove(`/jobs/${job.id}`);
+  return keep(action === "retryFailed" ? post(`/jobs/${job.id}/retry`, { only: "failed" }) : post(`/jobs/${job.id}/${action}`));
+}
 
 /** The answer is the newest word on the job: show it before the deltas bring it. */
 async function keep(answer) {
@@ -138,6 +141,10 @@ function question(action, chosen) {
   const tasks = chosen.reduce((sum, job) => sum + affected(action, job.counts), 0);
   const running = chosen.reduce((sum, job) => sum + job.counts.active, 0);
   const subject = chosen.length === 1 ? `“${chosen[0].name}”` : plural(chosen.length, "job");
+  if (action === "retryFailed") {
+    const effect = `${plural(tasks, "task")} that failed run${tasks === 1 ? "s" : ""} again, with what was canceled because of that. All else stays as it is.`;
+    return { title: `Retry what failed of ${subject}?`, content: [h("p", {}, effect)], act: `Retry ${plural(tasks, "task")}` };
+  }
   const effect =
     action === "cancel"
       ? `${plural(tasks, "task")} will not be run${running ? `, ${number(running)} of them running now and stopped` : ""}. ` +
@@ -150,7 +157,8 @@ function question(action, chosen) {
 }
 
 function affected(action, counts) {
-  const words = action === "cancel" ? ["waiting", "queued", "active", "paused"] : Object.keys(counts);
+  const some = { cancel: ["waiting", "queued", "active", "paused"], retryFailed: ["failed"] };
+  const words = some[action] ?? Object.keys(counts);
   return words.reduce((sum, word) => sum + counts[word], 0);
 }
 
