@@ -1,12 +1,12 @@
 """The checkout -> an archive for Lambda, and the template that chalice makes of `app.py`.
 
 Built in a folder of its own from the files that belong into the archive, so that neither caches nor experiments in the
-checkout get in. Wheels come for Lambda's processor and this Python's minor version, which is the runtime's; versions
-are those of constraints.txt. The archive is written anew with sorted names and no times: the same checkout gives the
-same bytes, hence the same key, and nothing to update. Byte code goes along, or each cold start would compile all that
-it imports: it names no time and is not checked against its source (PEP 552), so that it holds after unpacking and is
-the same each time. So does the list of the rooms' paths, by which the app imports only the room that is asked
-(`chalicelib/rooms.py`).
+checkout get in. Wheels come for Lambda's processor and this Python's minor version, which is the runtime's; they are
+fetched first, held to the hashes of requirements.lock, and chalice gets to see no others. The archive is written anew
+with sorted names and no times: the same checkout gives the same bytes, hence the same key, and nothing to update. Byte
+code goes along, or each cold start would compile all that it imports: it names no time and is not checked against its
+source (PEP 552), so that it holds after unpacking and is the same each time. So does the list of the rooms' paths, by
+which the app imports only the room that is asked (`chalicelib/rooms.py`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any
 
 from chalicelib.install.packing import packed
 
+from . import wheels
 from .bill import bill
 from .errors import DeployFailed, WrongUse
 
@@ -59,7 +60,7 @@ def build(folder: Path, architecture: str) -> Build:
     project, out, unpacked = folder / "project", folder / "out", folder / "unpacked"
     _copy(project, architecture)
     _run_alone([sys.executable, "-m", "chalicelib.rooms"], project, "the list of the rooms' paths")
-    _package(project, out)
+    _package(project, out, _fetched(folder / "wheels", architecture))
     archive = folder / "millrace.zip"
     with zipfile.ZipFile(out / "deployment.zip") as packaged:
         packaged.extractall(unpacked)
@@ -102,13 +103,22 @@ def _add_worker(folder: Path) -> None:
     shutil.copy2(ROOT / "worker" / "requirements.lock", folder)
 
 
-def _package(project: Path, out: Path) -> None:
+def _fetched(folder: Path, architecture: str) -> Path:
+    folder.mkdir()
+    wheels.for_lambda(ROOT / "requirements.lock", folder, architecture)
+    return folder
+
+
+def _package(project: Path, out: Path, fetched: Path) -> None:
     chalice = [sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())"]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MILLRACE_", "PYTHON"))}
     environment = {
         **kept,
         "AWS_DEFAULT_REGION": "us-east-1",  # chalice wants one, and asks it for nothing
-        "PIP_CONSTRAINT": str(ROOT / "constraints.txt"),
+        # Whatever else pip is told on this machine: chalice takes these files and asks no index.
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": fetched.resolve().as_uri(),  # pip takes a space for the end of a path
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     done = subprocess.run(

@@ -9,23 +9,14 @@ Only wheels for every Python are taken, since the image's is not known.
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
-import sys
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from chalicelib.install.packing import packed
 
+from . import wheels
 from .build import ROOT
-from .errors import DeployFailed
-
-PLATFORMS = {
-    "arm64": ("manylinux2014_aarch64", "manylinux_2_28_aarch64", "any"),
-    "x86_64": ("manylinux2014_x86_64", "manylinux_2_28_x86_64", "any"),
-}
-FETCH_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -42,30 +33,10 @@ def bundle(folder: Path, architecture: str) -> Bundle:
     (content / wheel.name).write_bytes(wheel.data)
     lock = content / "requirements.lock"
     lock.write_bytes((ROOT / "worker" / "requirements.lock").read_bytes())
-    _fetch(lock, content / "wheels", architecture)
+    wheels.for_any_python(lock, content / "wheels", architecture)
     path = folder / "worker.tar"
     _pack(content, path)
     return Bundle(path, hashlib.sha256(path.read_bytes()).hexdigest())
-
-
-def _fetch(lock: Path, wheels: Path, architecture: str) -> None:
-    platforms = [word for platform in PLATFORMS[architecture] for word in ("--platform", platform)]
-    command = [
-        *(sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--quiet"),
-        *("--no-deps", "--require-hashes", "--only-binary", ":all:"),
-        *("--python-version", "3.11", "--implementation", "py", "--abi", "none", *platforms),
-        *("--requirement", str(lock), "--dest", str(wheels)),
-    ]
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=FETCH_SECONDS, env=_environment()
-    )
-    if done.returncode != 0:
-        said = "\n".join((done.stdout + done.stderr).splitlines()[-10:])
-        raise DeployFailed(f"the worker's packages for {architecture} could not be fetched:\n{said}")
-
-
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
 def _pack(content: Path, path: Path) -> None:
