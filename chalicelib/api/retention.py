@@ -1,4 +1,4 @@
-"""How long ended jobs are kept, and what would go."""
+"""How long ended jobs and content are kept, and what would go."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import Field
 
 from ..core import retention
 from ..core.access import Scope
+from ..core.errors import BadInput
 from ..core.farm import Farm
 from ..core.retention import LONGEST_DAYS
 from ..edge.http import Reply, Request
@@ -17,7 +18,7 @@ from .answering import answer
 from .models import Answer
 from .operations import Operation, Parameter
 from .reading import number, read_body
-from .wanted import Wanted
+from .wanted import LEFT_OUT, Wanted
 
 MOST_SHOWN, MOST_COUNTED = 20, 1000
 
@@ -27,16 +28,27 @@ Days = Annotated[
 ]
 
 
-class RetentionWanted(Wanted):
-    """What is kept, and how long."""
+ContentDays = Annotated[
+    Annotated[int, Field(ge=1, le=LONGEST_DAYS)] | None,
+    Field(
+        description="How long content is kept that nothing needs, since it was stored or last relied on; the farm "
+        "looks for it once a day. null: until somebody calls `/prune`."
+    ),
+]
 
-    ended_jobs_days: Days
+
+class RetentionWanted(Wanted):
+    """What is kept, and how long; what is left out stays as it is."""
+
+    ended_jobs_days: Annotated[Days, LEFT_OUT] = None
+    content_days: Annotated[ContentDays, LEFT_OUT] = None
 
 
 class Retention(Answer):
-    """Logs go with their job. Files stay until `/prune` finds that no job needs them."""
+    """Logs go with their job. Files stay until it is found that no job needs them: by `/prune`, or each day."""
 
     ended_jobs_days: Days
+    content_days: ContentDays
 
 
 class RetentionPreview(Answer):
@@ -47,17 +59,20 @@ class RetentionPreview(Answer):
 
 
 def show(farm: Farm, request: Request) -> Reply:
-    """How long ended jobs are kept."""
-    return answer(Retention(ended_jobs_days=retention.read(farm)))
+    """How long ended jobs are kept, and content that nothing needs."""
+    return answer(Retention(**retention.read(farm)._asdict()))
 
 
 def replace(farm: Farm, request: Request) -> Reply:
-    """Say how long ended jobs are kept.
+    """Say how long ended jobs are kept, content that nothing needs, or both.
 
     The periodic pass deletes what is older, with its tasks and their logs, a part at a time. See the preview first:
     there is no undo.
     """
-    retention.write(farm, read_body(request, RetentionWanted).ended_jobs_days)
+    wanted = read_body(request, RetentionWanted)
+    if not wanted.model_fields_set:
+        raise BadInput("say ended_jobs_days, content_days, or both", field="ended_jobs_days")
+    retention.write(farm, **wanted.model_dump(exclude_unset=True))
     return show(farm, request)
 
 

@@ -6,18 +6,22 @@ piece begins with what the one before wrote, and ends with one write that holds 
 piece: so an errand may come twice, late or never. Who loses has changed nothing, or removed what was to be removed;
 who dies is followed by the next errand, and by the sweep's. The filter is an object, and each piece writes its own; it
 says "needed" of a little that is not, never the other way round.
+
+A person begins one (`millrace prune` on AWS), or the sweep does, once a day, where the retention says so. On one
+machine nobody leaves errands: there each sweep goes on for a moment.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from . import holding, pruning
-from .errors import Conflict
+from .errors import Conflict, Unavailable
 from .farm import Farm
 from .model import JobId
 from .ports import Absent, ConditionFailed, Equals, ObjectHead, Put
@@ -29,10 +33,14 @@ FILTER_BYTES = 1 << 22
 HASHES = 6
 TASKS_AT_ONCE = 500
 PIECE_SECONDS = 15.0
+SWEEP_SECONDS = 2.0
+"""Of each sweep where there are no errands: leases that run out wait for it."""
 QUIET_MS = 10 * 60 * 1000
 """After so long without a piece its errand is lost, or its process dead: the sweep leaves another."""
 DAY_MS = 86_400_000
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+log = logging.getLogger(__name__)
 
 
 class Needed:
@@ -113,10 +121,10 @@ def current(farm: Farm) -> Collection | None:
     return Collection(**fields | {"pending": tuple(fields["pending"])})
 
 
-def go_on(farm: Farm, collection_id: int) -> Collection | None:
+def go_on(farm: Farm, collection_id: int, seconds: float | None = None) -> Collection | None:
     """Some pieces of that collection, and an errand for the rest. The collection as it is then; None if there is no
     such one any more."""
-    turn = Turn(farm, farm.clock.now() + int(PIECE_SECONDS * 1000))
+    turn = Turn(farm, farm.clock.now() + int((PIECE_SECONDS if seconds is None else seconds) * 1000))
     while True:
         found = current(farm)
         if found is None or found.id != collection_id:
@@ -132,12 +140,41 @@ def go_on(farm: Farm, collection_id: int) -> Collection | None:
     return current(farm)
 
 
-def look_after(farm: Farm) -> None:
-    """The sweep's: a collection that nobody has gone on with for a while gets another errand. One read."""
-    found = current(farm)
-    if found is None or found.is_over or farm.errands is None:
+def begin_daily(farm: Farm, older_than_days: int | None) -> None:
+    """The sweep's: a collection a day; None: nobody wants that, and nothing is read. Else one read.
+
+    Of sweeps at the same moment one writes that today's was begun, and begins it. Who dies in between leaves it to
+    tomorrow; one that is under way, of whatever kind, is waited for.
+    """
+    if older_than_days is None:
         return
-    if farm.clock.now() - found.moved_at > QUIET_MS:
+    key, now = keys.daily_collection(), farm.clock.now()
+    item = farm.table.get(key)
+    if item is not None and now - int(item["begun_at"]) < DAY_MS:
+        return
+    found = current(farm)
+    if found is not None and not found.is_over:
+        return
+    condition = Absent() if item is None else Equals("begun_at", int(item["begun_at"]))
+    try:
+        pruning.require_todays_form(farm)
+        farm.table.write(Put({"pk": key.pk, "sk": key.sk, "begun_at": now}, (condition,)))
+        begun = begin(farm, older_than_days=older_than_days, dry_run=False)
+    except (ConditionFailed, Conflict, Unavailable):
+        return  # somebody was quicker, or the farm is still being brought up to date
+    if farm.errands is not None:
+        farm.errands.collect(begun.id)
+
+
+def look_after(farm: Farm) -> None:
+    """The sweep's: a collection that nobody has gone on with for a while gets another errand; where there are none, it
+    goes on here. One read."""
+    found = current(farm)
+    if found is None or found.is_over:
+        return
+    if farm.errands is None:
+        go_on(farm, found.id, SWEEP_SECONDS)
+    elif farm.clock.now() - found.moved_at > QUIET_MS:
         farm.errands.collect(found.id)
 
 
@@ -154,7 +191,10 @@ def _piece(farm: Farm, found: Collection, turn: Turn) -> bool:
     except (
         Conflict
     ) as refused:  # what is needed is not known; should the piece have ended meanwhile, this fails as well
-        return _commit(farm, found, replace(found, phase="failed", error=refused.message))
+        ended = _commit(farm, found, replace(found, phase="failed", error=refused.message))
+        if ended:
+            log.warning("nothing was collected: %s", refused.message, extra={"action": "collection_failed"})
+        return ended
     key = f"collections/{found.id}/{found.piece + 1}-{farm.random.getrandbits(64):016x}"
     farm.objects.put(key, bytes(needed.data))
     if _commit(farm, found, replace(after, filter_key=key)):

@@ -1,10 +1,10 @@
-"""How long jobs are kept after they have ended. Nothing is deleted unless an operator says so.
+"""How long jobs are kept after they have ended, and content that nobody needs. Nothing goes unless an operator says so.
 
 The sweep deletes what is too old, the oldest first, as a person would (`jobs.delete`): the job, its tasks, steps and
 webhooks, what its tasks wrote, and its pictures. Blobs stay, as they do then: other jobs and people may hold their ids
-(`pruning` removes what nobody needs). Each sweep stops after some seconds; the next goes on. It costs one read a sweep
-while nothing is set, else one query for each status and one read for every job that was made longer ago and has ended
-since.
+(`pruning` removes what nobody needs; each day by itself, `collecting.begin_daily`, where content days are set). Each
+sweep stops after some seconds; the next goes on. It costs one read a sweep while nothing is set, else one query for
+each status and one read for every job that was made longer ago and has ended since.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from itertools import islice
+from typing import NamedTuple
 
 from . import jobs
 from .errors import BadInput, FarmError
@@ -19,7 +20,7 @@ from .farm import Farm
 from .ids import first_of
 from .lifecycle import ENDED_JOBS
 from .model import Job
-from .ports import Put
+from .ports import Remove, Set, Update
 from .records import keys
 from .turns import Turn
 
@@ -30,18 +31,26 @@ DAY_MS = 86_400_000
 log = logging.getLogger(__name__)
 
 
-def read(farm: Farm) -> int | None:
-    """Days for which ended jobs are kept; None: for ever."""
-    item = farm.table.get(keys.retention())
-    days = item.get("ended_jobs_days") if item is not None else None
-    return None if days is None else int(days)
+class Kept(NamedTuple):
+    """Days; None: for ever."""
+
+    ended_jobs_days: int | None = None
+    content_days: int | None = None
+    """Of content that nobody needs: since it was stored, or last relied on."""
 
 
-def write(farm: Farm, days: int | None) -> None:
-    if days is not None:
-        _check(days)
-    key = keys.retention()
-    farm.table.write(Put({"pk": key.pk, "sk": key.sk, "ended_jobs_days": days}))
+def read(farm: Farm) -> Kept:
+    item = farm.table.get(keys.retention()) or {}
+    return Kept(*(None if item.get(field) is None else int(item[field]) for field in Kept._fields))
+
+
+def write(farm: Farm, **wanted: int | None) -> None:
+    """Fields of `Kept`; one that is not named stays as it is. Raises BadInput."""
+    for field, days in wanted.items():
+        if days is not None:
+            _check(days, field)
+    changes = [Remove(field) if days is None else Set(field, days) for field, days in wanted.items()]
+    farm.table.write(Update(keys.retention(), tuple(changes)))
 
 
 def aged(farm: Farm, days: int) -> Iterator[Job]:
@@ -55,9 +64,8 @@ def aged(farm: Farm, days: int) -> Iterator[Job]:
                 yield job
 
 
-def prune(farm: Farm) -> int:
-    """Delete what is too old, for a few seconds; how many that were."""
-    days = read(farm)
+def prune(farm: Farm, days: int | None) -> int:
+    """Delete what ended longer ago, for a few seconds; how many that were."""
     if days is None:
         return 0
     deleted = 0
@@ -73,6 +81,6 @@ def prune(farm: Farm) -> int:
     return deleted
 
 
-def _check(days: int) -> None:
+def _check(days: int, field: str = "ended_jobs_days") -> None:
     if not 1 <= days <= LONGEST_DAYS:
-        raise BadInput(f"ended_jobs_days must be 1 to {LONGEST_DAYS}, not {days}", field="ended_jobs_days")
+        raise BadInput(f"{field} must be 1 to {LONGEST_DAYS}, not {days}", field=field)

@@ -48,12 +48,14 @@ def sweep(farm: Farm, *, thorough: bool = False, ends_leases: bool = True) -> Sw
         workers.note_lost(farm, fleet)
     statistics.note(farm, open_jobs, fleet)
     changes.forget(farm)
-    retention.prune(farm)
-    collecting.look_after(farm)
+    kept = retention.read(farm)
+    retention.prune(farm, kept.ended_jobs_days)
     farm.registry.prune(lambda requirement: not farm.tasks.head(requirement, 1))
     _lift_halts(farm)
     gates.forget(farm)
     upgrading.advance(farm)
+    collecting.begin_daily(farm, kept.content_days)
+    collecting.look_after(farm)
     return Swept(expired, settled, failed)
 
 

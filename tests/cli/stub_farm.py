@@ -40,6 +40,7 @@ class StubFarm:
         self.requests: list[str] = []
         self.errors: dict[str, dict[str, Any]] = {}
         self.kept_days: int | None = None
+        self.content_days: int | None = None
         self.policies: dict[str, Any] = {}
         self.said: list[dict[str, Any]] = []
         """The bodies of what was asked of jobs."""
@@ -247,8 +248,10 @@ class Door(BaseHTTPRequestHandler):
 
     def retention(self, query: dict[str, str], body: bytes) -> None:
         if body:
-            self.farm.kept_days = json.loads(body)["ended_jobs_days"]
-        self.answer(200, {"ended_jobs_days": self.farm.kept_days})
+            said = json.loads(body)
+            self.farm.kept_days = said.get("ended_jobs_days", self.farm.kept_days)
+            self.farm.content_days = said.get("content_days", self.farm.content_days)
+        self.answer(200, {"ended_jobs_days": self.farm.kept_days, "content_days": self.farm.content_days})
 
     def preview(self, query: dict[str, str], body: bytes) -> None:
         self.answer(200, {"count": len(self.farm.jobs), "jobs": list(self.farm.jobs.values())})

@@ -455,6 +455,11 @@ def test_how_long_jobs_are_kept_is_shown_set_and_tried(stub: StubFarm, cli: Cli)
     tried = cli("retention", "--days", "30", "--preview")
     assert "1 job would be deleted" in tried.out and old in tried.out and stub.kept_days is None
     assert "for 30 days" in cli("retention", "--days", "30").out and stub.kept_days == 30
-    assert json.loads(cli("retention", "--json").out) == {"ended_jobs_days": 30}
+    assert json.loads(cli("retention", "--json").out) == {"ended_jobs_days": 30, "content_days": None}
     assert "for ever" in cli("retention", "--keep").out and stub.kept_days is None
+    assert "no job needs are kept for 20 days" in cli("retention", "--content-days", "20").out
+    assert (stub.kept_days, stub.content_days) == (None, 20)
+    assert "until somebody prunes" in cli("retention", "--keep-content").out and stub.content_days is None
+    assert cli("retention", "--keep-content", "--content-days", "3").code == 2
+    assert cli("retention", "--preview", "--days", "3", "--content-days", "3").code == 2 and stub.content_days is None
     assert cli("retention", "--preview").code == 2 and cli("retention", "--keep", "--days", "3").code == 2

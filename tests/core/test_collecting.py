@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from chalicelib.core import blobs, collecting, jobs, sweeping
+from chalicelib.core import blobs, collecting, jobs, retention, sweeping
 from chalicelib.core.collecting import Collection, Needed
 from chalicelib.core.errors import BadInput, Conflict
 from chalicelib.core.farm import Farm
@@ -221,6 +221,56 @@ def test_one_is_under_way_at_a_time(site: Site) -> None:
         collecting.begin(site.farm, older_than_days=30, dry_run=True)
     with pytest.raises(BadInput):
         collecting.begin(site.farm, older_than_days=0, dry_run=False)
+
+
+def test_the_sweep_begins_one_a_day_where_that_is_said(site: Site) -> None:
+    needed, garbage = a_used_farm(site)
+    sweeping.sweep(site.farm)
+    assert collecting.current(site.farm) is None and site.left.collections == []
+    retention.write(site.farm, content_days=30)
+    sweeping.sweep(site.farm)
+    first = collecting.current(site.farm)
+    assert first is not None and site.left.collections == [first.id] and not first.dry_run
+    done = site.run_all()
+    assert (done.phase, done.removed) == ("done", len(garbage)) and all(map(site.there, needed))
+    sweeping.sweep(site.farm)
+    assert site.left.collections == []
+    site.bench.clock.advance(collecting.DAY_MS)
+    sweeping.sweep(site.farm)
+    assert len(site.left.collections) == 1 and site.left.collections != [first.id]
+    retention.write(site.farm, content_days=None)
+    site.run_all()
+    site.bench.clock.advance(2 * collecting.DAY_MS)
+    sweeping.sweep(site.farm)
+    assert site.left.collections == []
+
+
+def test_of_two_sweeps_at_the_same_moment_one_begins_it(site: Site) -> None:
+    look, others = collecting.current, [1]
+
+    def between(farm: Farm) -> Collection | None:
+        """Another sweep, right behind our look at what is under way, which is through before we go on."""
+        found = look(farm)
+        if others:
+            others.clear()
+            collecting.begin_daily(farm, 30)
+            site.run_all()
+        return found
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(collecting, "current", between)
+        collecting.begin_daily(site.farm, 30)
+    assert site.left.collections == [], "the other's has come to its end, and there is no second"
+
+
+def test_the_daily_one_waits_for_what_somebody_has_begun(site: Site) -> None:
+    begun = collecting.begin(site.farm, older_than_days=30, dry_run=True)
+    collecting.begin_daily(site.farm, 30)
+    assert collecting.current(site.farm) == begun and site.left.collections == []
+    site.left.collect(begun.id)
+    site.run_all()
+    collecting.begin_daily(site.farm, 30)
+    assert not site.run_all().dry_run
 
 
 def test_the_filter_never_forgets() -> None:

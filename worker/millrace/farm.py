@@ -288,6 +288,15 @@ class Farm:
         """Say so; older jobs are then deleted. Needs scope admin. See `retention_preview` first."""
         self._calls.json("PUT", "/retention", repeatable=True, json={"ended_jobs_days": days})
 
+    def content_retention(self) -> int | None:
+        """Days for which content is kept that nothing needs; None: until somebody prunes."""
+        days = self._get("/retention").get("content_days")
+        return None if days is None else int(days)
+
+    def set_content_retention(self, days: int | None) -> None:
+        """Say so; once a day the farm then removes what is older, as `prune` does. Needs scope admin."""
+        self._calls.json("PUT", "/retention", repeatable=True, json={"content_days": days})
+
     def retention_preview(self, days: int) -> tuple[int, list[Job]]:
         """How many jobs (up to 1,000) would be deleted now if they were kept for so long, and the first of them."""
         found = self._get("/retention/preview", ended_jobs_days=days)

@@ -260,6 +260,10 @@ def collection() -> Key:
     return Key("FARM", "COLLECTION")
 
 
+def daily_collection() -> Key:
+    return Key("FARM", "DAILY_COLLECTION")
+
+
 def doomed() -> Key:
     return Key("FARM", "DOOMED")
 
