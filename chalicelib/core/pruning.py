@@ -16,9 +16,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
-from . import manifests, upgrading
+from . import upgrading
 from .errors import BadInput, Conflict, ObjectMissing, Unavailable
 from .farm import Farm
 from .holding import DOOMED_MS, LARGEST_TOUCHED, PREFIX
@@ -156,6 +154,8 @@ def _named_by_rooms(farm: Farm) -> set[BlobId]:
 
 def _digests_of(farm: Farm, ids: set[BlobId], listed: set[BlobId]) -> set[str]:
     """`listed`: those that are manifests, whose objects are needed too."""
+    from . import manifests  # here: who sweeps collects nothing, and starts faster without pydantic
+
     digests = {blob.sha256 for blob in _blobs(farm, ids | listed)}
     for blob in _blobs(farm, listed):
         try:
@@ -182,7 +182,7 @@ def _named_by(farm: Farm, job: Job) -> tuple[set[BlobId], set[BlobId]]:
         settings = farm.plans.settings(job)
         kind = farm.job_types[job.type]
         named = kind.blobs(kind.settings.model_validate(settings))
-    except (ObjectMissing, KeyError, ValidationError) as error:
+    except (ObjectMissing, KeyError, ValueError) as error:  # pydantic's are ValueErrors
         text = f"job {job.id} cannot be read, so what it needs is not known; delete it first. Nothing was removed"
         raise Conflict(text) from error
     listed: set[BlobId] = {blob for blob in named.values() if isinstance(blob, ManifestId)}

@@ -46,6 +46,10 @@ class CountingTable:
         self.requests["query"] += 1
         return self._table.query(pk, **how)
 
+    def scan(self, **how: Any) -> Page:
+        self.requests["scan"] += 1
+        return self._table.scan(**how)
+
     def write(self, *operations: Operation) -> None:
         self.requests["write"] += 1
         self._table.write(*operations)

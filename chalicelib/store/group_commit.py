@@ -132,7 +132,7 @@ class GroupCommit:
             self._pass_lead()
 
     def _lead(self) -> None:
-        batch: list[_Ticket[Any]] = []
+        batch: list[_Ticket[Any]] = []  # filled when the file is ours; the leader's own ticket is the first that waits
         announce: Callable[[], None] | None = None
         try:
             announce = self._commit(batch)
@@ -158,10 +158,12 @@ class GroupCommit:
             with self._lock:
                 self._transact(batch)
         except (sqlite3.Error, OSError) as error:
+            self._take_all_if_none(batch)
             for ticket in batch:
                 ticket.error = TableUnavailable(f"the commit failed: {error}")
             return self._committed(False)
         except BaseException:
+            self._take_all_if_none(batch)
             self._committed(False)
             raise
         return self._committed(True)
@@ -192,6 +194,14 @@ class GroupCommit:
                     return
                 batch.append(self._queue.popleft())
             yield batch[-1]
+
+    def _take_all_if_none(self, batch: list[_Ticket[Any]]) -> None:
+        """It failed before the first was run, so the file was not to be had: all who wait have waited long enough."""
+        with self._guard:
+            if batch:
+                return
+            batch.extend(self._queue)
+            self._queue.clear()
 
     def _roll_back(self) -> None:
         """Back to a usable connection; one that cannot even roll back is given up and opened anew next time."""
