@@ -245,6 +245,22 @@ def test_the_sweep_begins_one_a_day_where_that_is_said(site: Site) -> None:
     assert site.left.collections == []
 
 
+def test_where_there_are_no_errands_each_sweep_goes_on_for_a_moment(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed, garbage = a_used_farm(site)
+    monkeypatch.setattr(collecting, "SWEEP_SECONDS", 0.0005)
+    alone = replace(site.farm, errands=None)
+    retention.write(alone, content_days=30)
+    sweeps = 0
+    while (found := collecting.current(alone)) is None or not found.is_over:
+        sweeping.sweep(alone)
+        sweeps += 1
+        assert sweeps < 200
+    assert (found.phase, found.removed) == ("done", len(garbage)) and sweeps > 5
+    assert all(map(site.there, needed)) and not any(map(site.there, garbage))
+
+
 def test_of_two_sweeps_at_the_same_moment_one_begins_it(site: Site) -> None:
     look, others = collecting.current, [1]
 
