@@ -283,10 +283,25 @@ def test_a_damaged_download_leaves_nothing(stub: StubFarm, farm: Farm, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["/etc/passwd", "../up", "a/../../up", "", ".", "C:\\x", "..\\up"])
+@pytest.mark.parametrize("name", ["/etc/passwd", "../up", "a/../../up", "", ".", "C:\\x", "..\\up", "a\0b"])
 def test_an_output_cannot_leave_the_folder(name: str, tmp_path: Path) -> None:
     with pytest.raises(Damaged):
         path_within(tmp_path, name)
+
+
+@pytest.mark.parametrize("name", ["NUL", "frames/con.png", "COM1", "dot."])
+def test_on_windows_an_output_is_no_device(name: str, tmp_path: Path) -> None:
+    with pytest.raises(Damaged, match="on Windows"):
+        path_within(tmp_path, name, windows=True)
+    assert path_within(tmp_path, name, windows=False) == tmp_path / name
+    assert path_within(tmp_path, "a\\b.png", windows=True) == tmp_path / "a" / "b.png"
+
+
+def test_an_output_that_leads_out_is_not_put_into_a_zip_file(stub: StubFarm, farm: Farm, tmp_path: Path) -> None:
+    job = stub.add_job(status="completed")
+    stub.add_output(job, "../up", b"out")
+    with (tmp_path / "out.zip").open("wb") as file, pytest.raises(Damaged, match="leads out"):
+        farm.download_zip(job, file)
 
 
 def test_a_log_is_read_from_an_offset(stub: StubFarm, farm: Farm) -> None:

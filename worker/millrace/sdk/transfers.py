@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from urllib.parse import urljoin
 
+from millrace.files.paths import wrong_with
 from millrace.sdk.calls import DISTURBANCES, LATER, TIMEOUT_SECONDS, Calls, Patience, cause, successful
 from millrace.sdk.errors import BadRequest, Damaged, Unreachable
 from millrace.sdk.sessions import Session
@@ -129,9 +130,12 @@ def _fetch(calls: Calls, output: Output, part: Path, on_bytes: OnBytes | None) -
         raise Damaged(f"{output.name} arrived with {done} bytes of {output.size}, or with another checksum")
 
 
-def path_within(folder: Path, name: str) -> Path:
-    """Where an output goes. The name comes from a worker: it must not lead out of the folder."""
+def path_within(folder: Path, name: str, *, windows: bool = os.name == "nt") -> Path:
+    """Where an output goes. The name comes from a worker: it must not lead out of the folder, nor, on Windows, to a
+    device (`NUL`, `COM1`), which every folder there has."""
     pure = PurePosixPath(name.replace("\\", "/"))
-    if pure.is_absolute() or ".." in pure.parts or not pure.name or ":" in name:
+    if pure.is_absolute() or ".." in pure.parts or not pure.name or ":" in name or "\0" in name:
         raise Damaged(f"the output's name {name!r} leads out of the folder; nothing was written")
+    if windows and (wrong := wrong_with(str(pure))) is not None:
+        raise Damaged(f"the output's name {name!r} {wrong} on Windows; nothing was written")
     return folder / pure
