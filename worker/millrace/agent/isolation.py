@@ -7,6 +7,7 @@ read whatever that user can, the worker's secret included. What can be asked for
     sandbox    tasks run in bubblewrap (Linux): they see the machine read-only, the worker's state and other tasks'
                folders and processes not at all, and write to their work folder and the folders named alone
     memory_bytes, cpu_seconds   for each process of a task (Unix): address space, processor time
+    cgroups    a control group for each attempt (Linux, v2): memory, processors and processes of a task as a whole
 
 `prepared` tries once, when the worker starts, what was asked for: a worker that cannot give it does not start. With a
 user or a sandbox only programs do a task's work: a command by which the worker itself would touch files is refused
@@ -21,10 +22,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from millrace.agent import cgroups
+from millrace.agent.cgroups import Cgroups
 from millrace.agent.errors import StartError
 
 CONFINED = frozenset({"echo", "log_a_lot", "sleep", "exec", "function", "run_frames"})
@@ -57,6 +60,8 @@ class Isolation:
     """Folders that the sandbox does not show: the state of workers."""
     writable: tuple[Path, ...] = ()
     """Folders that the sandbox lets tasks write to besides their work folder: shared storage."""
+    cgroups: Cgroups | None = None
+    """With them `memory_bytes` counts for a task as a whole, and there."""
 
     @property
     def confines(self) -> bool:
@@ -65,8 +70,10 @@ class Isolation:
     @property
     def _limits(self) -> str:
         """For a POSIX shell. A core would hold what the task had in memory, and fill the disk."""
-        limits = {"-v": self.memory_bytes and self.memory_bytes // 1024, "-t": self.cpu_seconds}
-        return " && ".join(f"ulimit {flag} {value}" for flag, value in limits.items() if value)
+        address_space = self.memory_bytes // 1024 if self.memory_bytes and self.cgroups is None else None
+        limits = {"-v": address_space, "-t": self.cpu_seconds}
+        enters = [cgroups.ENTER] if self.cgroups is not None else []
+        return " && ".join(enters + [f"ulimit {flag} {value}" for flag, value in limits.items() if value])
 
     def command(self, argv: Sequence[str], work: Path, folder: Path, path: str | None) -> list[str]:
         """What is started in place of `argv`. Raises OSError for a program that is not there, as if it were started."""
@@ -134,6 +141,9 @@ def prepared(
     sandbox: bool = False,
     memory_mb: int | None = None,
     cpu_seconds: int | None = None,
+    cgroup: Path | None = None,
+    cpus: float | None = None,
+    processes: int | None = None,
     writable: Sequence[Path] = (),
 ) -> Isolation:
     """What was asked for, tried once. Raises `StartError` (exit 2) that says what this machine cannot give, and why."""
@@ -143,6 +153,8 @@ def prepared(
         raise StartError(
             "folders that tasks may write to can be named for a sandbox only; without one they may as is", 2
         )
+    if cgroup is None and (cpus or processes):
+        raise StartError("processors and processes of a task are limited in a control group: name --task-cgroup", 2)
     task_user = _user(user) if user is not None else None
     hidden = (state_root.absolute(), *_other_states())
     isolation = Isolation(
@@ -152,6 +164,7 @@ def prepared(
         cpu_seconds,
         hidden,
         tuple(one.absolute() for one in writable),
+        cgroups.prepared(cgroup, memory_mb and memory_mb << 20, cpus, processes) if cgroup is not None else None,
     )
     if task_user is not None:
         # The way to the work folders, not what else is there: outbox, cache and identity stay closed.
@@ -188,7 +201,7 @@ def _try(isolation: Isolation, work_root: Path) -> None:
     # By its name: the current folder is set before the user is.
     enters = ["/bin/sh", "-c", 'cd "$0"', str(work_root)]
     try:
-        command = isolation.command(enters, work_root, work_root, None)
+        command = replace(isolation, cgroups=None).command(enters, work_root, work_root, None)
         tried = subprocess.run(
             command,
             cwd=work_root,

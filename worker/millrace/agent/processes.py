@@ -22,6 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from millrace.agent import cgroups
 from millrace.agent.durable import read_json, write_json_durably
 from millrace.agent.isolation import NO_ISOLATION, Isolation
 
@@ -42,8 +43,10 @@ class ProcessTree:
         note: Path,
         sandboxed: bool = False,
         started: str | None = None,
+        group: Path | None = None,
     ) -> None:
         self._process = process
+        self._group = group
         self._started = started
         self._sandboxed = sandboxed
         self._work = work
@@ -68,6 +71,7 @@ class ProcessTree:
         """Start `argv` for the attempt of `work`, in that folder or another. Raises OSError when it cannot be started,
         ValueError for a word with a NUL.
         """
+        group = isolation.cgroups.made(work.name) if isolation.cgroups is not None else None
         process = subprocess.Popen(
             isolation.command(argv, work, folder or work, environment.get("PATH")),
             cwd=folder or work,
@@ -80,8 +84,15 @@ class ProcessTree:
             **isolation.popen_options(),
         )
         note, started = work.with_name(work.name + ".pid"), started_at(process.pid)
-        write_json_durably(note, {"pid": process.pid, "started": started})
-        return cls(process, work, note, isolation.sandbox, started)
+        write_json_durably(note, {"pid": process.pid, "started": started, **({"cgroup": str(group)} if group else {})})
+        if group is not None:
+            try:
+                cgroups.enter(group, process.pid)
+            except OSError:
+                with process:  # closes its pipes and collects it
+                    note.unlink(missing_ok=True)
+                    raise
+        return cls(process, work, note, isolation.sandbox, started, group)
 
     @property
     def pid(self) -> int:
@@ -119,15 +130,20 @@ class ProcessTree:
             while time.monotonic() < deadline and self._members():
                 time.sleep(POLL_SECONDS)
             self.kill()
+        if self._group is not None:
+            cgroups.remove(self._group)
         self._note.unlink(missing_ok=True)
 
     def _members(self) -> list[int]:
         own = [self._process.pid] if self._process.poll() is None else []
+        own += [pid for pid in _living(self._group) if pid not in own]
         return own + [pid for pid in members_of(self._process.pid, self._work, self._started) if pid not in own]
 
     def _signal(self, number: int) -> list[int]:
         """Send to every live member; returns whom it went to."""
         members = self._members()
+        if number == _KILL and self._group is not None:
+            cgroups.kill(self._group)
         for pid in members:
             if not self._sandboxed or number == _KILL:
                 _send(pid, number)
@@ -187,20 +203,32 @@ def end_work(work: Path) -> list[int]:
     pid = noted.get("pid")
     # The same number with another start time is somebody else's process.
     leader = pid if isinstance(pid, int) and started_at(pid) == noted.get("started") else -1
-    return _kill_until_gone(leader, work)
+    group = Path(noted["cgroup"]) if isinstance(noted.get("cgroup"), str) else None
+    return _kill_until_gone(leader, work, group)
 
 
-def _kill_until_gone(leader: int, work: Path) -> list[int]:
+def _kill_until_gone(leader: int, work: Path, group: Path | None) -> list[int]:
     killed: list[int] = []
     for _ in range(50):
-        members = members_of(leader, work)
+        members = [*members_of(leader, work), *_living(group)]
         if not members:
             break
+        if group is not None:
+            cgroups.kill(group)
         for pid in members:
             _send(pid, _KILL)
         killed += [pid for pid in members if pid not in killed]
         time.sleep(POLL_SECONDS)
+    if group is not None:
+        cgroups.remove(group)
     return killed
+
+
+def _living(group: Path | None) -> list[int]:
+    """Processes of the group that have not ended."""
+    if group is None:
+        return []
+    return [pid for pid in cgroups.pids(group) if (stat := _stat(pid)) is not None and stat[0] not in ("Z", "X")]
 
 
 def started_at(pid: int) -> str | None:

@@ -50,7 +50,7 @@ def host_and_port(_: click.Context, parameter: click.Parameter, text: str | None
 FOR_SERVICES = frozenset(
     {
         *("slots", "types", "runtimes", "tags", "on_ec2", "task_user", "sandbox", "task_folders"),
-        *("task_memory_mb", "task_cpu_seconds", "no_pictures"),
+        *("task_memory_mb", "task_cpu_seconds", "task_cgroup", "task_cpus", "task_processes", "no_pictures"),
     }
 )
 """What `worker install` writes into a command line as it was given. The rest is said in another way, or once."""
@@ -107,7 +107,18 @@ _WORKER_OPTIONS = (
         multiple=True,
         help="With --sandbox: a folder of shared storage that tasks may write to. Repeatable.",
     ),
-    click.option("--task-memory-mb", type=click.IntRange(min=1), help="Address space of each process of a task."),
+    click.option(
+        "--task-memory-mb",
+        type=click.IntRange(min=1),
+        help="Address space of each process of a task; with --task-cgroup memory of the whole task.",
+    ),
+    click.option(
+        "--task-cgroup",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="Control group (v2) that is this worker's to divide: each attempt gets one of its own.",
+    ),
+    click.option("--task-cpus", type=click.FloatRange(min=0.01), help="With --task-cgroup: processors of a task."),
+    click.option("--task-processes", type=click.IntRange(min=1), help="With --task-cgroup. [default: 4096]"),
     click.option("--no-pictures", is_flag=True, help="Do not show the farm, small, what was rendered last."),
     click.option("--task-cpu-seconds", type=click.IntRange(min=1), help="Processor time of each process of a task."),
 )
