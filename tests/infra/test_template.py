@@ -88,6 +88,21 @@ def test_every_function_has_its_role_its_log_and_its_farm(resources: dict[str, A
         assert properties["Architectures"] and properties["Timeout"] <= 300
 
 
+def test_every_function_logs_fields_and_each_attempt(resources: dict[str, Any]) -> None:
+    """Of other formats the runtime writes the message alone, without ids."""
+    for name, _ in FUNCTIONS.values():
+        properties = resources[name]["Properties"]
+        assert properties["LoggingConfig"]["LogFormat"] == "JSON"
+        assert properties["Environment"]["Variables"]["MILLRACE_LOG"] == "json"
+
+
+def test_the_table_can_be_had_as_it_was_at_any_moment_and_is_not_deleted(resources: dict[str, Any]) -> None:
+    table = resources["Table"]
+    assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["Properties"]["DeletionProtectionEnabled"] is True
+    assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
+
+
 def test_a_message_is_not_given_out_again_while_its_function_runs(resources: dict[str, Any]) -> None:
     visible_after = resources["Errands"]["Properties"]["VisibilityTimeout"]
     assert visible_after >= 6 * resources["ErrandLeft"]["Properties"]["Timeout"]
