@@ -63,7 +63,7 @@ function form(days, read) {
     "form",
     { class: "stack", onsubmit: save },
     h("div", { class: "inline wraps" }, isOn, h("label", { for: isOn.id }, "Delete jobs"), field, h("label", { for: field.id }, "days after they have ended")),
-    h("p", { class: "faint hint" }, "With their tasks. Files and logs stay."),
+    h("p", { class: "faint hint" }, "With their tasks, logs and pictures. Their files stay until content is pruned."),
     effect,
     h("div", { class: "buttons" }, h("button", {}, "Save")),
   );
