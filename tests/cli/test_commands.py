@@ -375,6 +375,7 @@ def test_a_worker_is_told_how_to_keep_its_tasks_apart(
     assert run(["worker", *arguments]) == 0
     assert told["task_types"][: len(types)] == types
     nothing = {"user": None, "sandbox": False, "memory_mb": None, "cpu_seconds": None, "writable": ()}
+    nothing |= {"cgroup": None, "cpus": None, "processes": None}
     assert told["apart"] == {**nothing, **apart}
 
 
