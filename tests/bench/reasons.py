@@ -15,6 +15,16 @@ class Reason(NamedTuple):
 
 UNKNOWN = Reason("not looked into yet", "a profile")
 
+SMALL_STEPS = Reason(
+    "at the smallest size the farm is given a step of 101 tasks each turn, so claims begin cursors and come to their "
+    "ends, which they hardly do in a large one; from 10,000 to 1,000,000 tasks the figures are the same",
+    "nothing that a farm would notice: the slow size is the smallest",
+)
+MANY_CLASSES = Reason(
+    "a worker that serves 500 classes names them all in its look at the lanes, and Python sorts what it may take from",
+    "a lane for each set of classes that some worker serves, beside those of the classes",
+)
+
 REASONS = {
     "tasks a second": Reason(
         "one process of Python uses one core: about 1 ms for a call, and 0.3 ms for each further task of it",
@@ -24,6 +34,10 @@ REASONS = {
         "each task is a row with its index entries, written and checked one by one in Python",
         "several rows in one statement",
     ),
+    "claim p50, slowest to quickest: 100 to 1,000,000 tasks queued in a large step": SMALL_STEPS,
+    "claim CPU, p50, slowest to quickest: 100 to 1,000,000 tasks queued in a large step": SMALL_STEPS,
+    "claim p50, slowest to quickest: 1 to 500 requirement classes": MANY_CLASSES,
+    "claim CPU, p50, slowest to quickest: 1 to 500 requirement classes": MANY_CLASSES,
     "claim p50": Reason(
         "on a busy machine the times differ by more than that; the line of CPU says what a claim costs",
         "a quiet machine",

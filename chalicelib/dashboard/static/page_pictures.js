@@ -26,7 +26,7 @@ export function openPictures() {
       const listed = items.filter((job) => shown.has(job.id)).map((job) => shown.get(job.id));
       const order = listed.sort((a, b) => b.at - a.at).map((one) => one.element);
       if (order.some((element, index) => wall.children[index] !== element)) replace(wall, order);
-      if (!order.length) replace(empty, h("h2", {}, "No pictures yet"), h("p", {}, "Jobs whose outputs are PNG, JPEG or WebP files show the newest of them here."));
+      if (!order.length) replace(empty, h("h2", {}, "No pictures yet"), h("p", {}, "Jobs whose outputs are images or videos show the newest of them here."));
       empty.hidden = order.length > 0;
     } catch (error) {
       replace(empty, h("p", {}, error.message));
