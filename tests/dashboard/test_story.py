@@ -179,6 +179,19 @@ def test_what_is_wrong_with_a_job_stands_beside_its_field(page: Page) -> None:
     expect(page.get_by_label("Frames (needed)")).to_have_attribute("aria-invalid", "true")
 
 
+def test_what_was_filled_in_stays_when_another_type_of_job_is_looked_at(page: Page) -> None:
+    goto(page, "submit/frames")
+    page.get_by_label("Name").fill("undecided")
+    page.get_by_label("Frames (needed)").fill("1-10")
+    page.get_by_role("link", name="function").click()
+    expect(page.get_by_role("heading", name="function")).to_be_visible()
+    expect(page.get_by_label("Name")).to_have_value("undecided")
+    page.go_back()
+    expect(page.get_by_role("heading", name="frames")).to_be_visible()
+    expect(page.get_by_label("Name")).to_have_value("undecided")
+    expect(page.get_by_label("Frames (needed)")).to_have_value("1-10")
+
+
 def test_a_new_job_appears_by_itself_and_the_keyboard_reaches_it(page: Page, ensemble: Ensemble) -> None:
     goto(page, "jobs?q=unheard")
     expect(page.get_by_text("No job fits")).to_be_visible()
@@ -228,12 +241,12 @@ def test_one_task_that_failed_is_run_again_while_its_job_goes_on(
     job = submitted(ensemble, "half broken", f"test -e '{repaired}'", wait)
     goto(page, f"jobs/{job.id}?tasks=failed")
     page.get_by_role("link", name="task 0").click()
-    expect(page.get_by_role("button", name="Retry")).to_be_visible()
+    expect(page.get_by_role("heading", name="task 0")).to_be_visible()
     page.get_by_text("What it does: 1 command").click()
     expect(page.get_by_text(f"test -e '{repaired}'")).to_be_visible()
     repaired.touch()
     go_on.touch()
-    page.get_by_role("button", name="Retry").click()
+    page.get_by_role("button", name="Retry", exact=True).click()
     expect(page.locator(".filters .status")).to_have_text("completed")
     page.get_by_role("button", name="Run again").click()
     question = page.get_by_role("dialog")

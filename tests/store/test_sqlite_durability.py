@@ -25,22 +25,23 @@ class Disk:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.kept, self.syncs, self.broken = folder, folder / "disk", 0, False
         self.kept.mkdir()
+        self._lock = threading.Lock()
         monkeypatch.setattr(durability, "_sync_data", self._sync)
 
     def _sync(self, descriptor: int) -> None:
         if self.broken:
             raise OSError(5, "Input/output error")
         os.fsync(descriptor)
-        self.syncs += 1
-        for name in ("farm.db", "farm.db-wal"):
-            fresh = self.kept / f"{name}.{threading.get_ident()}"
-            shutil.copyfile(self.folder / name, fresh)
-            fresh.replace(self.kept / name)
+        with self._lock:
+            self.syncs += 1
+            for name in ("farm.db", "farm.db-wal"):
+                shutil.copyfile(self.folder / name, self.kept / name)
 
     def after_a_power_cut(self) -> set[str]:
         copy = self.folder / "after"
         shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(self.kept, copy)
+        with self._lock:
+            shutil.copytree(self.kept, copy)
         table = SqliteTable(copy / "farm.db", INDEXES)
         found = {str(item["sk"]) for item in table.query("A", limit=1000).items}
         table.close()

@@ -51,7 +51,8 @@ function askForToken() {
 function route() {
   if (!me.scopes.length) return;
   const place = at(location.hash);
-  if (shown && isSameView(shown.place, place) && shown.page.update) {
+  const stays = shown && (shown.page.isFor?.(place) ?? isSameView(shown.place, place));
+  if (stays && shown.page.update) {
     shown.place = place;
     shown.page.update(place);
     return;

@@ -27,40 +27,85 @@ export function openSubmit(place) {
     element.append(h("p", {}, "Your token does not allow to submit jobs. Ask for one with scope “submit”."));
     return { element };
   }
-  describe()
-    .then((document) => draw(element, document, place.id))
-    .catch((error) => element.append(h("p", { class: "problem" }, error.message)));
-  return { element };
-}
+  const common = commonFields();
+  const forms = new Map();
+  let schemas = null;
 
-function draw(element, document, wanted) {
-  const { schemas } = document.components;
-  const types = schemas.JobWanted.properties.settings["x-job-types"];
-  const known = Object.keys(TYPES).filter((type) => types[type]);
-  const names = [...known, ...Object.keys(types).filter((type) => !TYPES[type])];
-  const type = types[wanted] ? wanted : names[0];
-  const settings = schemaForm(schemas[types[type].$ref.split("/").pop()], schemas);
-  replace(
+  /** What was filled in stays when another type is looked at: what every job has, and each type's own. */
+  function draw(wanted) {
+    const types = schemas.JobWanted.properties.settings["x-job-types"];
+    const known = Object.keys(TYPES).filter((type) => types[type]);
+    const names = [...known, ...Object.keys(types).filter((type) => !TYPES[type])];
+    const type = types[wanted] ? wanted : names[0];
+    if (!forms.has(type)) forms.set(type, form(type, schemaForm(schemas[types[type].$ref.split("/").pop()], schemas), common));
+    replace(
+      element,
+      h("h1", {}, "Submit a job"),
+      h("nav", { class: "types", "aria-label": "Job types" }, names.map((name) => typeLink(name, name === type))),
+      forms.get(type).element,
+    );
+    forms.get(type).opened();
+  }
+
+  let wanted = place.id;
+  describe()
+    .then((document) => {
+      ({ schemas } = document.components);
+      draw(wanted);
+    })
+    .catch((error) => element.append(h("p", { class: "problem" }, error.message)));
+  return {
     element,
-    h("h1", {}, "Submit a job"),
-    h("nav", { class: "types", "aria-label": "Job types" }, names.map((name) => typeLink(name, name === type))),
-    form(type, settings),
-  );
+    isFor: (next) => next.name === place.name,
+    update(next) {
+      wanted = next.id;
+      if (!schemas) return;
+      const held = element.querySelector("nav").contains(document.activeElement);
+      draw(wanted);
+      if (held) element.querySelector("[aria-current]").focus();
+    },
+  };
 }
 
 const typeLink = (name, isChosen) =>
   h("a", { class: "card type", href: href("submit", name), "aria-current": isChosen && "page" }, h("strong", {}, name), h("span", { class: "faint" }, TYPES[name] ?? ""));
 
-function form(type, settings) {
-  const name = h("input", { id: "job-name", type: "text", required: true, maxlength: 200, placeholder: "what you will look for later" });
-  const priority = h("input", { id: "job-priority", type: "number", min: 0, max: 100, value: 50, required: true });
-  const tags = h("input", { id: "job-tags", type: "text", placeholder: "gpu, -laptop" });
-  const retries = h("input", { id: "job-retries", type: "number", min: 0, max: 100, value: 3, required: true });
-  const most = h("input", { id: "job-most", type: "number", min: 1, placeholder: "as many as there are workers" });
+function commonFields() {
+  const field = (label, input, hint) => ({
+    input,
+    element: h("div", { class: "field" }, h("label", { for: input.id }, label), input, hint && h("p", { class: "faint hint" }, hint)),
+  });
+  const number = (id, properties) => h("input", { id, type: "number", ...properties });
   const ends = h("input", { id: "job-stop", type: "checkbox" });
+  return {
+    name: field("Name", h("input", { id: "job-name", type: "text", required: true, maxlength: 200, placeholder: "what you will look for later" })),
+    priority: field("Priority", number("job-priority", { min: 0, max: 100, value: 50, required: true }), "0 to 100, higher first"),
+    tags: field("Tags", h("input", { id: "job-tags", type: "text", placeholder: "gpu, -laptop" }), "x: the worker must have tag x; -x: must not have it; ~x: had better have it"),
+    retries: field("Retries of each task", number("job-retries", { min: 0, max: 100, value: 3, required: true })),
+    most: field("Tasks at once", number("job-most", { min: 1, placeholder: "as many as there are workers" }), "so that other jobs get their share"),
+    ends: { input: ends, element: h("div", { class: "field choice" }, h("div", { class: "inline" }, ends, h("label", { for: ends.id }, "The first task that fails for good ends the job"))) },
+  };
+}
+
+/** What the farm wants to know of any job, as it stands in the fields. */
+function asked({ name, priority, tags, retries, most, ends }) {
+  return {
+    name: name.input.value,
+    priority: Number(priority.input.value),
+    tags: tags.input.value.split(",").map((tag) => tag.trim()).filter(Boolean),
+    max_retries: Number(retries.input.value),
+    ...(most.input.value && { max_workers: Number(most.input.value) }),
+    on_failure: ends.input.checked ? "stop" : "continue",
+  };
+}
+
+/** The form of one type. The common fields are those of all forms: they are where a form was opened last. */
+function form(type, settings, common) {
   const problem = h("p", { class: "problem", role: "alert" });
   const button = h("button", { class: "primary" }, "Submit");
   const stop = h("button", { type: "button", hidden: true, onclick: () => running?.abort(new Problem("Nothing was submitted.")) }, "Cancel");
+  const first = h("div");
+  const rest = h("div", { class: "fields" });
   let running = null;
 
   async function submit(event) {
@@ -73,16 +118,7 @@ function form(type, settings) {
     stop.hidden = false;
     window.addEventListener("beforeunload", stay);
     try {
-      const job = await post("/jobs", {
-        name: name.value,
-        type,
-        priority: Number(priority.value),
-        tags: tags.value.split(",").map((tag) => tag.trim()).filter(Boolean),
-        max_retries: Number(retries.value),
-        ...(most.value && { max_workers: Number(most.value) }),
-        on_failure: ends.checked ? "stop" : "continue",
-        settings: await settings.read(running.signal),
-      });
+      const job = await post("/jobs", { ...asked(common), type, settings: await settings.read(running.signal) });
       const { steps, ...listed } = job;
       jobs.put([listed]);
       notice(`“${job.name}” is submitted.`);
@@ -102,30 +138,24 @@ function form(type, settings) {
     }
   }
 
-  const common = (label, field, hint) => h("div", { class: "field" }, h("label", { for: field.id }, label), field, hint && h("p", { class: "faint hint" }, hint));
-  return h(
+  const element = h(
     "form",
     { class: "card stack form", onsubmit: submit },
     h("h2", {}, type),
-    common("Name", name),
+    first,
     settings.element,
-    h(
-      "details",
-      { class: "optional" },
-      h("summary", {}, "Priority, tags and failures"),
-      h(
-        "div",
-        { class: "fields" },
-        common("Priority", priority, "0 to 100, higher first"),
-        common("Tags", tags, "x: the worker must have tag x; -x: must not have it; ~x: had better have it"),
-        common("Retries of each task", retries),
-        common("Tasks at once", most, "so that other jobs get their share"),
-        h("div", { class: "field choice" }, h("div", { class: "inline" }, ends, h("label", { for: ends.id }, "The first task that fails for good ends the job"))),
-      ),
-    ),
+    h("details", { class: "optional" }, h("summary", {}, "Priority, tags and failures"), rest),
     problem,
     h("div", { class: "buttons" }, button, stop),
   );
+  return {
+    element,
+    opened() {
+      const { name, ...others } = common;
+      replace(first, name.element);
+      replace(rest, Object.values(others).map((one) => one.element));
+    },
+  };
 }
 
 /** Who leaves in the middle of an upload is asked by the browser. */

@@ -24,7 +24,11 @@ const MOST_PARTS = 40;
  * [range.first, range.last); the page keeps it in its URL and gives it back by `look`. onTask(id).
  */
 export function strip({ job, step, onRange, onTask }) {
-  const canvas = h("canvas", { class: "strip", role: "slider", tabindex: "0", "aria-valuemin": 1 });
+  // What it says while its first answer is on the way, too: a slider without a name or a value keeps readers out.
+  const canvas = h("canvas", {
+    class: "strip", role: "slider", tabindex: "0", "aria-label": `${step.name}, ${plural(step.count, "task")}`,
+    "aria-valuemin": 1, "aria-valuenow": 1, "aria-valuemax": 1, "aria-valuetext": "Being read",
+  });
   const hint = h("p", { class: "faint hint" });
   const title = h("p", { class: "strip-title" });
   const element = h("div", { class: "strip-of" }, title, canvas, hint);

@@ -41,6 +41,7 @@ from millrace.agent.pictures import Pictures
 from millrace.agent.processes import end_leftovers
 from millrace.agent.protocol import Assignment, Offer, Report, Told
 from millrace.agent.renewal import RenewLoop, Watch
+from millrace.agent.slots import Slots
 from millrace.agent.state import StateFolder
 from millrace.agent.transfer import Transfer
 from millrace.agent.workfolder import remove_folder
@@ -95,14 +96,14 @@ class Agent:
         self._logs = LogShipper(state.outbox, client)
         transfer = Transfer(client, BlobCache(state.cache))
         self._pictures = Pictures(client, state.root / "pictures", wanted=options.pictures)
-        slots = threading.Semaphore(options.slots)
+        self._slots = Slots(options.slots)
         self._ahead = Ahead(options.slots, options.prefetch)
         self._workshop = Workshop(
             state.work,
             transfer,
             self._outbox,
             self._logs,
-            slots,
+            self._slots,
             self._ahead,
             interpreters,
             options.isolation,
@@ -253,6 +254,7 @@ class Agent:
             return
         if self._draining:
             attempt.stop(StopReason.RELEASED)
+        self._slots.line_up(attempt.id, is_ready=not assignment.inputs)
         # Before its first process: from then on somebody must be there to end it.
         self._tell_guard(self._held.all())
         threading.Thread(target=self._execute, args=(attempt,), name=f"task {attempt.id}", daemon=True).start()

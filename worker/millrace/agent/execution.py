@@ -7,7 +7,6 @@ gives the attempt back.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -26,6 +25,7 @@ from millrace.agent.outbox import Outbox
 from millrace.agent.outputs import gathered
 from millrace.agent.pictures import Pictures
 from millrace.agent.protocol import JsonObject, Output, Report
+from millrace.agent.slots import Slots
 from millrace.agent.tasklog import TaskLog
 from millrace.agent.transfer import Transfer
 from millrace.agent.workfolder import make_work_folder, remove_folder
@@ -40,7 +40,7 @@ class Workshop:
     transfer: Transfer
     outbox: Outbox
     logs: LogShipper
-    slots: threading.Semaphore
+    slots: Slots
     ahead: Ahead
     interpreters: Mapping[str, Sequence[str]]
     isolation: Isolation = NO_ISOLATION
@@ -63,6 +63,7 @@ def execute(attempt: Attempt, workshop: Workshop) -> None:
         report = _report(attempt, workshop, log)
     finally:
         attempt.ended()
+        workshop.slots.leave(attempt.id)
     log.close()
     if attempt.reason is StopReason.LOST:
         workshop.logs.abandon(attempt.id)
@@ -146,9 +147,9 @@ class _slot(AbstractContextManager[None]):
         self._attempt, self._slots, self._ahead = attempt, workshop.slots, workshop.ahead
 
     def __enter__(self) -> None:
-        if not self._slots.acquire(blocking=False):
+        if not self._slots.acquire(self._attempt.id, 0.0):
             self._attempt.waits()
-            while not self._slots.acquire(timeout=0.2):
+            while not self._slots.acquire(self._attempt.id, 0.2):
                 if self._attempt.waits_longer_than(self._ahead.patience_seconds):
                     self._attempt.release_unbegun()
                 self._attempt.check()
