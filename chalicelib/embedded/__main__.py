@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
+import gc
 import ipaddress
 import logging
 import os
@@ -154,6 +155,7 @@ def _serve(farm: Farm, settings: Settings, options: argparse.Namespace) -> int:
     if shared is not None:
         when_alone(shared.lifeline, stop.set)
     try:
+        gc.freeze()  # what is there by now stays, and needs no looking through while workers wait
         server.start()
         background.start()
         if shared is None or shared.announces:

@@ -30,7 +30,8 @@ logger = logging.getLogger(__name__)
 
 PLACES = 32
 """More at once gain nothing: one runs, and a few wait for the disk together (`store/group_commit.py`)."""
-LONGEST_LINE = {Urgency.HELD: 4000, Urgency.ASKED: 500, Urgency.LATER: 250}
+LONGEST_LINE = {Urgency.HELD: 4000, Urgency.ASKED: 1000, Urgency.LATER: 1000}
+"""Half a second's work of a good machine, for what can be put off: a moment's stall sends nobody away."""
 PATIENCE_SECONDS = {Urgency.HELD: 8.0, Urgency.ASKED: 6.0, Urgency.LATER: 4.0}
 """Below the ten seconds for which a renewal waits for its answer. A stall of a second or two is no overload."""
 MOST_PAUSE_SECONDS = 30.0

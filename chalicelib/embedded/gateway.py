@@ -99,6 +99,9 @@ class Gateway:
                 extra={"action": "request_failed", "method": head.method, "pattern": match.pattern},
             )
             raise Refused(502, "the farm failed on this request; its log says why") from error
+        finally:
+            # The threads of two thousand idle connections would keep as many requests, for Python to look through.
+            self._app.current_request = self._app.lambda_context = None
 
     def _answer(self, result: Mapping[str, Any], head: Head) -> Answer:
         pairs = tuple(_header_pairs(result))

@@ -97,10 +97,11 @@ class Service:
         match = self._matched(head)
         urgency = urgency_of(head.method, match.pattern, head.headers)
         self._gate.look(urgency)
-        # Objects need no place: their bytes cost little, and take as long as their client pleases.
-        with received(head, body, self._spool_folder) as payload, self._gate.place(urgency):
+        # Objects need no place: their bytes cost little, and take as long as their client pleases. Nor does the wait
+        # for the disk, at the end of `together`: one sync serves all who wait for it, and on a slow disk they are many.
+        with received(head, body, self._spool_folder) as payload:
             try:
-                with self._together():
+                with self._together(), self._gate.place(urgency):
                     return self._gateway.call(match, head, payload, peer)
             except TableUnavailable as error:
                 raise Refused(503, str(error), headers={"Retry-After": "5"}) from error
