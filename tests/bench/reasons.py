@@ -77,7 +77,7 @@ REASONS = {
     "calls of workers that cost more": Reason("a step of more than 75,000 tasks has 16 cursors", "fewer cursors"),
     "simulated: requests for a claim, normal lag": Reason(
         "a task of a large step is not in the table before it is claimed: beside the look at the lane and the cursor's "
-        "step it is written, which is a third request; written tasks need 2.1",
+        "step it is written, which is a third request",
         "no third request is possible while a claimed task is an item of its own; batches of ten share the first two",
     ),
     "simulated: requests for a claim, normal lag, written tasks": Reason(
