@@ -101,7 +101,8 @@ class Gateway:
             raise Refused(502, "the farm failed on this request; its log says why") from error
         finally:
             # The threads of two thousand idle connections would keep as many requests, for Python to look through.
-            self._app.current_request = self._app.lambda_context = None
+            self._app.current_request = None
+            self._app.lambda_context = None  # type: ignore[assignment]  # as before its first request
 
     def _answer(self, result: Mapping[str, Any], head: Head) -> Answer:
         pairs = tuple(_header_pairs(result))

@@ -12,7 +12,9 @@ more, and is no harm).
 
 Dies half way: a process that is killed loses nothing, for the kernel has the frames; after a power cut the file is as
 after some commit, and every commit that anybody was told of is in it. A sync that failed cannot be repeated (the
-kernel forgets the pages), so the table is of no more use to this process: everybody gets TableUnavailable.
+kernel forgets the pages), so the table is of no more use to any process that has it open: a number that all of them
+see says so, and everybody gets TableUnavailable. Whoever opens the table when nobody else has it open begins anew:
+SQLite has by then moved what was in the `-wal` file into the database, and synced that.
 """
 
 from __future__ import annotations
@@ -26,10 +28,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from chalicelib.core.ports import TableUnavailable
-from chalicelib.store.file_lock import FileLock
+from chalicelib.store.file_lock import FileLock, joins_alone
 
-_BEGUN, _DONE, _SYNCED = range(3)
-_BYTES = 24
+_BEGUN, _DONE, _SYNCED, _FAILED = range(4)
+_BYTES = 32
+"""A file of an earlier version is shorter, and grows by zeros."""
 
 _OPEN_TO_SYNC = os.O_RDONLY if os.name == "posix" else os.O_RDWR
 """A file that may not be written any more can still be synced."""
@@ -43,11 +46,13 @@ class Durability:
     def __init__(self, wal: Path, numbers: Path, lock_path: Path) -> None:
         self._wal = wal
         self._no_commit = FileLock(lock_path)
-        with open(numbers, "a+b") as file:
-            if file.seek(0, os.SEEK_END) < _BYTES:
-                file.truncate(_BYTES)
-            self._map = mmap.mmap(file.fileno(), _BYTES)
+        self._file = open(numbers, "a+b")  # noqa: SIM115  (open, and locked, as long as the table)
+        if self._file.seek(0, os.SEEK_END) < _BYTES:
+            self._file.truncate(_BYTES)
+        self._map = mmap.mmap(self._file.fileno(), _BYTES)
         self._numbers = memoryview(self._map).cast("Q")
+        if joins_alone(self._file):
+            self._numbers[_FAILED] = 0
         self._numbers[_DONE] = self._numbers[_BEGUN]
         self._numbers[_SYNCED] = min(self._numbers[_SYNCED], self._numbers[_DONE])
         self._one_at_a_time = threading.Lock()
@@ -91,6 +96,7 @@ class Durability:
     def close(self) -> None:
         self._numbers.release()
         self._map.close()
+        self._file.close()
         self._no_commit.close()
 
     def _wait_or_note(self, number: int) -> None:
@@ -119,22 +125,28 @@ class Durability:
             self._numbers[_DONE] = self._numbers[_BEGUN]
 
     def _sync(self) -> None:
-        if self._failure is None:
-            try:
-                # Opened anew each time: SQLite removes the file with its last connection, and makes another one.
-                descriptor = os.open(self._wal, _OPEN_TO_SYNC)
-            except FileNotFoundError:
-                return  # all of it stands in the database file, which SQLite has synced
-            except OSError as error:  # too many open files: nothing was tried yet, and the next time it may work
-                raise TableUnavailable(f"what was written cannot be synced now: {error}") from error
-            try:
-                _sync_data(descriptor)
-                return
-            except OSError as error:
-                self._failure = error
-            finally:
-                os.close(descriptor)
-        raise TableUnavailable(f"the disk failed to keep what was written: {self._failure}; start the server again")
+        self._refuse_after_a_failure()
+        try:
+            # Opened anew each time: SQLite removes the file with its last connection, and makes another one.
+            descriptor = os.open(self._wal, _OPEN_TO_SYNC)
+        except FileNotFoundError:
+            return  # all of it stands in the database file, which SQLite has synced
+        except OSError as error:  # too many open files: nothing was tried yet, and the next time it may work
+            raise TableUnavailable(f"what was written cannot be synced now: {error}") from error
+        try:
+            _sync_data(descriptor)
+        except OSError as error:
+            self._numbers[_FAILED] = 1
+            self._failure = error
+        finally:
+            os.close(descriptor)
+        # The kernel tells one process of a failure: after it the sync of another succeeds, without the lost pages.
+        self._refuse_after_a_failure()
+
+    def _refuse_after_a_failure(self) -> None:
+        if self._numbers[_FAILED]:
+            why = self._failure or "another process was told so"
+            raise TableUnavailable(f"the disk failed to keep what was written: {why}; start the server again")
 
 
 class _Scope(threading.local):

@@ -1,9 +1,13 @@
-"""A lock between processes, by a file: for writers of one table."""
+"""Locks between processes, by a file: for writers of one table, to tell whether anybody else has it open, and for what
+only one may do at a time."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 try:
     import fcntl
@@ -32,3 +36,32 @@ class FileLock:
 
     def close(self) -> None:
         self._file.close()
+
+
+def joins_alone(file: IO[bytes]) -> bool:
+    """Join those who hold this file, until it is closed or the process ends: whether nobody else did. Those who join
+    must exclude each other meanwhile. Where no such locks are, everybody is alone."""
+    is_alone = True
+    if fcntl is not None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            is_alone = False
+        fcntl.flock(file, fcntl.LOCK_SH)
+    return is_alone
+
+
+@contextmanager
+def held_alone(path: Path) -> Iterator[bool]:
+    """A lock while the block runs, or until the process ends; False: somebody else has it. The file goes with it."""
+    with open(path, "ab") as file:
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            path.unlink(missing_ok=True)

@@ -1,12 +1,13 @@
 """What of the SQLite engine's commits survives a power cut, and what a sync is spent on.
 
-The disk is played by a copy of both files at each sync: what was written after the last one is what a power cut takes.
+The disk is played by a copy of both files as each sync begins: what was written after that is what a power cut takes.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,17 +26,25 @@ class Disk:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.kept, self.syncs, self.broken = folder, folder / "disk", 0, False
         self.kept.mkdir()
-        self._lock = threading.Lock()
+        self._lock, self._kept_of = threading.Lock(), 0
         monkeypatch.setattr(durability, "_sync_data", self._sync)
 
     def _sync(self, descriptor: int) -> None:
         if self.broken:
             raise OSError(5, "Input/output error")
+        with self._lock:
+            self.syncs = number = self.syncs + 1
+        # A sync promises what was written when it began, and no more: the copy comes first.
+        aside = self.folder / f"aside-{number}"
+        aside.mkdir()
+        for name in ("farm.db", "farm.db-wal"):
+            shutil.copyfile(self.folder / name, aside / name)
         os.fsync(descriptor)
         with self._lock:
-            self.syncs += 1
-            for name in ("farm.db", "farm.db-wal"):
-                shutil.copyfile(self.folder / name, self.kept / name)
+            if number > self._kept_of:
+                shutil.rmtree(self.kept)
+                aside.rename(self.kept)
+                self._kept_of = number
 
     def after_a_power_cut(self) -> set[str]:
         copy = self.folder / "after"
@@ -160,6 +169,62 @@ def test_a_disk_that_does_not_keep_what_was_written_is_trusted_no_more(table: Sq
     with pytest.raises(TableUnavailable, match="failed to keep"), table.together():
         table.write(item("c"))
     assert disk.after_a_power_cut() == {"a"}
+
+
+def test_a_failure_that_one_process_was_told_of_counts_for_all(table: SqliteTable, disk: Disk, tmp_path: Path) -> None:
+    other = SqliteTable(tmp_path / "farm.db", INDEXES)
+    other.write(item("a"))
+    disk.broken = True
+    with pytest.raises(TableUnavailable, match="failed to keep"):
+        table.write(item("b"))
+    disk.broken = False  # the kernel has told it once: whoever opens the file now hears of nothing
+    with pytest.raises(TableUnavailable, match="failed to keep"):
+        other.write(item("c"))
+    third = SqliteTable(tmp_path / "farm.db", INDEXES)  # a process that was killed and started again
+    with pytest.raises(TableUnavailable, match="failed to keep"):
+        third.write(item("d"))
+    assert disk.after_a_power_cut() == {"a"}
+    third.close()
+    other.close()
+
+
+def test_a_failure_during_somebody_elses_sync_spoils_that_too(
+    table: SqliteTable, disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = SqliteTable(tmp_path / "farm.db", INDEXES)
+    other.write(item("a"))
+
+    def fails_elsewhere_meanwhile(descriptor: int) -> None:
+        monkeypatch.setattr(durability, "_sync_data", disk._sync)
+        disk.broken = True
+        with pytest.raises(TableUnavailable, match="failed to keep"):
+            table.write(item("c"))
+
+    monkeypatch.setattr(durability, "_sync_data", fails_elsewhere_meanwhile)
+    with pytest.raises(TableUnavailable, match="failed to keep"):
+        other.write(item("b"))
+    other.close()
+
+
+def test_who_starts_when_nobody_else_is_there_begins_anew(table: SqliteTable, disk: Disk, tmp_path: Path) -> None:
+    disk.broken = True
+    with pytest.raises(TableUnavailable, match="failed to keep"):
+        table.write(item("a"))
+    table.close()
+    disk.broken = False
+    again = SqliteTable(tmp_path / "farm.db", INDEXES)
+    again.write(item("b"))
+    assert "b" in disk.after_a_power_cut()
+    again.close()
+
+
+def test_the_numbers_of_an_earlier_version_are_taken_over(tmp_path: Path, disk: Disk) -> None:
+    with open(tmp_path / "farm.db.synced", "wb") as file:
+        file.write(b"".join(number.to_bytes(8, sys.byteorder) for number in (7, 7, 7)))
+    table = SqliteTable(tmp_path / "farm.db", INDEXES)
+    table.write(item("a"))
+    assert table._durability._numbers.tolist() == [8, 8, 8, 0]
+    table.close()
 
 
 def test_a_sync_that_could_not_even_begin_is_tried_again(table: SqliteTable, monkeypatch: pytest.MonkeyPatch) -> None:
