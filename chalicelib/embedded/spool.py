@@ -18,11 +18,11 @@ from typing import Any, BinaryIO
 
 from chalicelib.embedded.http1 import Head, Refused
 from chalicelib.embedded.incoming import Body
+from chalicelib.store.files import DISK_RESERVE_BYTES
 
 INLINE_BYTES = 1024 * 1024
 MAX_SPOOLED_BYTES = 64 * 1024 * 1024
 """For bodies that are no forms: nothing but an upload is larger, and uploads are forms or signed."""
-DISK_RESERVE_BYTES = 200 * 1024 * 1024
 _CHECK_DISK_EVERY_BYTES = 32 * 1024 * 1024
 
 

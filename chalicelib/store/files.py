@@ -3,6 +3,8 @@
 `bootstrap` makes it for the embedded farm; the embedded server streams from and to it. A `put` that returned is on disk
 and survives a power cut: bytes go to a file in `.incoming`, which is synced, renamed into place, and its folder synced.
 A crash half way leaves a file in `.incoming` that nobody can name; those older than a day go at the next start.
+
+A large upload's parts are objects until one call joins them, under a lock: nobody else joins or removes them meanwhile.
 """
 
 from __future__ import annotations
@@ -13,15 +15,17 @@ import logging
 import os
 import re
 import secrets
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import BinaryIO
 
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.ports import Clock, ObjectHead, ObjectMismatch, SignedRequest, StoredPart
 from chalicelib.store.announced import check_arrived, check_not_longer, checked_announcement
+from chalicelib.store.file_lock import held_alone
 from chalicelib.store.folder import keys_in_order, relative_path
 from chalicelib.store.object_keys import checked_key, checked_range
 from chalicelib.store.signing import Grant, signed_url, verified_grant
@@ -32,6 +36,10 @@ CHUNK_BYTES = 256 * 1024
 """Small enough to stay in a core's cache and to be allocated from what the last one has left: with 1 MB a digest costs
 three times the CPU."""
 STALE_SECONDS = 24 * 3600
+STALE_PARTS_SECONDS = 7 * 86_400
+"""An upload of which nothing has come for so long is given up; a slow one may take longer as a whole."""
+DISK_RESERVE_BYTES = 200 * 1024 * 1024
+"""Uploads leave so much free: what the table needs to go on."""
 PARTS = "parts/"
 _UPLOAD = re.compile(r"[0-9a-f]{24}-[0-9a-f]{24}")
 
@@ -164,33 +172,66 @@ class FileObjectStore:
         return self.sign_upload(_part_key(key, upload, number), size=size, sha256=sha256, seconds=seconds)
 
     def complete_parts(self, key: str, upload: str, parts: Sequence[StoredPart], *, size: int, sha256: str) -> None:
-        """The bytes are copied once, and the digest of the whole is verified on the way."""
+        """The bytes are copied once, and the digest of the whole is verified on the way. Raises Unavailable while
+        another call joins them, and where the disk would become full."""
         path = self._path(key)
+        with self._parts_held(key, upload):
+            head = self.head(key)
+            if head is None or head.size != size:  # or another call has joined them just now
+                self._join(key, upload, parts, path, size=size, sha256=sha256)
+            self._remove_parts(key, upload)
+
+    def _join(self, key: str, upload: str, parts: Sequence[StoredPart], path: Path, *, size: int, sha256: str) -> None:
         with self._temporary_file() as (file, temporary):
             digest, written = hashlib.sha256(), 0
             for part in parts:
+                self._check_room(size - written)  # each time: others write to the disk too
                 chunks = self.open(_part_key(key, upload, part.number))
                 if chunks is None:
                     raise ObjectMismatch(f"part {part.number} is not there")
                 for chunk in chunks:
                     written += len(chunk)
+                    check_not_longer(written, size)
                     digest.update(chunk)
                     file.write(chunk)
             check_arrived(written, digest.hexdigest(), size=size, sha256=sha256)
             self._publish(file, temporary, path)
-        self.abort_parts(key, upload)
 
     def abort_parts(self, key: str, upload: str) -> None:
+        """Raises Unavailable while they are being joined: who gave up waiting for that keeps the content."""
+        with self._parts_held(key, upload):
+            self._remove_parts(key, upload)
+
+    def _remove_parts(self, key: str, upload: str) -> None:
         prefix = _part_key(key, upload, 1).rpartition("/")[0] + "/"
         while heads := self.list(prefix):
             for head in heads:
                 self.delete(head.key)
 
+    @contextlib.contextmanager
+    def _parts_held(self, key: str, upload: str) -> Iterator[None]:
+        _part_key(key, upload, 1)  # the upload names a file from here on
+        with _disk_errors_named(), held_alone(self.incoming / f"{upload}.lock") as is_held:
+            if not is_held:
+                raise Unavailable("this upload is being joined at this moment; ask again later")
+            yield
+
+    def _check_room(self, size: int) -> None:
+        free = shutil.disk_usage(self.root).free
+        if free - size < DISK_RESERVE_BYTES:
+            raise Unavailable(
+                f"the farm's disk has no room to join the parts of this upload: that needs {size} bytes more, and "
+                f"{free} are free, of which {DISK_RESERVE_BYTES} are kept for the farm; make room and complete it again"
+            )
+
     def _remove_stale_parts(self) -> None:
-        oldest = int((time.time() - STALE_SECONDS) * 1000)
-        for head in self.list(PARTS, limit=10_000):
-            if head.modified_at < oldest:
-                self.delete(head.key)
+        oldest = int((time.time() - STALE_PARTS_SECONDS) * 1000)
+        found = keys_in_order(self.root, prefix=PARTS, after="")
+        for _, parts in groupby(found, key=lambda pair: pair[0].rpartition("/")[0]):
+            heads = [head for key, entry in parts if (head := _head_of_entry(key, entry)) is not None]
+            if max((head.modified_at for head in heads), default=oldest) < oldest:
+                for head in heads:
+                    self.delete(head.key)
 
     def sign_download(self, key: str, *, seconds: int, content_type: str, filename: str | None = None) -> SignedRequest:
         grant = Grant("GET", checked_key(key), self._expiry(seconds), content_type=content_type, filename=filename)

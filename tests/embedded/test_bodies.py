@@ -16,7 +16,7 @@ import requests
 
 from chalicelib.embedded import spool
 from chalicelib.embedded.server import EmbeddedServer
-from chalicelib.store.files import FileObjectStore
+from chalicelib.store.files import DISK_RESERVE_BYTES, FileObjectStore
 from tests.embedded.conftest import Wire
 
 BINARY = {"Accept": "application/octet-stream"}
@@ -85,7 +85,7 @@ def test_a_full_disk_is_507_and_nothing_is_kept(
     server: EmbeddedServer, objects: FileObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(objects.root)
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=spool.DISK_RESERVE_BYTES + 1000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=DISK_RESERVE_BYTES + 1000))
     answer = requests.post(f"{server.url}/spooled", data=b"x" * 1_000_000, headers=FORM, timeout=10)
     assert answer.status_code == 507
     assert "full" in answer.json()["message"]

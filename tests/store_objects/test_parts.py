@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import shutil
+import time
 
 import pytest
 import requests
 
+from chalicelib.core.errors import Unavailable
 from chalicelib.core.ports import ObjectMismatch, ObjectStore, StoredPart
-from chalicelib.store.files import FileObjectStore
+from chalicelib.store.file_lock import held_alone
+from chalicelib.store.files import DISK_RESERVE_BYTES, FileObjectStore
 from chalicelib.store.s3 import S3ObjectStore
 
 PART = 5 * 1024**2
@@ -93,3 +98,61 @@ def test_on_one_machine_the_whole_is_held_to_its_digest(folder: FileObjectStore)
 def test_an_upload_leads_to_no_parts_of_another(folder: FileObjectStore, upload: str) -> None:
     with pytest.raises(ObjectMismatch):
         folder.sign_part(KEY, upload, 1, size=1, sha256=digest(b"x"), seconds=60)
+
+
+def test_joining_leaves_the_reserve_that_the_table_needs(
+    folder: FileObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = folder.begin_parts(KEY)
+    parts = [send(folder, upload, number, piece) for number, piece in enumerate(PIECES, 1)]
+    usage, free = shutil.disk_usage(folder.root), DISK_RESERVE_BYTES + len(DATA) - 1
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=free))
+    with pytest.raises(Unavailable, match=f"no room to join .* needs {len(DATA)} bytes"):
+        complete(folder, upload, parts)
+    assert content(folder) is None and os.listdir(folder.incoming) == []
+    free += 1
+    complete(folder, upload, parts)
+    assert content(folder) == DATA
+
+
+def test_while_an_upload_is_joined_nobody_joins_it_again_or_takes_its_parts_away(folder: FileObjectStore) -> None:
+    upload = folder.begin_parts(KEY)
+    parts = [send(folder, upload, number, piece) for number, piece in enumerate(PIECES, 1)]
+    with held_alone(folder.incoming / f"{upload}.lock"):  # as another process holds it
+        with pytest.raises(Unavailable, match="being joined"):
+            complete(folder, upload, parts)
+        with pytest.raises(Unavailable, match="being joined"):
+            folder.abort_parts(KEY, upload)
+    complete(folder, upload, parts)
+    complete(folder, upload, parts)  # who asked again while the first was answered
+    assert content(folder) == DATA
+    assert folder.list("parts/") == [] and os.listdir(folder.incoming) == []
+
+
+def test_a_slow_upload_is_not_cut_off_while_parts_still_come(folder: FileObjectStore) -> None:
+    slow, left = folder.begin_parts(KEY), folder.begin_parts(KEY)
+    for upload in (slow, left):
+        for number in (1, 2):
+            send(folder, upload, number, PIECES[number - 1])
+    days_ago = time.time() - 8 * 86_400
+    for file in folder.root.glob("parts/*/*"):
+        if slow not in str(file) or file.name.endswith("1"):
+            os.utime(file, (days_ago, days_ago))
+    folder.begin_parts(KEY)
+    assert [head.key for head in folder.list("parts/")] == [f"parts/{slow}/0000{number}" for number in (1, 2)]
+
+
+def test_what_was_left_goes_however_many_fresh_parts_stand_before_it(
+    folder: FileObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stale = folder.begin_parts(KEY)
+    send(folder, stale, 1, PIECES[0])
+    [file] = folder.root.glob("parts/*/*")
+    days_ago = time.time() - 8 * 86_400
+    os.utime(file, (days_ago, days_ago))
+    fresh = folder.root / "parts" / ("0" * len(stale))
+    fresh.mkdir()
+    for number in range(1, 10_001):
+        (fresh / f"={number:05d}").touch()
+    folder.begin_parts(KEY)
+    assert not file.exists() and len(os.listdir(fresh)) == 10_000
