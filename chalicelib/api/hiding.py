@@ -2,6 +2,8 @@
 
 Commands are as their submitter wrote them, and people who may look at a task need not know the passwords in it. What is
 not called by a telling name cannot be known to be one: secrets belong into the worker's environment, not into settings.
+A job's settings are shown as they were submitted, for they are submitted again when it is rerun: so what is hidden here
+is out of sight, but not kept from anybody who may look at the job.
 """
 
 from __future__ import annotations
@@ -16,9 +18,10 @@ _TELLING = re.compile(
     r"pass(word|wd|phrase)|secret|token|credential|authorization|cookie|(api|access|private)[-_ ]?key", re.I
 )
 _IN_URL = re.compile(r"(?<=://)[^/@\s:]*:[^/@\s]+(?=@)")
-_WORD = r"[\w-]*(?:pass(?:word|wd|phrase)|secret|token|credential|api[-_]?key|access[-_]?key|signature)[\w-]*"
-_ASSIGNED = re.compile(rf"(?P<name>{_WORD}\s*[=:]\s*|--{_WORD}\s+)(?P<value>[^\s&\"']+)", re.I)
-"""`--password x`, `API_KEY=x`, `?X-Amz-Signature=x`."""
+_NAMES_SECRET = re.compile(r"pass(?:word|wd|phrase)|secret|token|credential|api[-_]?key|access[-_]?key|signature", re.I)
+_WORD = re.compile(r"[\w-]++")
+_VALUE = re.compile(r"(?P<between>\s*+[=:]\s*+|\s++)(?P<value>[^\s&\"']+)")
+"""What follows a word: `--password x`, `API_KEY=x`, `?X-Amz-Signature=x`."""
 
 
 def without_secrets(command: Mapping[str, Json]) -> dict[str, Json]:
@@ -47,5 +50,15 @@ def _listed(name: str, values: list[Json]) -> list[Json]:
 
 
 def _text(text: str) -> str:
+    """Word by word: one pattern for all of it would look at a long word once from each of its letters."""
     text = _IN_URL.sub(HIDDEN, text)
-    return _ASSIGNED.sub(lambda found: found["name"] + HIDDEN, text)
+    parts: list[str] = []
+    at = 0
+    for word in _WORD.finditer(text):
+        if word.start() < at or not _NAMES_SECRET.search(word[0]):
+            continue  # part of a value that is hidden already, or a name that tells nothing
+        found = _VALUE.match(text, word.end())
+        if found and (found["between"].strip() or word[0].startswith("--")):
+            parts += [text[at : found.start("value")], HIDDEN]
+            at = found.end()
+    return "".join(parts) + text[at:]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -22,6 +24,8 @@ def shown(settings: dict[str, Any]) -> Any:
         {"argv": ["upload", "--api-key=hunter2"]},
         {"cmd": "upload --password hunter2 film.mov"},
         {"cmd": "DB_PASSWORD=hunter2 run"},
+        {"cmd": "upload --password=hunter2&secret: hunter2 --x-token\thunter2"},
+        {"cmd": "-password = hunter2 'my-token=hunter2'"},
         {"url": "ftp://ann:hunter2@files.example/film.mov"},
         {"url": "https://bucket.example/film?X-Amz-Signature=hunter2&x=1"},
         {"nested": [{"credentials": {"user": "ann", "secret_key": "hunter2"}}]},
@@ -43,3 +47,13 @@ def test_what_looks_like_a_secret_is_left_out(settings: dict[str, Any]) -> None:
 )
 def test_everything_else_is_shown_as_it_is(settings: dict[str, Any]) -> None:
     assert shown(settings) == settings
+
+
+@pytest.mark.parametrize(
+    "many", ["a", "token", "token ", "--token", "token=", "://", "://a:", "a:", "://token:a=", " ", "-"]
+)
+def test_a_long_text_keeps_nobody_waiting(many: str) -> None:
+    """100 KB of anything take a moment: a search that grows with the square of that would go on for many minutes."""
+    looks = "import sys; from chalicelib.api.hiding import without_secrets; "
+    text = "without_secrets({'cmd': '://' + sys.argv[1] * (100_000 // len(sys.argv[1]))})"
+    subprocess.run([sys.executable, "-c", looks + text, many], check=True, timeout=60)
