@@ -1,7 +1,8 @@
 """Whoever relies on content that is there already says so: else it could be removed as old at that very moment.
 
 What is young needs no word. What is old is touched, and is then looked up among what is about to be removed: `pruning`
-first writes that down and then looks how old the content is. One of the two sees the other.
+first writes that down and then looks how old the content is. One of the two sees the other. When `pruning` is through
+it takes back what it wrote down; so who finds nothing of it looks once more whether the content is still there.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ LARGEST_TOUCHED = 5 * 1024**3
 def held(farm: Farm, key: str) -> ObjectHead | None:
     """The object's head, None if it is not there; not to be removed for `FRESH_MS` from here on.
 
-    Costs a look into the store; for old content a touch and a read of the table too. Raises Unavailable while it is
-    being removed: in a moment it is gone, and to be uploaded again.
+    Costs a look into the store; for old content a touch, a read of the table and a second look too. Raises Unavailable
+    while it is being removed: in a moment it is gone, and to be uploaded again.
     """
     head = farm.objects.head(key)
     now = farm.clock.now()
@@ -33,4 +34,4 @@ def held(farm: Farm, key: str) -> ObjectHead | None:
         return None
     if key.removeprefix(PREFIX) in farm.blobs.doomed(now - DOOMED_MS):
         raise Unavailable(f"{key} is being removed at this moment, as content that nothing needs; try again")
-    return head
+    return farm.objects.head(key)

@@ -8,7 +8,7 @@ manifests, which keep their objects.
 A job may be submitted at the same moment, with content that is old and that nobody needs yet. Whoever relies on old
 content touches it and then looks whether it is doomed (`holding.py`); here it is doomed first, in one item, and then
 looked at again: touched meanwhile, it stays. So either the one sees the touch, or the other sees the doom and says
-"try again".
+"try again", or that the content is gone.
 """
 
 from __future__ import annotations
@@ -183,6 +183,8 @@ def _named_by(farm: Farm, job: Job) -> tuple[set[BlobId], set[BlobId]]:
         kind = farm.job_types[job.type]
         named = kind.blobs(kind.settings.model_validate(settings))
     except (ObjectMissing, KeyError, ValueError) as error:  # pydantic's are ValueErrors
+        if farm.jobs.get(job.id) is None:
+            return set(), set()  # deleted since it was listed, with what it kept
         text = f"job {job.id} cannot be read, so what it needs is not known; delete it first. Nothing was removed"
         raise Conflict(text) from error
     listed: set[BlobId] = {blob for blob in named.values() if isinstance(blob, ManifestId)}

@@ -7,12 +7,13 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chalicelib.core import blobs, holding, jobs, leases, pruning
-from chalicelib.core.errors import Conflict, Unavailable
+from chalicelib.core.errors import BadInput, Conflict, Unavailable
 from chalicelib.core.farm import Farm
 from chalicelib.core.jobs import Submission
 from chalicelib.core.lifecycle import Outcome
@@ -34,6 +35,7 @@ class AgedObjects(FileObjectStore):
         self._farm = farm
         self.stored_at: dict[str, int] = {}
         self.before_delete: Callable[[str], None] = lambda key: None
+        self.after_touch: Callable[[str], None] = lambda key: None
 
     def _aged(self, head: ObjectHead) -> ObjectHead:
         return head._replace(modified_at=self.stored_at.get(head.key, 0))
@@ -49,6 +51,7 @@ class AgedObjects(FileObjectStore):
         there = super().touch(key)
         if there:
             self.stored_at[key] = self._farm.clock.now()
+        self.after_touch(key)
         return there
 
     def delete(self, key: str) -> None:
@@ -184,6 +187,48 @@ def test_a_job_submitted_during_the_removal_is_told_to_try_again(farm: Farm, obj
         rendering(farm, inputs={"scene": scene})
     announced, upload = blobs.announce(farm, 7, hashlib.sha256(b"a scene").hexdigest())
     assert upload is not None and announced.id != int(scene)
+
+
+def test_a_job_submitted_around_the_end_of_a_removal_is_refused(farm: Farm, objects: AgedObjects) -> None:
+    """Its touch comes after the pass has looked, and its look at what is doomed after the pass is through."""
+    scene = store(farm, "a scene")
+    looked, touched = threading.Event(), threading.Event()
+
+    def meanwhile(key: str) -> None:
+        looked.set()
+        assert touched.wait(60)
+
+    def until_it_is_through(key: str) -> None:
+        touched.set()
+        passing.join()
+
+    objects.before_delete, objects.after_touch = meanwhile, until_it_is_through
+    passing = threading.Thread(target=lambda: pruning.prune(farm, older_than_days=1, dry_run=False))
+    passing.start()
+    assert looked.wait(60)
+    with pytest.raises(BadInput, match="settings.inputs.scene"):
+        rendering(farm, inputs={"scene": scene})
+    assert left(farm) == set()
+
+
+def test_a_job_that_is_deleted_meanwhile_needs_nothing_and_stops_nobody(farm: Farm, objects: AgedObjects) -> None:
+    store(farm, "unused")
+    object.__setattr__(farm, "limits", replace(farm.limits, inline_bytes=10))  # its settings are an object
+    job = rendering(farm, inputs={"scene": store(farm, "a scene")})
+    jobs.cancel(farm, job.id)
+    aged(objects)
+    page = farm.jobs.page
+
+    def listed_and_then_deleted(*given: Any) -> Any:
+        found = page(*given)
+        if farm.jobs.get(job.id) is not None:
+            jobs.delete(farm, job.id)
+        return found
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(farm.jobs, "page", listed_and_then_deleted)
+        assert pruning.prune(farm, older_than_days=1, dry_run=False).removed == 2
+    assert left(farm) == set()
 
 
 def test_two_passes_do_not_meet_and_a_dead_one_is_forgotten(bench: Bench, farm: Farm) -> None:
