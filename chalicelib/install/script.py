@@ -3,7 +3,8 @@
 #     ... | python3 - [--join TOKEN] [--service] [--system] [--to FOLDER] [--ca-file FILE] [--openjd] [worker's options]
 #
 # Needs Python 3.11 or newer and a way to a package index (pip's own settings count: PIP_INDEX_URL, HTTPS_PROXY, ...).
-# Run again, it brings the environment up to date. What is installed is checked by SHA-256, down to the last package.
+# Run again, it brings the environment up to date. What is installed is checked by SHA-256, down to the last package,
+# but for what --openjd adds: the farm has no hashes of that.
 
 # ruff: noqa: I001, E402, UP036
 import sys
@@ -26,6 +27,8 @@ SHA256 = "@SHA256@"
 BUNDLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 OURS = ("--service", "--system", "--openjd")
 OURS_WITH_VALUE = ("--to", "--ca-file", "--join")
+PARTS = ("bin", "include", "lib", "lib64", "scripts", "share", "pyvenv.cfg", ".gitignore")
+OURS_IN_IT = ("millrace-worker.json", "authorities.pem")
 
 
 class Failed(Exception):
@@ -71,23 +74,37 @@ def sorted_out(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
 
 def default_folder(system: bool) -> str:
     if os.name == "nt":
-        return os.path.join(os.environ.get("ProgramData" if system else "LOCALAPPDATA", "~"), "Millrace", "worker")
+        # Not "worker": the state of this user's workers is in millrace\worker there, which Windows takes for the same.
+        return os.path.join(os.environ.get("ProgramData" if system else "LOCALAPPDATA", "~"), "Millrace", "environment")
     if system:
         return "/opt/millrace-worker"
     return os.path.join(os.environ.get("XDG_DATA_HOME") or "~/.local/share", "millrace", "worker")
 
 
 def environment(folder: str) -> str:
-    """The Python of the virtual environment there, which is made if it is missing."""
+    """The Python of the virtual environment there, which is made if it is missing. Other files there are not ours."""
+    there = os.listdir(folder) if os.path.isdir(folder) else []
+    if there and "pyvenv.cfg" not in there:
+        raise Failed(f"{folder} is not empty, and no virtual environment; --to wants a new folder, {another(folder)}")
     python = os.path.join(folder, *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")))
     if not os.path.exists(python) or subprocess.call([python, "-m", "pip", "--version"], stdout=subprocess.DEVNULL):
+        strange = [name for name in there if name.lower() not in PARTS + OURS_IN_IT]
+        if strange:
+            raise Failed(
+                f"the virtual environment in {folder} does not work, and making it anew would remove {strange[0]!r}; "
+                f"--to wants a folder of the worker's own, {another(folder)}"
+            )
         say(f"making a virtual environment in {folder}")
-        if subprocess.call([sys.executable, "-m", "venv", "--clear", folder]):
+        if subprocess.call([sys.executable, "-m", "venv"] + (["--clear"] if there else []) + [folder]):
             raise Failed("no virtual environment could be made; on Debian and Ubuntu: apt-get install python3-venv")
     # Made for the worker alone, so that it may replace itself there.
     with open(os.path.join(folder, "millrace-worker.json"), "w", encoding="utf-8") as file:
         file.write("{}\n")
     return python
+
+
+def another(folder: str) -> str:
+    return "such as " + os.path.join(folder, "millrace-worker")
 
 
 def install(python: str, folder: str, ca_file: str | None, openjd: bool) -> None:
@@ -101,7 +118,12 @@ def install(python: str, folder: str, ca_file: str | None, openjd: bool) -> None
         pip(python, variables, "--require-hashes", "--requirement", lock)
         pip(python, variables, "--no-deps", "--force-reinstall", wheel)
         if openjd:
-            pip(python, variables, "millrace[openjd] @ file:///" + wheel.replace(os.sep, "/").lstrip("/"))
+            pip(python, variables, with_extra(wheel, "openjd"))
+
+
+def with_extra(wheel: str, extra: str) -> str:
+    """As pip wants it. No URL: a space in the name of the folder would end it."""
+    return f"{wheel}[{extra}]"
 
 
 def pip(python: str, variables: dict[str, str], *arguments: str) -> None:
