@@ -3,6 +3,11 @@
 A browser sends its cookies whoever made it ask, so the cookie alone proves nothing. It counts only where no page but
 ours can have asked: with a header that other origins cannot send without our leave (we give none), or, for what only
 reads, with the browser's own word that the request is of the same origin (links to downloads carry no header of ours).
+
+Browsers say so (`Sec-Fetch-Site`) to https and to loopback only. A farm in a studio's own network is often at plain
+http: there they say nothing, and links and pictures of the page would open nothing. So at http the cookie also counts
+for what only reads `/api/v1` where the browser is silent: it is SameSite=Strict, so no other site's page makes a
+browser send it, what it opens changes nothing, and no other origin's page may look at the answer.
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ from http.cookies import CookieError, SimpleCookie
 
 from .guard import SAFE_METHODS
 from .http import Request
+from .refusals import API
 
 COOKIE = "millrace_token"
 PAGE_HEADER = "x-millrace-page"
@@ -34,7 +40,15 @@ def forgotten(request: Request) -> str:
 def _asked_by_our_page(request: Request) -> bool:
     if request.headers.get(PAGE_HEADER) == "1":
         return True
-    return request.method in SAFE_METHODS and request.headers.get("sec-fetch-site") == "same-origin"
+    if request.method not in SAFE_METHODS:
+        return False
+    site = request.headers.get("sec-fetch-site")
+    return site == "same-origin" or (site is None and _is_read_at_http(request))
+
+
+def _is_read_at_http(request: Request) -> bool:
+    """Old protocols have GETs that change something; `/api/v1` has none."""
+    return request.base_url.startswith("http:") and request.path.startswith(f"{API}/")
 
 
 def _cookie(request: Request) -> str | None:

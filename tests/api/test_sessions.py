@@ -56,8 +56,9 @@ def test_with_the_cookie_and_the_header_one_is_who_the_token_says(closed: Bench)
 def test_the_cookie_alone_opens_nothing(closed: Bench) -> None:
     """A foreign page can make a browser send it, but not with our header."""
     cookie = cookie_of(sign_in(closed, closed.token("admin")))
-    for headers in ({}, {"Sec_Fetch_Site": "cross-site"}, {"Sec_Fetch_Site": "same-site"}, {"Sec_Fetch_Site": "none"}):
-        assert closed.call("GET", "/jobs", Cookie=cookie, **headers).status == 401
+    for site in ("cross-site", "same-site", "none"):
+        assert closed.call("GET", "/jobs", Cookie=cookie, Sec_Fetch_Site=site).status == 401
+    assert closed.call("GET", "/jobs", Cookie=cookie, X_Forwarded_Proto="https").status == 401
     assert closed.call("POST", "/sweep", {}, Cookie=cookie, Sec_Fetch_Site="same-origin").status == 401
 
 
@@ -65,6 +66,14 @@ def test_a_link_on_the_page_reads_with_the_cookie(closed: Bench) -> None:
     """The browser's own word, which no page can forge, that one of our pages asked."""
     cookie = cookie_of(sign_in(closed, closed.token("submit")))
     assert closed.call("GET", "/jobs", Cookie=cookie, Sec_Fetch_Site="same-origin").status == 200
+
+
+def test_at_plain_http_where_browsers_say_nothing_the_cookie_reads_and_changes_nothing(closed: Bench) -> None:
+    """`http://farm.lan:8080`: links, downloads and pictures carry neither our header nor the browser's word."""
+    cookie = cookie_of(sign_in(closed, closed.token("admin")))
+    assert closed.call("GET", "/jobs", Cookie=cookie).status == 200
+    assert closed.call("POST", "/sweep", {}, Cookie=cookie).status == 401
+    assert closed.send("GET", "/workers", Cookie=cookie).status == 401  # of a protocol whose GETs may change something
 
 
 def test_a_revoked_token_ends_its_sessions(closed: Bench) -> None:

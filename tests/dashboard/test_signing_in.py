@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from millrace import Farm
-from tests.dashboard.browsing import goto, obstacles, page_of
+from tests.dashboard.browsing import FLAGS, goto, obstacles, page_of
 from tests.together.ensemble import Ensemble
 
 pytestmark = pytest.mark.needs("chromium")
+CLICK_A_DOWNLOAD = """
+blob => {
+  const link = document.createElement("a");
+  link.href = `/api/v1/blobs/${blob}/content`;
+  link.download = "file";
+  link.click();
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -58,16 +66,31 @@ def test_a_link_to_a_file_works_for_who_is_signed_in(browser: Browser, closed: E
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
         with page.expect_download() as started:
-            page.evaluate(
-                """blob => {
-                    const link = document.createElement("a");
-                    link.href = `/api/v1/blobs/${blob}/content`;
-                    link.download = "file";
-                    link.click();
-                }""",
-                blob,
-            )
+            page.evaluate(CLICK_A_DOWNLOAD, blob)
         assert Path(started.value.path()).read_text() == "content"
+
+
+def test_downloads_work_at_plain_http_too_where_browsers_say_not_who_asks(
+    browser: Browser, closed: Ensemble, tmp_path: Path, require_program: Callable[[str], str]
+) -> None:
+    """To names that are not loopback Chromium sends no Sec-Fetch-Site without https."""
+    farm = Farm(closed.server.url, closed.server.admin_token)
+    (tmp_path / "bytes").write_text("content")
+    blob = farm.upload(tmp_path / "bytes")
+    url = closed.server.url.replace("127.0.0.1", "farm.lan")
+    flags = [*FLAGS, "--host-resolver-rules=MAP farm.lan 127.0.0.1", "--no-proxy-server"]
+    elsewhere = browser.browser_type.launch(executable_path=require_program("chromium"), args=flags)
+    try:
+        with page_of(elsewhere, url) as page:
+            assert not page.evaluate("isSecureContext")
+            page.get_by_label("Token").fill(closed.server.admin_token)
+            page.get_by_role("button", name="Sign in").click()
+            expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+            with page.expect_download() as started:
+                page.evaluate(CLICK_A_DOWNLOAD, blob)
+            assert Path(started.value.path()).read_text() == "content"
+    finally:
+        elsewhere.close()
 
 
 def test_an_administrator_makes_the_line_that_lets_one_machine_in(browser: Browser, closed: Ensemble) -> None:

@@ -9,48 +9,76 @@ const TITLES = ["Name", "Value", "Platforms", "For", "Paths both ways"];
 
 export function variableCard() {
   const body = h("tbody", {});
+  const told = h("div", { role: "status" }, h("p", { class: "faint" }, "Reading…"));
   const isAllowed = may("admin");
+  /** What the farm had when the lines were drawn. They replace all it has: never what nobody here has seen. */
+  let known = null;
+
+  const load = async () => {
+    lock(true);
+    try {
+      const { variables } = await get("/variables");
+      known = inOrder(variables);
+      const rows = Object.entries(variables).flatMap(([name, { direction, values }]) => values.map((value) => line(name, direction, value)));
+      replace(body, rows);
+      replace(told);
+      lock(false);
+    } catch (error) {
+      replace(told, h("p", { class: "problem" }, error.message), h("button", { type: "button", onclick: load }, "Try again"));
+    }
+  };
   const save = async (event) => {
     event.preventDefault();
+    const wanted = read(body);
+    lock(true);
     try {
-      await put("/variables", { variables: read(body) });
+      if (inOrder((await get("/variables")).variables) !== known) return changedMeanwhile();
+      known = inOrder((await put("/variables", { variables: wanted })).variables);
       notice("Variables saved. They count for tasks that are given out from now on.");
     } catch (error) {
       complain(error);
     }
+    lock(false);
   };
-  get("/variables")
-    .then(({ variables }) => {
-      const rows = Object.entries(variables).flatMap(([name, { direction, values }]) => values.map((value) => line(body, name, direction, value)));
-      replace(body, rows);
-    })
-    .catch(complain);
+  function changedMeanwhile() {
+    const text = "Somebody has changed the variables since they were read here, so nothing was saved. Read them again, and make your change once more.";
+    replace(told, h("p", { class: "problem" }, text), h("button", { type: "button", onclick: load }, "Read them again"));
+  }
+
+  const lines = h(
+    "fieldset",
+    { disabled: true, class: "whole", "aria-label": "Variables" },
+    h(
+      "div",
+      { class: "scrolls whole", tabindex: "0", role: "region", "aria-label": "Lines" },
+      h("table", {}, h("thead", {}, h("tr", {}, TITLES.map((title) => h("th", { scope: "col" }, title)), h("td", {}))), body),
+    ),
+  );
+  const add = h("button", { type: "button", onclick: () => body.append(line("", "oneway", { value: "", platforms: [], audience: "all" })) }, "Add a line");
+  const submit = h("button", { class: "primary" }, "Save the variables");
+  const lock = (isLocked) => [lines, add, submit].forEach((one) => (one.disabled = isLocked || !isAllowed));
+  load();
   return h(
     "form",
     { class: "card stack", onsubmit: save },
     h("h2", {}, "Variables"),
     h("p", { class: "faint" }, "{name} in the settings of commands becomes the value for the worker’s platform: linux, windows, darwin; none means all. Where paths go both ways, a path that begins with a value becomes that of the worker’s platform."),
-    h(
-      "fieldset",
-      { disabled: !isAllowed, class: "whole", "aria-label": "Variables" },
-      h(
-        "div",
-        { class: "scrolls whole", tabindex: "0", role: "region", "aria-label": "Lines" },
-        h("table", {}, h("thead", {}, h("tr", {}, TITLES.map((title) => h("th", { scope: "col" }, title)), h("td", {}))), body),
-      ),
-    ),
-    isAllowed &&
-      h("div", { class: "buttons" }, h("button", { type: "button", onclick: () => body.append(line(body, "", "oneway", { value: "", platforms: [], audience: "all" })) }, "Add a line"), h("button", { class: "primary" }, "Save the variables")),
+    lines,
+    told,
+    isAllowed && h("div", { class: "buttons" }, add, submit),
   );
 }
 
-function line(body, name, direction, { value, platforms, audience }) {
+/** The same variables give the same text, in whatever order the farm names them. */
+const inOrder = (variables) => JSON.stringify(Object.entries(variables).sort(([one], [other]) => (one < other ? -1 : 1)));
+
+function line(name, direction, { value, platforms, audience }) {
   const field = (label, text, properties = {}) => h("td", {}, h("input", { type: "text", "aria-label": label, value: text, ...properties }));
   const audiences = ["all", "workers", "users"].map((word) => h("option", { selected: word === audience }, word));
   const row = h(
     "tr",
     {},
-    field("Name", name, { required: true, pattern: "[^{}]+" }),
+    field("Name", name, { required: true, pattern: "[^\\{\\}]+" }),
     field("Value", value),
     field("Platforms", platforms.join(", ")),
     h("td", {}, h("select", { "aria-label": "For" }, audiences)),
