@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...core.access import Scope
-from ...core.errors import NotFound
+from ...core.errors import Forbidden, NotFound
 from ...core.farm import Farm
 from ...core.leaving import held_tasks
 from ...core.model import Task, Worker
@@ -66,10 +66,20 @@ def _worker(farm: Farm, worker_id: str) -> Worker:
     return worker
 
 
+def _itself(farm: Farm, request: Request, worker_id: str) -> Worker:
+    """The worker of the path, for who operates the farm; else for itself: one of this room, from its own address."""
+    who = require(farm, request, Scope.WORKER, Scope.OPERATE)
+    worker = _worker(farm, worker_id)
+    if Scope.OPERATE not in who.scopes:
+        member = fleet.member_of(farm, worker)
+        if member is None or member.address != request.peer:
+            raise Forbidden("with scope 'worker' only the worker at the caller's address; others need 'operate'")
+    return worker
+
+
 def change(farm: Farm, request: Request, worker_id: str) -> Reply:
     """What a worker says of itself. Whoever is disabled stays so; what is not sent stays as it was."""
-    require(farm, request, Scope.WORKER, Scope.OPERATE)
-    worker = _worker(farm, worker_id)
+    worker = _itself(farm, request, worker_id)
     said = parsed(WorkerChange, forms.fields(request))
     word = None if said.status is None else worker_word(said.status)
     if not standing.is_disabled(worker):
@@ -88,8 +98,7 @@ def _take(farm: Farm, worker: Worker, said: WorkerChange, word: WorkerWord | Non
 
 def change_status(farm: Farm, request: Request, worker_id: str) -> Reply:
     """What a person wants a worker to be: also out of `disabled`."""
-    require(farm, request, Scope.WORKER, Scope.OPERATE)
-    worker = _worker(farm, worker_id)
+    worker = _itself(farm, request, worker_id)
     word = worker_word(parsed(WorkerStatusWanted, forms.fields(request)).status)
     _become(farm, worker, word)
     return _answer(farm, worker_id)

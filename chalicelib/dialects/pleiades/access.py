@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ...core import workers
 from ...core.access import Scope
-from ...core.errors import NotFound
+from ...core.errors import Forbidden, NotFound
 from ...core.farm import Farm
 from ...core.ids import parse_id
 from ...core.model import Worker, WorkerId
@@ -27,9 +27,13 @@ def native_worker(farm: Farm, request: Request, worker_id: str) -> Worker:
 
 def any_worker(farm: Farm, request: Request, worker_id: str) -> Worker:
     """The worker of the path: with its secret if it has one, else as anybody who may work here."""
-    auth.require_or_worker(farm, request, Scope.WORKER)
+    who = auth.require_or_worker(farm, request, Scope.WORKER)
     worker = workers.get(farm, parse_id(worker_id, "worker"))
-    return worker if worker.secret_hash is None else auth.worker_of(farm, request, worker_id)
+    if worker.secret_hash is not None:
+        return auth.worker_of(farm, request, worker_id)
+    if who.worker is not None:
+        raise Forbidden("this secret is another worker's")
+    return worker
 
 
 def speaker(farm: Farm, request: Request) -> WorkerId | None:

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.config import Settings
+from chalicelib.core import workers
 from chalicelib.core.access import make_token
-from chalicelib.dialects.flamenco1 import routes
+from chalicelib.dialects.flamenco1 import fleet, routes, standing
 from chalicelib.edge import current
 from tests.dialects.flamenco1.conftest import Site
 
@@ -42,6 +43,33 @@ def test_a_token_opens_only_its_scope(closed: Site) -> None:
     assert closed.call("POST", "/tasks", data=task, auth=(submitter, "")).status_code == 202
     assert closed.call("DELETE", "/tasks/41", auth=(submitter, "")).status_code == 403
     assert closed.call("POST", "/settings", data={"blender_path_linux": "x"}, auth=(submitter, "")).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/workers/{}", "/workers/status/{}"])
+def test_a_workers_token_changes_no_other_worker_than_its_own(closed: Site, path: str) -> None:
+    """One machine's token would otherwise put the whole farm to sleep."""
+    farm = closed.farm
+    token, operator = (make_token(farm, scope, [scope])[1] for scope in ("worker", "operate"))
+    form = {"hostname": "node7", "port": 5000}
+    made = closed.call("POST", "/workers", data=form, auth=(token, ""))
+    own = int(made.headers["Location"].removeprefix("/workers/"))
+    native, _ = workers.register(farm, workers.Description(name="ours", task_types=("exec",)), with_secret=True)
+
+    def disables(number: int, token: str) -> bool:
+        answer = closed.call("PATCH", path.format(number), data={"status": "disabled"}, auth=(token, ""))
+        worker = workers.get(farm, number)
+        assert (answer.status_code == 200) == standing.is_disabled(worker), answer.text
+        assert answer.status_code in (200, 403)
+        return answer.status_code == 200
+
+    assert not disables(native.id, token)
+    member = fleet.find(farm, own)
+    assert member is not None
+    fleet.note(farm, member, address="10.0.0.9")
+    assert not disables(own, token), "it is at another address"
+    fleet.note(farm, member, address="127.0.0.1", said="busy")
+    assert disables(own, token)
+    assert disables(native.id, operator)
 
 
 def test_a_token_in_the_query_is_no_setting(closed: Site) -> None:

@@ -125,5 +125,7 @@ def test_a_workers_secret_makes_no_other_worker_and_opens_no_other_room(closed: 
     own = (worker["id"], worker["secret"])
     for body in ({"runtime": ["lua54"]}, {"worker": SELF}):
         assert closed.post("/worker", body, auth=own).status_code == 401
+    old = closed.post("/worker", {"runtime": ["lua54"]}, headers=bearer(closed, "worker")).json()["id"]
+    assert closed.post(f"/worker/{old}/contract", {"timeout": 0}, auth=own).status_code == 403, "it is another worker"
     for path in ("/lambda/7", "/job/7", "/job/7/trace", "/sys/runt/stat", "/worker/7"):
         assert closed.get(path, auth=own).status_code == 401, path
