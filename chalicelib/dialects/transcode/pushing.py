@@ -14,7 +14,9 @@ import secrets
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from ...core import claiming, leases, leaving
 from ...core.declining import decline
@@ -22,6 +24,7 @@ from ...core.errors import BadInput, FarmError, LeaseLost, NotFound
 from ...core.farm import Farm
 from ...core.lifecycle import Outcome, WorkerStatus
 from ...core.model import Task, Worker
+from ...core.ports import Table
 from ...edge.fields import parsed
 from ...edge.json_text import compact_json, strict_json
 from ...edge.push import Pusher, PushFailed, PushRefused
@@ -36,6 +39,8 @@ AT_ONCE = 16
 ASK_EVERY_MS = 2_000
 SETTLING_MS = 10_000
 """So long a worker may take to find a task that it has accepted."""
+PAUSE_MS = 5_000
+"""A round that comes later than this after the last: the farm was away."""
 PATIENCE_MS = 60_000
 """So long a worker is not offered again what it does not want, even if nobody else can take it."""
 
@@ -46,16 +51,38 @@ class Refused(FarmError):
 
 def push_round(farm: Farm, pusher: Pusher) -> None:
     """Look after every worker of this protocol once."""
+    resumed_at = _resumed_at(farm)
     here = [entry for entry in registrations.entries(farm) if not entry.lost]
-    if not here:
-        return
-    with ThreadPoolExecutor(min(AT_ONCE, len(here)), "transcode-push") as pool:
-        list(pool.map(lambda entry: _look_after(farm, pusher, entry), here))
+    if here:
+        with ThreadPoolExecutor(min(AT_ONCE, len(here)), "transcode-push") as pool:
+            list(pool.map(lambda entry: _look_after(farm, pusher, entry, resumed_at), here))
+    _rounds[farm.table] = _Rounds(resumed_at, farm.clock.now())
 
 
-def _look_after(farm: Farm, pusher: Pusher, entry: Registration) -> None:
+@dataclass(frozen=True)
+class _Rounds:
+    """Those of this process, one soon after the other."""
+
+    resumed_at: int
+    ended_at: int
+    """The last of them."""
+
+
+_rounds: WeakKeyDictionary[Table, _Rounds] = WeakKeyDictionary()
+
+
+def _resumed_at(farm: Farm) -> int:
+    """When the rounds began, or went on after a pause. While the farm was away nobody took heartbeats, so silence from
+    before that is not the workers'."""
+    now, before = farm.clock.now(), _rounds.get(farm.table)
+    if before is None or not 0 <= now - before.ended_at <= PAUSE_MS:
+        return now
+    return before.resumed_at
+
+
+def _look_after(farm: Farm, pusher: Pusher, entry: Registration, resumed_at: int) -> None:
     with suppress(NotFound):  # it has left meanwhile
-        if farm.clock.now() - entry.heard_at > LOST_AFTER_MS:
+        if farm.clock.now() - max(entry.heard_at, resumed_at) > LOST_AFTER_MS:
             registrations.lose(farm, entry)
             return
         worker = farm.workers.get(entry.worker)

@@ -1,8 +1,9 @@
 """The workers of this protocol: each is an `ip:port`, standing for a worker of the farm, and a few notes beside it.
 
-A worker is here while it sends heartbeats. Silent for 10 s it is lost: its tasks go back to their lanes. The entry
-stays, so that a heartbeat after an outage (of the network, or of the farm) brings the worker back: the real one never
-registers twice, and never reads that it is not known. One that has left is unknown until it registers anew.
+A worker is here while it sends heartbeats. Silent for 10 s, while the farm was there to hear it, it is lost: its tasks
+go back to their lanes. The entry stays, so that a heartbeat after an outage (of the network, or of the farm) brings the
+worker back: the real one never registers twice, and never reads that it is not known. One that has left is unknown
+until it registers anew.
 """
 
 from __future__ import annotations
@@ -110,7 +111,10 @@ def _noted(farm: Farm, address: str, **notes: Small) -> Registration:
 
 
 def lose(farm: Farm, entry: Registration) -> None:
-    """It has fallen silent: somebody else gets what it held."""
+    """It has fallen silent: somebody else gets what it held. Unless it was heard of since this entry was read."""
+    now = farm.aliases.get(ROOM, NOUN, entry.address)
+    if now is None or _registration(now).heard_at != entry.heard_at:
+        return
     _end(farm, entry, Outcome.LOST, "its worker fell silent")
     _noted(farm, entry.address, lost=True)
 
