@@ -1,6 +1,7 @@
 """Request bodies as the original parser took them: an HTML form, one with files (multipart), JSON, or the query string.
 
 Files of a multipart form go to temporary files on the way, so that none is held in memory; the form ends with them.
+Those that nobody asks for are read and dropped.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ from ...edge.json_text import strict_json
 LARGEST_FIELDS_BYTES = 10_000_000
 """All that is not a file: a worker sends the whole output of its program as one field."""
 MOST_FIELDS = 1000
+JOBFILE, TASKFILE, THUMBNAIL = "jobfile", "taskfile", "file"
+"""The parts with files that somebody reads, each at most once in a form."""
+MOST_FILES = 10
+"""Those that nobody reads too."""
 CHUNK_BYTES = 256 * 1024
 IN_MEMORY_BYTES = 1_000_000
 
@@ -141,31 +146,47 @@ class _Parts:
         self._segment: Any = None
         self._text = b""
         self._bytes_left = LARGEST_FIELDS_BYTES
+        self._files_seen = 0
         self._file: Any = None
+        """None while a part is read that is not kept."""
         self._digest = hashlib.sha256()
 
     def take(self, event: Any) -> None:
         if isinstance(event, MultipartSegment):
             self._segment, self._text = event, b""
             if event.filename is not None:
-                self._file = self._stack.enter_context(
-                    tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - the stack closes it
-                )
-                self._digest = hashlib.sha256()
+                self._begin_file(event.name)
         elif event is None:
             self._end()
         elif self._segment.filename is not None:
-            self._file.write(event)
-            self._digest.update(event)
+            if self._file is not None:
+                self._file.write(event)
+                self._digest.update(event)
         else:
             self._bytes_left -= len(event)
             if self._bytes_left < 0:
                 raise TooLarge(f"at most {LARGEST_FIELDS_BYTES} bytes without files, please")
             self._text += event
 
+    def _begin_file(self, name: str) -> None:
+        """Each may hold a megabyte in memory, so there are few."""
+        self._files_seen += 1
+        if self._files_seen > MOST_FILES:
+            raise BadInput(f"the form has more than {MOST_FILES} files")
+        if name in self._files:
+            raise BadInput(f"{name}: one file, please", field=name)
+        self._file = None
+        if name in (JOBFILE, TASKFILE, THUMBNAIL):
+            self._file = self._stack.enter_context(
+                tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - the stack closes it
+            )
+            self._digest = hashlib.sha256()
+
     def _end(self) -> None:
         if self._segment.filename is None:
             self._pairs.append((self._segment.name, self._text.decode(errors="replace")))
+            return
+        if self._file is None:
             return
         size = self._file.tell()
         self._file.seek(0)

@@ -26,6 +26,8 @@ from .wire import USUAL_PORT, TaskReport
 
 SILENT_SECONDS = 3600.0
 """A worker that pulls speaks only when its program writes something: this is how long one may be silent."""
+LOG_END_CHARACTERS = 1000
+"""One that pulls sends the last 256 and perhaps a line on how its program died. What is longer is the whole log."""
 TASKFILE = "taskfile.zip"
 BEGUN, IDLE = "rendering", WorkerWord.ENABLED.value
 CANCELLED, DUPLICATED = "Task cancelled", "Duplicated task"
@@ -123,9 +125,19 @@ def _outputs(farm: Farm, taskfile: Upload | None) -> tuple[Output, ...]:
 
 
 def keep_log(farm: Farm, member: Member, task: Task, text: str | None) -> None:
-    """Each report holds the log anew, so it is kept as one piece that the next one replaces."""
+    """Each report holds the log anew, so it is kept as one piece that the next one replaces. Those that pull send only
+    its end: what that adds to the log goes behind it, or whoever follows the log would wait there for ever."""
     if not text or task.lease is None:
         return
-    data = text.encode()[-farm.limits.log_chunk_bytes :]
+    data, offset = text.encode()[-farm.limits.log_chunk_bytes :], 0
+    if member.pulls and len(text) <= LOG_END_CHARACTERS:
+        offset = logs.end(farm, task, task.lease.generation)
+        data = _beyond(logs.read(farm, task, None, max(0, offset - len(data))).data, data)
     with suppress(LeaseLost, BadInput):
-        logs.append(farm, task, member.id, task.lease.generation, 0, data)
+        logs.append(farm, task, member.id, task.lease.generation, offset, data)
+
+
+def _beyond(before: bytes, end: bytes) -> bytes:
+    """What is new in `end`, which begins with as much as possible of what was there before."""
+    known = next((size for size in range(len(end), 0, -1) if before.endswith(end[:size])), 0)
+    return end[known:]

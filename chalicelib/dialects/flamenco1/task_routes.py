@@ -13,11 +13,10 @@ from ...edge.http import Reply, Request, json_reply
 from . import documents, forms, pushing, reporting, submitting
 from .envelope import DONE, path_number
 from .fleet import ROOM, notes
-from .forms import Upload
+from .forms import JOBFILE, TASKFILE, THUMBNAIL, Upload
 from .submitting import Known
 from .wire import NewTask, TaskReport, Thumbnail
 
-JOBFILE, TASKFILE, THUMBNAIL = "jobfile", "taskfile", "file"
 MOST_DELETED = 100
 
 

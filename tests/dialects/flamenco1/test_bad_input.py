@@ -171,6 +171,20 @@ def test_a_thumbnail_is_a_file_of_a_task(site: Site) -> None:
     assert site.call("POST", "/tasks/thumbnails", data={"task_id": 41}, files=picture).json() is None
 
 
+def test_a_form_has_few_files(site: Site) -> None:
+    """Each is held in memory up to a megabyte."""
+    site.send(41)
+    picture = ("file", ("a.jpg", b"JPEG", "image/jpeg"))
+    others = [(f"other{number}", ("b.zip", b"PK", "application/zip")) for number in range(10)]
+
+    def send(*files: Any) -> requests.Response:
+        return site.call("POST", "/tasks/thumbnails", data={"task_id": 41}, files=files)
+
+    assert send(*others[:9], picture).json() is None, "what nobody reads is dropped"
+    assert "10 files" in assert_refused(send(*others, picture), 400)
+    assert "file" in assert_refused(send(picture, picture), 400)
+
+
 def test_settings_are_texts_with_plain_names(site: Site) -> None:
     assert_refused(site.call("POST", "/settings", data={}), 400)
     assert_refused(site.call("POST", "/settings", data={"a/b": "x"}), 400)

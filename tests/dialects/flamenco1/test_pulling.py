@@ -251,12 +251,25 @@ def test_a_program_killed_by_nobody_of_the_farm_failed(site: Site) -> None:
     assert site.task_of(job).attempts[-1].outcome == "failed"
 
 
-def test_the_log_is_replaced_never_appended(site: Site) -> None:
-
+def test_a_log_of_which_only_the_end_is_sent_is_kept_and_followed_as_a_whole(site: Site) -> None:
+    """These workers send the last 256 characters, again and again."""
     started(site)
-    site.report(41, "active", job_id=1, log="a long beginning")
-    site.report(41, "completed", job_id=1, log="the end")
-    assert logs.read(site.farm, site.task(41), None, 0).data == b"the end"
+    whole = "".join(f"Fra:{number} \N{SNOWMAN} rendered\n" for number in range(40))
+    ends = [30, 30, 256, 300, 400, 650, len(whole), len(whole)]
+    followed = b""
+    for end in ends:
+        site.report(41, "active", job_id=1, log=whole[:end][-256:])
+        followed += logs.read(site.farm, site.task(41), None, len(followed)).data
+        assert followed.decode() == whole[:end]
+    site.report(41, "completed", job_id=1, log=(whole + "Saved\n")[-256:])
+    assert logs.read(site.farm, site.task(41), None, 0).data.decode() == whole + "Saved\n"
+
+
+def test_a_log_with_a_gap_has_what_was_sent(site: Site) -> None:
+    started(site)
+    site.report(41, "active", job_id=1, log="the beginning\n")
+    site.report(41, "completed", job_id=1, log="THE END")
+    assert logs.read(site.farm, site.task(41), None, 0).data == b"the beginning\nTHE END"
 
 
 def test_lower_numbers_go_first(site: Site) -> None:
