@@ -11,7 +11,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from tests.chaos.round import Outcome, play
+from tests.chaos.round import Outcome, broken, play
 
 
 def main() -> int:
@@ -21,8 +21,12 @@ def main() -> int:
     begun_at = time.monotonic()
     outcomes: list[Outcome] = []
     with ThreadPoolExecutor(options.at_once) as pool:
-        for future in as_completed([pool.submit(play, seed, folder / str(seed)) for seed in seeds]):
-            outcomes.append(future.result())
+        rounds = {pool.submit(play, seed, folder / str(seed)): seed for seed in seeds}
+        for future in as_completed(rounds):
+            try:
+                outcomes.append(future.result())
+            except Exception as error:  # told with its seed, and its folder stays
+                outcomes.append(broken(rounds[future], error))
             _tell(outcomes[-1], folder)
     bad = sorted(outcome.seed for outcome in outcomes if outcome.found)
     print(

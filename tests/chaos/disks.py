@@ -5,6 +5,7 @@ Only root can do either; `None` and `False` say that this machine does not allow
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,7 +29,7 @@ class SmallDisk:
         try:
             yield
         finally:
-            filler.unlink()
+            filler.unlink(missing_ok=True)  # there may have been no room for its name
 
     def remove(self) -> None:
         subprocess.run(["umount", "-l", self.folder], capture_output=True)
@@ -44,6 +45,9 @@ def small_disk(folder: Path) -> SmallDisk | None:
 def read_only(files: list[Path]) -> Iterator[bool]:
     """Also for who has them open already. Yields whether it could be done."""
     names = [str(file) for file in files if file.exists()]
+    if shutil.which("chattr") is None:
+        yield False
+        return
     done = subprocess.run(["chattr", "+i", *names], capture_output=True).returncode == 0
     try:
         yield done

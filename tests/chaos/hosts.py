@@ -5,18 +5,27 @@ On a pulled cable packets vanish: unlike a dead process, nobody says so to the o
 
 from __future__ import annotations
 
-import itertools
+import fcntl
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
+from typing import IO
 
-_numbers = itertools.count()
+HOSTS = ip_network("10.213.0.0/16")
+"""Where they all are."""
+MOST_HOSTS = 256 * 64
 
 
 @dataclass(frozen=True)
 class Host:
     number: int
+    """No other host of this machine has it, whichever process made that one: its network follows from it."""
+    claim: IO[bytes]
+    """The file that is locked for as long as this host has its number."""
 
     @property
     def name(self) -> str:
@@ -25,12 +34,12 @@ class Host:
     @property
     def cable(self) -> str:
         """Our end. Interfaces have at most 15 characters."""
-        return f"mr{os.getpid() % 100_000}x{self.number % 10_000}"
+        return f"mr{os.getpid() % 100_000}x{self.number}"
 
     @property
     def gateway(self) -> str:
         """Where it reaches us."""
-        return f"10.213.{self.number // 64 % 256}.{self.number % 64 * 4 + 1}"
+        return f"10.213.{self.number // 64}.{self.number % 64 * 4 + 1}"
 
     @property
     def command(self) -> list[str]:
@@ -46,11 +55,26 @@ class Host:
     def remove(self) -> None:
         subprocess.run(["ip", "link", "delete", self.cable], capture_output=True)
         subprocess.run(["ip", "netns", "delete", self.name], capture_output=True)
+        self.claim.close()
+
+
+def claimed(folder: Path | None = None) -> tuple[int, IO[bytes]]:
+    """A number that no other process of this machine has, until the file is closed or the process has ended."""
+    folder = folder or Path(tempfile.gettempdir()) / f"millrace-hosts-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for number in range(MOST_HOSTS):
+        file = (folder / str(number)).open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return number, file
+        except BlockingIOError:
+            file.close()
+    raise OSError(f"all {MOST_HOSTS} hosts are taken")
 
 
 def made() -> Host | None:
     """None where this machine does not allow it."""
-    host = Host(next(_numbers))
+    host = Host(*claimed())
     try:
         for step in _steps(host):
             _ip(*step)

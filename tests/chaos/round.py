@@ -77,11 +77,16 @@ def play(seed: int, folder: Path, *, faults: int = 5) -> Outcome:
     finally:
         if proxy is not None:
             proxy.stop()
+            history.write(folder / "history.jsonl", proxy.history)
         site.end()
-    history.write(folder / "history.jsonl", proxy.history)
     lost = sum(not exchange.delivered or exchange.answered_at is None for exchange in proxy.history)
     grants = sum(len((exchange.answer or {}).get("assignments", ())) for exchange in proxy.history)
     return Outcome(seed, [*people.trouble, *found], len(proxy.history), lost, grants, struck, site.conditions)
+
+
+def broken(seed: int, error: Exception) -> Outcome:
+    """A round that did not come to its end."""
+    return Outcome(seed, [f"the round broke: {error!r}"], 0, 0, 0, Counter(), Counter())
 
 
 def _weather(choice: random.Random) -> Weather:

@@ -73,11 +73,13 @@ class InPieces(Exception):
     """A batch broke off in the middle."""
 
 
-def _mortal(call: Callable[..., Any], path: Path) -> Callable[..., Any]:
-    lock = threading.Lock()
+_counting = threading.Lock()
+"""One for all calls: they count together."""
 
+
+def _mortal(call: Callable[..., Any], path: Path) -> Callable[..., Any]:
     def called(*args: Any, **kwargs: Any) -> Any:
-        with lock:
+        with _counting:
             left = _count_down(path)
         if left == 0 and path.with_suffix(".before").exists():
             os._exit(137)
@@ -90,15 +92,20 @@ def _mortal(call: Callable[..., Any], path: Path) -> Callable[..., Any]:
 
 
 def _count_down(path: Path) -> int | None:
-    """How many calls are left with this one; None: nobody wants this process to die."""
+    """How many calls are left with this one; None: nobody wants this process to die.
+
+    The order may be withdrawn at any moment: it is rewritten in place, so that what is gone does not come back.
+    """
     try:
-        left = int(path.read_text()) - 1
+        with path.open("r+") as file:
+            left = int(file.read()) - 1
+            file.seek(0)
+            file.write(str(left))
+            file.truncate()
     except (OSError, ValueError):
         return None
-    if left > 0:
-        path.write_text(str(left))
-    else:
-        path.unlink()
+    if left <= 0:
+        path.unlink(missing_ok=True)
     return max(0, left)
 
 
