@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
@@ -204,6 +205,18 @@ def test_test_fails_when_a_check_failed_but_runs_the_others(checkout: Checkout) 
     done = checkout.run("test")
     assert done.returncode == 1
     assert "failed: ruff check, ruff format, mypy, pytest" in done.stderr
+
+
+def test_an_old_python_can_read_as_far_as_the_search() -> None:
+    """RHEL 8 and its kin have 3.6. That knows no `list[str]`, nor the import that makes text of annotations."""
+    tree = ast.parse(SCRIPT.read_text(), feature_version=(3, 6))
+    nodes = list(ast.walk(tree))
+    assert not [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
+    said = [one.returns for one in functions] + [each.annotation for one in functions for each in one.args.args]
+    said += [node.annotation for node in nodes if isinstance(node, ast.AnnAssign)]
+    newer = [ast.unparse(each) for each in said if each and not isinstance(each, (ast.Name, ast.Constant))]
+    assert said and newer == []
 
 
 def test_an_old_python_looks_for_a_newer_one_and_else_says_so(checkout: Checkout, tmp_path: Path) -> None:

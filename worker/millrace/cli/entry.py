@@ -18,8 +18,9 @@ DONE, FAILED, USAGE, UNREACHABLE, NOT_ENDED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 IN_A_CHECKOUT = (
     "In a checkout of Millrace, `./millrace test` runs the test suite, `./millrace chaos` rounds of faults, "
-    "`./millrace bench` measurements, `./millrace audit` looks up known weaknesses of packages; "
-    "`./millrace deploy`, `destroy`, `status` and `migrate` bring a farm to AWS, or take it away."
+    "`./millrace load` a thousand workers, `./millrace bench` measurements, `./millrace audit` looks up known "
+    "weaknesses of packages; `./millrace deploy`, `destroy`, `status` and `migrate` bring a farm to AWS, or take "
+    "it away, and `./millrace cost` says what it costs there."
 )
 
 
