@@ -96,6 +96,8 @@ class JobDetails(Job):
     retry: Annotated[Retry, Field(description="What its tasks' failures mean.")]
     after: Annotated[list[Id], Field(description="Jobs that must complete before it starts.")]
     max_workers: Annotated[int | None, Field(description="How many of its tasks may run at once; null: no limit.")]
+    max_retries: Annotated[int, Field(description="How often a failed task is tried again.")]
+    on_failure: Annotated[str, Field(description="`continue`, or `stop`: the first task that fails for good ends it.")]
 
 
 class FramesAdded(Answer):

@@ -60,7 +60,15 @@ def job_details(job: core.Job, settings: Json, progress: Progress) -> models.Job
     ]
     retry, after = Retry.model_validate(policy_json(job.retry)), [str(number) for number in job.after]
     shown = _job(job, settings, progress.counts, progress.percent)
-    return models.JobDetails(**shown, steps=steps, retry=retry, after=after, max_workers=job.max_workers)
+    return models.JobDetails(
+        **shown,
+        steps=steps,
+        retry=retry,
+        after=after,
+        max_workers=job.max_workers,
+        max_retries=job.max_retries,
+        on_failure=job.on_failure,
+    )
 
 
 def _job(job: core.Job, settings: Json, counts: Mapping[str, int], percent: int) -> dict[str, Any]:

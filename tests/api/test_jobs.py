@@ -50,6 +50,8 @@ def test_a_submitted_job_is_answered_whole(bench: Bench) -> None:
         "retry": {"delay_seconds": 0, "exit_codes": {}},
         "after": [],
         "max_workers": None,
+        "max_retries": 3,
+        "on_failure": "continue",
     }
     assert bench.get(f"/jobs/{job['id']}") == job
 

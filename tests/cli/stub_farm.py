@@ -53,7 +53,8 @@ class StubFarm:
         self.jobs[job] = {
             "id": job, "name": "a job", "type": "sleep", "status": "queued", "priority": 50, "tags": [], "settings": {},
             "counts": dict.fromkeys(WORDS, 0), "progress": 0, "outputs": [], "error": None, "created_at": NOW,
-            "started_at": None, "finished_at": None, **fields,
+            "started_at": None, "finished_at": None, "max_workers": None, "max_retries": 3,
+            "retry": {"delay_seconds": 0, "exit_codes": {}}, "on_failure": "continue", **fields,
         }  # fmt: skip
         return job
 

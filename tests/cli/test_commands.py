@@ -270,6 +270,44 @@ def test_a_job_runs_again_for_some_of_its_frames(stub: StubFarm, cli: Cli) -> No
     assert "has no frames" in cli("rerun", stub.add_job(type="sleep"), "--frames", "1").err
 
 
+def test_a_job_that_runs_again_keeps_its_limits_and_what_its_failures_mean(stub: StubFarm, cli: Cli) -> None:
+    retry = {"delay_seconds": 60, "exit_codes": {"211": {"action": "retry", "delay_seconds": 300, "counted": False}}}
+    job = stub.add_job(type="frames", max_workers=4, retry=retry, max_retries=0, on_failure="stop")
+    assert cli("rerun", job).code == 0
+    kept = ("max_workers", "retry", "max_retries", "on_failure")
+    assert [stub.jobs["1001"][name] for name in kept] == [4, retry, 0, "stop"]
+    others = ["--max-workers", "9", "--retry-delay", "5", "--max-retries", "1", "--on-failure", "continue"]
+    assert cli("rerun", job, *others).code == 0
+    assert [stub.jobs["1002"][name] for name in kept] == [9, {**retry, "delay_seconds": 5}, 1, "continue"]
+
+
+@pytest.mark.parametrize("type", [["blender-render", "--frames", "1-9"], ["blender-render-tiles"]])
+def test_what_is_said_of_any_job_can_be_said_of_one_for_blender(stub: StubFarm, cli: Cli, type: list[str]) -> None:
+    of_the_job = [
+        "--max-workers",
+        "4",
+        "--max-retries",
+        "2",
+        "--on-failure",
+        "stop",
+        "--priority",
+        "60",
+        "--tag",
+        "gpu",
+    ]
+    assert cli("submit", *type, "/nas/a.blend", "--shared", *of_the_job).code == 0
+    job = stub.jobs["1000"]
+    assert [job[name] for name in ("max_workers", "max_retries", "on_failure", "priority")] == [4, 2, "stop", 60]
+    assert job["tags"] == ["gpu"]
+    assert set(job["settings"]) <= {"frames", "frame", "columns", "rows", "chunk", "prefix", "blend"}
+
+
+def test_a_word_of_a_command_may_be_longer_than_a_file_name(stub: StubFarm, cli: Cli) -> None:
+    script = "echo {frame}; " * 50
+    assert cli("submit", "frames", "--frames", "1", "--", "bash", "-c", script).code == 0
+    assert stub.jobs["1000"]["settings"]["command"] == ["bash", "-c", script]
+
+
 def test_a_zip_file_is_written_whole_or_not_at_all(stub: StubFarm, cli: Cli, tmp_path: Path) -> None:
     job = stub.add_job(status="completed")
     stub.add_output(job, "a/movie.mp4", b"frames")

@@ -35,6 +35,8 @@ def rerun(invocation: Invocation, /, job: str, frames: str | None, pairs: tuple[
     settings |= dict(pair_of(pair, farm) for pair in pairs)
     options["name"] = options["name"] or f"{before.name} again"[:200]
     options["tags"] = options["tags"] or before.tags
+    for limit in ("max_workers", "max_retries", "on_failure"):
+        options[limit] = getattr(before, limit) if options[limit] is None else options[limit]
     if click.get_current_context().get_parameter_source("priority") is click.core.ParameterSource.DEFAULT:
         options["priority"] = before.priority
-    return submit_and_follow(invocation, farm, before.type, settings, **options)
+    return submit_and_follow(invocation, farm, before.type, settings, retry=before.retry, **options)

@@ -12,7 +12,7 @@ import click
 from millrace.cli.folders import input_folder_option, upload_folder
 from millrace.cli.options import FarmCommand, Invocation, pass_invocation
 from millrace.cli.rendering import size
-from millrace.cli.submitting import job_options, limit_options, pair_of, submit_and_follow
+from millrace.cli.submitting import JOB_NAMES, job_options, limit_options, pair_of, submit_and_follow
 from millrace.farm import Farm
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -95,26 +95,11 @@ def submit_blender_tiles(invocation: Invocation, /, file: str, frame: int, **opt
     return _submit(invocation, "blender-render-tiles", file, title, {"frame": frame}, options)
 
 
-_JOB = (
-    "name",
-    "priority",
-    "after",
-    "tags",
-    "max_retries",
-    "on_failure",
-    "idempotency_key",
-    "wait",
-    "to",
-    "retry_delay",
-    "rules",
-)
-
-
 def _submit(
     invocation: Invocation, type: str, file: str, title: str, settings: dict[str, Any], options: dict[str, Any]
 ) -> int:
     farm = invocation.farm()
-    job = {name: options.pop(name) for name in _JOB}
+    job = {name: options.pop(name) for name in JOB_NAMES}
     shared, given, folder, pairs = (options.pop(name) for name in ("shared", "given", "input_folder", "pairs"))
     settings |= {name: value for name, value in options.items() if value not in (None, False) or name == "denoise"}
     settings = {name: value for name, value in settings.items() if value is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -102,7 +103,8 @@ def command_settings(
 def names_a_file(word: str) -> bool:
     """A file below this folder, by a path that leads to the same place in the folder of the inputs."""
     path = Path(word)
-    return not path.is_absolute() and ".." not in path.parts and path.is_file()
+    # Not path.is_file(), which fails for a word that is too long for a name, such as a script.
+    return not path.is_absolute() and ".." not in path.parts and os.path.isfile(path)
 
 
 def upload_inputs(farm: Farm, paths: Iterable[Path]) -> dict[str, str]:

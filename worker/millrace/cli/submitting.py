@@ -66,6 +66,10 @@ def job_options(function: F) -> F:
     return function
 
 
+JOB_NAMES = frozenset(option.name for option in vars(job_options(lambda: None))["__click_params__"])
+"""What `submit_and_follow` takes, of all that a command with further options is called with."""
+
+
 class SubmitGroup(FarmSubgroup):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         return super().get_command(context, name) or by_settings(name)
@@ -112,10 +116,12 @@ def submit_and_follow(
     to: Path | None,
     retry_delay: int | None,
     rules: tuple[str, ...],
+    retry: Mapping[str, Any] | None = None,
     **parts: Any,
 ) -> int:
-    """Submit, print the id, and go on as far as was asked. The exit code."""
-    job = farm.submit(type, settings, retry=retry_policy(retry_delay, rules), **parts)
+    """Submit, print the id, and go on as far as was asked. The exit code. `retry` is what the options do not say."""
+    said = {name: value for name, value in (retry or {}).items() if value} | (retry_policy(retry_delay, rules) or {})
+    job = farm.submit(type, settings, retry=said or None, **parts)
     wait = wait or to is not None
     if not (wait and invocation.as_json):
         invocation.answer(job, job.id)

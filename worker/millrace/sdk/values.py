@@ -64,6 +64,11 @@ class Job:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    max_workers: int | None = None
+    """This and the rest is told of one job, not in lists. None: no limit."""
+    retry: Json | None = None
+    max_retries: int | None = None
+    on_failure: str | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -273,6 +278,10 @@ def read_job(data: Json) -> Job:
             created_at=datetime.fromisoformat(data["created_at"]),
             started_at=_time(data.get("started_at")),
             finished_at=_time(data.get("finished_at")),
+            max_workers=data.get("max_workers"),
+            retry=data.get("retry"),
+            max_retries=data.get("max_retries"),
+            on_failure=data.get("on_failure"),
         )
 
 
