@@ -289,6 +289,12 @@ def test_an_output_cannot_leave_the_folder(name: str, tmp_path: Path) -> None:
         path_within(tmp_path, name)
 
 
+def test_a_colon_in_a_name_is_a_sign_as_others_where_it_is_one(tmp_path: Path) -> None:
+    assert path_within(tmp_path, "t=1:30.png", windows=False) == tmp_path / "t=1:30.png"
+    with pytest.raises(Damaged, match="on Windows"):
+        path_within(tmp_path, "t=1:30.png", windows=True)
+
+
 @pytest.mark.parametrize("name", ["NUL", "frames/con.png", "COM1", "dot."])
 def test_on_windows_an_output_is_no_device(name: str, tmp_path: Path) -> None:
     with pytest.raises(Damaged, match="on Windows"):

@@ -59,7 +59,8 @@ def test_json_means_the_same_afterwards(value: dict[str, str]) -> None:
 def test_no_command_lets_a_name_through(stub: StubFarm, cli: Cli, attack: str) -> None:
     job = cli("submit", "sleep", "--name", f"x{attack}y").out.strip()
     stub.jobs[job]["error"] = f"failed{attack}"
-    for command in (["jobs"], ["show", job], ["--json", "jobs"], ["--json", "show", job]):
+    preview = ["retention", "--days", "30", "--preview"]
+    for command in (["jobs"], ["show", job], ["--json", "jobs"], ["--json", "show", job], preview):
         done = cli(*command)
         assert done.code == 0 and attack not in done.out, command
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from millrace.cli.options import Invocation, command, json_text, pass_invocation
+from millrace.cli.plain_text import plain
 from millrace.cli.rendering import when
 from millrace.farm import Farm
 
@@ -63,6 +64,6 @@ def _preview(invocation: Invocation, farm: Farm, days: int) -> None:
         return
     click.echo(f"{count} job{'' if count == 1 else 's'} would be deleted{':' if jobs else ''}")
     for job in jobs:
-        click.echo(f"{job.id} {job.status} {when(job.finished_at)} {job.name}")
+        click.echo(f"{job.id} {job.status} {when(job.finished_at)} {plain(job.name)}")
     if count > len(jobs):
         click.echo("...")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -19,6 +20,9 @@ from millrace.sdk.sessions import Session
 from millrace.sdk.values import Json, Output
 
 CHUNK = 1 << 20
+
+_DRIVE = re.compile("[A-Za-z]:")
+"""Within a zip file too, which may be unpacked on Windows. Elsewhere in a name a colon is a sign as others."""
 
 OnBytes = Callable[[int, int], None]
 """Told (bytes done, bytes in all)."""
@@ -134,7 +138,7 @@ def path_within(folder: Path, name: str, *, windows: bool = os.name == "nt") -> 
     """Where an output goes. The name comes from a worker: it must not lead out of the folder, nor, on Windows, to a
     device (`NUL`, `COM1`), which every folder there has."""
     pure = PurePosixPath(name.replace("\\", "/"))
-    if pure.is_absolute() or ".." in pure.parts or not pure.name or ":" in name or "\0" in name:
+    if pure.is_absolute() or ".." in pure.parts or not pure.name or _DRIVE.match(name) or "\0" in name:
         raise Damaged(f"the output's name {name!r} leads out of the folder; nothing was written")
     if windows and (wrong := wrong_with(str(pure))) is not None:
         raise Damaged(f"the output's name {name!r} {wrong} on Windows; nothing was written")
