@@ -27,7 +27,7 @@ def begin(farm: Farm, cursor: Cursor, moved: int, lease: Lease) -> list[Task]:
     `cursor` is as the claim's update left it.
     """
     try:
-        of = making.opened_before(farm, cursor.job, cursor.step)
+        of = making.opened_before(farm, cursor.job, cursor.step, cursor.base)
     except FarmError as error:
         _give_up(farm, cursor, error)
         return []

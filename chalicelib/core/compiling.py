@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .errors import BadInput, ObjectMissing
-from .model import Job, JobId, Step
+from .model import Job, JobId, Step, TaskId
 from .plans import Expansion, JobType, StepPlan
 from .ports import ObjectStore
 
@@ -81,7 +81,7 @@ class PlanCache:
         self._objects = objects
         self._lock = threading.Lock()
         self._plans: OrderedDict[tuple[JobId, int], Sequence[StepPlan]] = OrderedDict()
-        self._opened: OrderedDict[tuple[JobId, int], Opened] = OrderedDict()
+        self._opened: OrderedDict[tuple[JobId, int, TaskId], Opened] = OrderedDict()
 
     def of(self, job: Job) -> Sequence[StepPlan]:
         """Raises BadInput if this version of the farm no longer accepts what it once accepted."""
@@ -101,16 +101,18 @@ class PlanCache:
             while len(self._plans) > KEPT_PLANS:
                 self._plans.popitem(last=False)
 
-    def opened(self, job_id: JobId, step: int) -> Opened | None:
+    def opened(self, job_id: JobId, step: int, base: TaskId) -> Opened | None:
+        """`base`: of the opening that is meant. A step that starts over gets other ids, and other results before it."""
+        known = (job_id, step, base)
         with self._lock:
-            if (job_id, step) in self._opened:
-                self._opened.move_to_end((job_id, step))
-            return self._opened.get((job_id, step))
+            if known in self._opened:
+                self._opened.move_to_end(known)
+            return self._opened.get(known)
 
     def keep(self, opened: Opened) -> None:
-        """Its count and ids are fixed, so it stays true."""
+        """Of a step that is open: its count and ids are fixed for this opening, so it stays true."""
         with self._lock:
-            self._opened[opened.job.id, opened.step.number] = opened
+            self._opened[opened.job.id, opened.step.number, opened.step.base] = opened
             while len(self._opened) > KEPT_PLANS:
                 self._opened.popitem(last=False)
 

@@ -10,7 +10,7 @@ from .compiling import Opened
 from .errors import FarmError
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, TASK, JobStatus, TaskStatus, next_status
-from .model import Blob, BlobId, Job, JobId, Lease, Requirement, Step, Task, TaskInput, Work
+from .model import Blob, BlobId, Job, JobId, Lease, Requirement, Step, Task, TaskId, TaskInput, Work
 from .plans import Expansion, StepPlan, TaskPlan
 from .results import results
 
@@ -18,7 +18,7 @@ from .results import results
 def opened(farm: Farm, job: Job, step: Step) -> Opened:
     """The step with what its tasks are made from. Raises BadInput when the plan cannot go on with what the steps
     before it produced, or this version of the farm no longer accepts the job's settings."""
-    known = farm.plans.opened(job.id, step.number)
+    known = farm.plans.opened(job.id, step.number, step.base) if step.count else None
     if known is not None:
         return replace(known, job=job, step=step)
     plan, trailed_by = _plan(farm, job, step)
@@ -51,14 +51,14 @@ def opened_or_blank(farm: Farm, job: Job, step: Step) -> Opened:
         return Opened(job, step, blank)
 
 
-def opened_before(farm: Farm, job_id: JobId, number: int) -> Opened | None:
+def opened_before(farm: Farm, job_id: JobId, number: int, base: TaskId) -> Opened | None:
     """The same from memory; read only once per process. What may have changed since (status, name, priority) is that
-    of then. None: the job is gone."""
-    known = farm.plans.opened(job_id, number)
+    of then. None: the job is gone, or the step has started over and has another `base`."""
+    known = farm.plans.opened(job_id, number, base)
     if known is not None:
         return known
     job, steps = farm.jobs.get(job_id), farm.jobs.steps(job_id)
-    if job is None or number >= len(steps):
+    if job is None or number >= len(steps) or steps[number].base != base:
         return None
     return opened(farm, job, steps[number])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.core import jobs, retrying, tasks
+from chalicelib.core import blobs, jobs, leases, retrying, tasks
 from chalicelib.core.errors import BadInput, Conflict, NotFound
 from chalicelib.core.lifecycle import Outcome, TaskStatus
 from chalicelib.core.model import Job, Step, Worker
@@ -138,10 +138,44 @@ def test_steps_that_followed_start_over(bench: Bench, count: int) -> None:
     retrying.retry_task(bench.farm, task_id(bench, job, 1))
     assert bench.counts(job) == {"completed": 2, "queued": 1}
     assert tasks.find(bench.farm, before[1]) is None
-    assert len(end(bench, worker)) == 1 + count + 1
+    bench.report(bench.take(worker))
+    again = bench.claim(worker, slots=count)
+    base = bench.farm.jobs.steps(job.id)[1].base
+    assert sorted(one.task.id for one in again) == [base + index for index in range(count)]
+    for one in again:
+        bench.report(one)
+    assert len(end(bench, worker)) == 1
     assert bench.job(job).status == "completed" and bench.counts(job) == {"completed": count + 4}
     after = [step.base for step in bench.farm.jobs.steps(job.id)]
     assert (after[0], after[3]) == (before[0], before[3]) and after[1] != before[1] and after[2] != before[2]
+    for task in bench.tasks(job):
+        assert tasks.get(bench.farm, task.id).status is TaskStatus.COMPLETED
+
+
+def test_a_step_that_starts_over_gets_what_the_tasks_before_it_made_this_time(bench: Bench) -> None:
+    settings = {"blend": "7", "columns": 2, "rows": 1}
+    job = jobs.submit(bench.farm, jobs.Submission("still", "blender-render-tiles", settings), check_blobs=False)
+    worker = bench.worker("w", "blender-render", "video-encoding")
+
+    def render(*names: str) -> None:
+        for name in names:
+            one = bench.take(worker)
+            made = blobs.as_outputs(bench.farm, {f"{name}.png": blobs.store_bytes(bench.farm, name.encode()).id})
+            said = leases.Report(Outcome.COMPLETED, outputs=made)
+            leases.report(bench.farm, worker.id, one.task.id, one.lease.generation, said)
+
+    def merged() -> list[bytes | None]:
+        one = bench.take(worker)
+        bench.report(one)
+        keys = [bench.farm.blobs.get(given.blob).object_key for given in one.task.work.inputs]  # type: ignore[union-attr]
+        return [bench.farm.objects.get(key) for key in keys]
+
+    render("left", "bad")
+    assert merged() == [b"left", b"bad"]
+    retrying.retry_task(bench.farm, task_id(bench, job, 1))
+    render("right")
+    assert merged() == [b"left", b"right"]
+    assert bench.job(job).status == "completed"
 
 
 def test_while_a_step_is_at_work_on_what_tasks_made_they_do_not_run_again(bench: Bench) -> None:
