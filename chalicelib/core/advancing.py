@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from . import making, settle
 from .cursors import Cursor
-from .errors import FarmError
+from .errors import FarmError, Unavailable
 from .farm import Farm
 from .filling import write_windows
 from .model import Lease, Task
@@ -28,6 +28,8 @@ def begin(farm: Farm, cursor: Cursor, moved: int, lease: Lease) -> list[Task]:
     """
     try:
         of = making.opened_before(farm, cursor.job, cursor.step, cursor.base)
+    except Unavailable:  # what was given away are holes until somebody fills them
+        raise
     except FarmError as error:
         _give_up(farm, cursor, error)
         return []

@@ -138,9 +138,12 @@ def _take(farm: Farm, picker: Picker, takes_excluded: bool) -> tuple[list[Task],
 
 def _begin(farm: Farm, picker: Picker, cursor: Cursor) -> list[Task]:
     lease = picker.granted(0, picker.tickets.get(cursor.job))
-    begun = advancing.begin(farm, cursor, picker.slots_of(cursor.job), lease)
-    if not begun:
-        gates.leave_unused(farm, picker, set())
+    begun: list[Task] = []
+    try:
+        begun = advancing.begin(farm, cursor, picker.slots_of(cursor.job), lease)
+    finally:
+        if not begun:
+            gates.leave_unused(farm, picker, set())
     return begun
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from .errors import FarmError
+from .errors import FarmError, Unavailable
 from .farm import Farm
 from .model import Job, Output, Step
 from .results import tasks_of
@@ -17,9 +17,12 @@ LOOKED_INTO = 1_000
 
 
 def publishing_steps(farm: Farm, job: Job, steps: Sequence[Step]) -> list[Step]:
-    """Those whose tasks' outputs are the job's; none of a job whose settings this version no longer accepts."""
+    """Those whose tasks' outputs are the job's; none of a job whose settings this version no longer accepts. Raises
+    Unavailable while they cannot be read."""
     try:
         plans = farm.plans.of(job) if steps else ()
+    except Unavailable:
+        raise
     except FarmError:
         return []
     # A job that got longer since it was read has steps that its plan of then has not.

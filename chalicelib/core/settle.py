@@ -24,7 +24,7 @@ from . import (
     trail_looks,
     trailing,
 )
-from .errors import FarmError
+from .errors import FarmError, Unavailable
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, RUNNABLE_JOBS, JobStatus, StepStatus, TaskStatus
 from .model import Job, JobId, Step, Task
@@ -137,6 +137,8 @@ def _advance(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn, followers:
     try:
         if any(_advance_step(farm, job, steps, step, turn) for step in _trailing_first(steps)):
             return True
+    except Unavailable:  # the sweep comes back: a moment's fault is no reason to fail
+        raise
     except FarmError as error:  # the plan cannot go on with what the steps before it produced
         end_early(farm, job, "fail", error.message)
         return True
@@ -168,6 +170,8 @@ def _first_failure(farm: Farm, job: Job, steps: Sequence[Step]) -> str | None:
 def _compile(farm: Farm, job: Job, steps: Sequence[Step]) -> bool:
     try:
         planned = expanding.plan_steps(job, farm.plans.of(job))
+    except Unavailable:
+        raise
     except FarmError as error:
         end_early(farm, job, "fail", error.message)
         return True
