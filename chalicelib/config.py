@@ -138,8 +138,8 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         auth=environment.get("MILLRACE_AUTH") or ("token" if on_aws else "open"),
         delivery=environment.get("MILLRACE_DELIVERY") or ("redirect" if on_aws else "inline"),
         limits=_limits(environment),
-        push_networks=_networks(environment, "MILLRACE_PUSH_NETWORKS"),
-        hook_networks=_networks(environment, "MILLRACE_HOOK_NETWORKS", public=PUBLIC),
+        push_networks=push_networks(environment.get("MILLRACE_PUSH_NETWORKS", "")),
+        hook_networks=hook_networks(environment.get("MILLRACE_HOOK_NETWORKS", "")),
         mail_from=environment.get("MILLRACE_MAIL_FROM", "").strip(),
         recordings=environment.get("MILLRACE_RECORDINGS", ""),
         worker_wheel=Path(wheel).absolute() if (wheel := environment.get("MILLRACE_WORKER_WHEEL")) else None,
@@ -204,13 +204,24 @@ def _seconds(variable: str, text: str) -> float:
     return seconds
 
 
-def _networks(environment: Mapping[str, str], name: str, public: Sequence[Network] = ()) -> tuple[Network, ...]:
+def push_networks(text: str, said_by: str = "MILLRACE_PUSH_NETWORKS") -> tuple[Network, ...]:
+    """Comma-separated. Raises BadSettings, which names `said_by`."""
+    return _networks(text, said_by)
+
+
+def hook_networks(text: str, said_by: str = "MILLRACE_HOOK_NETWORKS") -> tuple[Network, ...]:
+    """The same, with a word for the internet."""
+    return _networks(text, said_by, public=PUBLIC)
+
+
+def _networks(text: str, said_by: str, public: Sequence[Network] = ()) -> tuple[Network, ...]:
     """`public`: what that word stands for; without, it is none."""
-    parts = [part.strip() for part in environment.get(name, "").split(",") if part.strip()]
+    parts = [part.strip() for part in text.split(",") if part.strip()]
     try:
         plain = tuple(ipaddress.ip_network(part) for part in parts if not (public and part == "public"))
     except ValueError as error:
-        raise BadSettings(f"{name} must be networks such as 10.1.0.0/16,127.0.0.0/8: {error}") from None
+        word = ", or public" if public else ""
+        raise BadSettings(f"{said_by} must be networks such as 10.1.0.0/16,127.0.0.0/8{word}: {error}") from None
     return (*plain, *(public if "public" in parts else ()))
 
 

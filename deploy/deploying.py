@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
+from chalicelib import config
 from chalicelib.core.hooks import is_mail_address
 
 from . import chalice_config, deployed, fleet, template
@@ -52,9 +53,13 @@ class Wanted:
             raise WrongUse("--domain and --certificate go together: API Gateway serves a domain with its certificate")
         if self.door == "url" and (self.domain or self.cloudfront is False):
             raise WrongUse("--door url is a door for CloudFront: it goes with neither --domain nor --no-cloudfront")
-
         if self.mail_from and not is_mail_address(self.mail_from):
             raise WrongUse(f"--mail-from must be one plain e-mail address, not {self.mail_from!r}")
+        try:  # else the functions start with what they cannot read, and the sweep is one of them
+            config.push_networks(self.push_networks or "", "--push-networks")
+            config.hook_networks(self.hook_networks or "", "--hook-networks")
+        except config.BadSettings as error:
+            raise WrongUse(str(error)) from None
 
     def parameters(self) -> dict[str, str]:
         """Those of infra/stack.yaml that were given."""

@@ -18,6 +18,9 @@ CASES = [
     (["deploy", "--stage", "prod", "--domain", "farm.example.com"], "--domain and --certificate go together"),
     (["deploy", "--stage", "prod", "--wait-seconds", "60"], "not in the range 0<=x<=20"),
     (["deploy", "--stage", "prod", "--architecture", "mips"], "'mips' is not one of"),
+    (["deploy", "--stage", "prod", "--push-networks", "10.1.2.3/16"], "--push-networks must be networks such as 10.1"),
+    (["deploy", "--stage", "prod", "--push-networks", "public"], "'public' does not appear to be"),
+    (["deploy", "--stage", "prod", "--hook-networks", "10.1.0.0/16,pubilc"], ", or public: 'pubilc' does not appear"),
     (["fly", "--stage", "prod"], "No such command 'fly'"),
 ]
 
@@ -69,6 +72,11 @@ def test_only_what_was_given_becomes_a_parameter() -> None:
         "Domain": "d",
         "Certificate": "c",
     }
+
+
+def test_networks_are_named_or_none() -> None:
+    given = Wanted(push_networks="", hook_networks="10.1.0.0/16, public").parameters()
+    assert given == {"PushNetworks": "", "HookNetworks": "10.1.0.0/16, public"}
 
 
 @pytest.mark.parametrize("name", ["a", "prod", "dev-2", "x" * 20])
