@@ -17,6 +17,9 @@ from . import metrics
 THOROUGH_EVERY_MINUTES = 30
 """Such a run looks into every task of every open window."""
 
+HOOK_SECONDS = 20.0
+"""Of each minute, at most: who answers slowly must not keep workers that are called from their calls."""
+
 PUSH_SECONDS = 50.0
 """Of each minute: workers that are called are called each second, also where nobody keeps a process running."""
 
@@ -40,7 +43,11 @@ def minute_passed(farm: Farm, stage: str, scheduled_for: str) -> sweeping.Swept:
     if current.settings().hook_networks or current.settings().mail_from:
         from ..webhooks import delivering
 
-        delivering.deliver_all(farm, current.hook_pusher(), current.settings().farm_name, current.mailer())
+        name = current.settings().farm_name
+        try:
+            delivering.deliver_all(farm, current.hook_pusher(), name, current.mailer(), seconds=HOOK_SECONDS)
+        except Exception:  # the next minute goes on; workers that are called must not wait, nor the sweep be repeated
+            log.exception("the webhooks could not be called", extra={"action": "webhook_failed"})
     if current.settings().push_networks:
         from .. import rooms
         from . import pushing

@@ -8,6 +8,7 @@ put off with it, so that a dead hook costs the others at most one time-out a rou
 from __future__ import annotations
 
 import logging
+import math
 
 from ..core.farm import Farm
 from ..core.ports import Mailer, MailFailed
@@ -25,14 +26,20 @@ LONGEST_ERROR = 300
 log = logging.getLogger(__name__)
 
 
-def deliver_all(farm: Farm, pusher: Pusher, farm_name: str, mailer: Mailer | None = None) -> int:
-    """One round: find events, try what is due. How many were delivered. `mailer` is None where none is configured."""
+def deliver_all(
+    farm: Farm, pusher: Pusher, farm_name: str, mailer: Mailer | None = None, *, seconds: float = math.inf
+) -> int:
+    """One round: find events, try what is due. How many were delivered. `mailer` is None where none is configured. No
+    call begins after so many `seconds`; what is left then waits for the next round."""
+    begun_at = farm.clock.now()
     hooks = {hook.id: hook for hook in farm.hooks.all()}
     if not hooks:
         return 0
     following.follow(farm, list(hooks.values()))
     delivered, failing = 0, dict[int, str]()
     for delivery in farm.hooks.due(farm.clock.now(), MOST_IN_A_ROUND):
+        if farm.clock.now() - begun_at > seconds * 1000:
+            break
         hook = hooks.get(delivery.hook)
         if hook is None:
             farm.hooks.drop(delivery)

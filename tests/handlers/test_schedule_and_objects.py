@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
+from chalicelib.core import hooks
 from chalicelib.core.farm import Farm
+from chalicelib.core.ports import TableUnavailable
 from chalicelib.edge import current
 from chalicelib.edge.push import Pusher
 from chalicelib.handlers import pushing
+from chalicelib.webhooks import following
 from tests.handlers.conftest import AwsBench, deliver, recorded
 
 DATA = b"bytes"
@@ -82,6 +85,31 @@ def test_workers_are_called_through_most_of_the_minute_where_networks_are_allowe
     assert bool(called_at) is is_called
     if is_called:
         assert 45_000 < called_at[-1] - called_at[0] < 55_000
+
+
+def test_webhooks_that_cannot_be_looked_at_keep_no_worker_from_its_calls(
+    bench: AwsBench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nor is the sweep begun again for them, as Lambda would with what fails."""
+    called_at: list[int] = []
+
+    def push_round(farm: Farm, pusher: Pusher) -> None:
+        called_at.append(farm.clock.now())
+        bench.clock.advance(30_000)
+        farm.bell.ring(pushing.TOPIC)
+
+    def out_of_reach(*_: object) -> None:
+        raise TableUnavailable("the table does not answer")
+
+    hooks.create(bench.farm, "http://127.0.0.1:9/hook", ["job.completed"])
+    monkeypatch.setattr(following, "follow", out_of_reach)
+    monkeypatch.setattr(pushing, "PUSH_ROUNDS", [push_round])
+    everywhere = (ip_network("127.0.0.0/8"),)
+    current.serve(bench.farm, replace(current.settings(), push_networks=everywhere, hook_networks=everywhere))
+    with caplog.at_level(logging.ERROR):
+        deliver("minute_passed", minute("07"))
+    assert [getattr(record, "action", "") for record in caplog.records] == ["webhook_failed"]
+    assert called_at
 
 
 def stored(key: str, size: int = len(DATA)) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from chalicelib.core import hooks, jobs, sweeping, workers
 from chalicelib.core.model import Job
 from chalicelib.core.records.keys import INDEXES
 from chalicelib.edge.networks import LOOPBACK, PUBLIC, address_of, problem_with
-from chalicelib.edge.push import Pusher
+from chalicelib.edge.push import Answer, Pusher
 from chalicelib.webhooks.delivering import deliver_all
 from tests.core.conftest import Bench, make_farm
 from tests.engines.simulated import Crash, SimulatedClock, SimulatedTable
@@ -48,6 +49,20 @@ def test_an_event_is_told_once_with_what_it_is_about(bench: Bench, receiver: Rec
     assert (call.path, told["event"], told["farm"]) == ("/hook", "job.completed", "studio")
     assert (told["job"]["id"], told["job"]["name"], told["job"]["counts"]["completed"]) == (str(job.id), "a job", 2)
     assert told["time"] == told["job"]["finished_at"] and told["id"] == call.headers["Millrace-Delivery"]
+
+
+def test_a_round_with_a_limit_leaves_what_is_over_it_to_the_next(bench: Bench, receiver: Receiver) -> None:
+    class Slow(Pusher):
+        def send(self, *given: Any) -> Answer:
+            bench.clock.advance(3 * SECOND)
+            return super().send(*given)
+
+    hooks.create(bench.farm, receiver.url, ["job.canceled"])
+    told = [ended(bench, f"shot {n}").name for n in range(10)]
+    slow = Slow(LOOPBACK)
+    assert deliver_all(bench.farm, slow, "studio", seconds=20) == 7
+    assert deliver_all(bench.farm, slow, "studio", seconds=20) == 3
+    assert sorted(call.json["job"]["name"] for call in receiver.calls) == told
 
 
 def test_who_has_the_secret_can_tell_that_it_is_the_farm_that_calls(bench: Bench, receiver: Receiver) -> None:
