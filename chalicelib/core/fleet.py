@@ -64,7 +64,7 @@ class Seen:
     queued: int
     """Tasks that wait and that the fleet could run; counting may stop at `enough`."""
     held: int
-    """Tasks that the fleet's machines run."""
+    """Tasks that the fleet's machines run; not those that go, or are ended, which are no capacity either."""
     desired: int
     """What the group has been told."""
     machines: Mapping[str, State]

@@ -1,7 +1,8 @@
 """What the farm knows of its fleet: how much waits for it, and what each of its machines does.
 
 A worker of the fleet is called like its machine. Reads of the table: the lanes and the heads of those that the fleet
-could serve; with machines there also all workers and, for each of the fleet's, what it holds.
+could serve, and the gates of jobs there that have one; with machines there also all workers and, for each of the
+fleet's, what it holds.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from . import gates
 from .farm import Farm
 from .fleet import Seen, State
 from .lifecycle import WorkerStatus
-from .model import FUNCTION_TYPE, Requirement, Worker
+from .model import FUNCTION_TYPE, JobId, Requirement, Worker
 from .workers import request_status
 
 MOST_ENTRIES = 1000
@@ -38,13 +40,23 @@ class Abilities:
 
 
 def queued(farm: Farm, abilities: Abilities, enough: int) -> int:
-    """Tasks that wait and that such a worker could take now; counting stops above `enough`."""
+    """Tasks that wait and that such a worker could take now; counting stops above `enough`. Of a job that may run only
+    so many at once those that it may begin now."""
     registry = farm.registry.refresh()
+    limited = registry.gated - registry.unlimited
+    room: dict[JobId, int] = {}
     count = 0
     for lane in registry.lanes:
-        if count < enough and abilities.fit(lane.requirement):
-            entries = farm.tasks.head(lane.requirement, min(enough - count, MOST_ENTRIES))
-            count += farm.tasks.weigh([entry for entry in entries if entry["job"] not in registry.halted])
+        if count >= enough or not abilities.fit(lane.requirement):
+            continue
+        # The entries of a full job may be many, and count for nothing: those behind them are looked at too.
+        entries = farm.tasks.head(lane.requirement, MOST_ENTRIES if limited else min(enough - count, MOST_ENTRIES))
+        waiting = [entry for entry in entries if entry["job"] not in registry.halted]
+        count += farm.tasks.weigh([entry for entry in waiting if entry["job"] not in limited])
+        for job in {entry["job"] for entry in waiting} & limited:
+            free = room[job] if job in room else gates.room(farm, job)
+            begun = min(free, farm.tasks.weigh([entry for entry in waiting if entry["job"] == job])) if free else 0
+            room[job], count = free - begun, count + begun
     return count
 
 
@@ -76,7 +88,9 @@ def seen(
         return _of_worker(worker, held[name])
 
     states = {name: state(name, is_ending) for name, is_ending in machines.items()}
-    return Seen(now, waiting, sum(held.values()), desired, states), members
+    # What those do that go is nothing that others would have to do; what silent ones hold will be.
+    running = sum(held.get(name, 0) for name, its in states.items() if its not in (State.GOING, State.ENDING))
+    return Seen(now, waiting, running, desired, states), members
 
 
 def _of_worker(worker: Worker, held: int) -> State:

@@ -7,7 +7,7 @@ an attempt a read and a write, for the jobs that have one; others pay nothing. W
 
 Claims know from the registry which jobs have a gate, at most two seconds late. Entries of a job that had one from the
 beginning say so themselves: a claim that does not know of the gate fails their condition. Of a job that gets its first
-limit later, those two seconds may pass, and what ran before is not counted.
+limit later, or one again, those two seconds may pass, and what ran before is not counted.
 
 A process that dies between ticket and task, or end and return, leaves a ticket behind: one fewer may run until the
 sweep finds, minutes later, that its worker holds no such task.
@@ -22,13 +22,12 @@ from .farm import Farm
 from .lifecycle import ENDED_JOBS
 from .model import Job, JobId, Task
 from .records import keys
-from .records.gates import Gate
+from .records.gates import NO_LIMIT, Gate
 from .scheduling import Picker
 
 MOST_WORKERS = 1_000
-"""Each ticket is a field of one item."""
-NO_LIMIT = 1_000_000
-"""A gate that lets everybody in: of a job whose limit was lifted. Its entries ask for a gate as long as they live."""
+"""Each ticket is a field of one item, of some 40 bytes, and each write of it is charged for the whole item: a thousand
+are 40 write units to enter and 40 to leave. An item of DynamoDB bears ten times as many."""
 FORGOTTEN_MS = 180_000
 """A ticket so old belongs to a task that its worker is known to hold, or to none."""
 
@@ -52,7 +51,10 @@ def try_to_enter(farm: Farm, picker: Picker) -> None:
     job_id, picker.wants = picker.wants, None
     assert job_id is not None
     if not farm.registry.is_full(job_id):
-        ticket = _new_ticket(picker, job_id)
+        ticket = _new_ticket(farm, picker, job_id)
+        if job_id in farm.registry.read().unlimited:  # nobody counts: only the task's entry wants to see one
+            picker.tickets[job_id] = ticket
+            return
         if farm.gates.enter(job_id, ticket, picker.worker.id, farm.clock.now()):
             picker.tickets[job_id] = ticket
             return
@@ -60,8 +62,10 @@ def try_to_enter(farm: Farm, picker: Picker) -> None:
     picker.full.add(job_id)
 
 
-def _new_ticket(picker: Picker, job_id: JobId) -> int:
+def _new_ticket(farm: Farm, picker: Picker, job_id: JobId) -> int:
+    """A number of its own also where a worker's request comes twice at the same moment."""
     said = f"{picker.worker.id} {picker.lease.request_id} {picker.lease.granted_at} {picker.slots} {job_id}"
+    said += f" {farm.random.getrandbits(48)}"
     return int.from_bytes(hashlib.blake2b(said.encode(), digest_size=6).digest(), "big")
 
 
@@ -103,6 +107,12 @@ def forget(farm: Farm) -> None:
         job = farm.jobs.get(job_id)
         if job is None or job.settled:
             farm.gates.remove(job_id, farm.gates.get(job_id))
+
+
+def room(farm: Farm, job_id: JobId) -> int:
+    """How many more may enter now."""
+    gate = farm.gates.get(job_id)
+    return 0 if gate is None else max(0, -gate.over)
 
 
 def fullness(farm: Farm, job: Job) -> Gate | None:

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core import claiming, gates, jobs, leases, sweeping, why_idle, why_waiting, workers
+from chalicelib.core import claiming, fleet_watching, gates, jobs, leases, sweeping, why_idle, why_waiting, workers
 from chalicelib.core.errors import BadInput
 from chalicelib.core.farm import Limits
+from chalicelib.core.fleet_watching import Abilities
 from chalicelib.core.lifecycle import Outcome, TaskStatus
 from chalicelib.core.model import Job
+from chalicelib.core.ports import Operation, Update
 from chalicelib.core.reasons import Code
 from chalicelib.core.records.keys import INDEXES
 from chalicelib.store.counting import CountingTable
@@ -202,6 +204,70 @@ def test_what_a_limit_costs(moto: Any, clock: SimulatedClock) -> None:
     assert cost[None][0] == {"query": 1, "update_item": 1, "put_item": 1}
     assert cost[5][0] == {"query": 2, "update_item": 2, "put_item": 1}
     assert sum(cost[5][1].values()) == sum(cost[None][1].values()) + 2
+
+
+class Deaf(SimulatedTable):
+    """Each answer about a gate is lost once, and the client repeats what it wrote."""
+
+    def write(self, *operations: Operation) -> None:
+        super().write(*operations)
+        if isinstance(operations[0], Update) and operations[0].key.pk.startswith("GATE#"):
+            super().write(*operations)
+
+
+def test_who_entered_and_did_not_hear_it_is_in(clock: SimulatedClock) -> None:
+    bench = Bench(make_farm(Deaf(INDEXES, seed=1, lag_ms=(0, 0), clock=clock), clock), clock)
+    job = limited(bench, most=1)
+    worker = bench.worker()
+    given = bench.take(worker)
+    assert bench.claim(worker) == []
+    bench.report(given)
+    bench.take(worker)
+    gate = bench.farm.gates.get(job.id)
+    assert gate is not None and (gate.over, len(gate.tickets)) == (0, 1)
+
+
+def test_a_request_that_comes_twice_at_the_same_moment_is_let_in_once(bench: Bench) -> None:
+    job = limited(bench, most=1)
+    worker = bench.worker()
+    taken = [claiming.claim(bench.farm, worker, "the same").assignments for _ in range(2)]
+    assert sorted(map(len, taken)) == [0, 1]
+    gate = bench.farm.gates.get(job.id)
+    assert gate is not None and len(gate.tickets) == 1
+
+
+def test_a_lifted_limit_is_not_counted_and_can_be_set_again(bench: Bench) -> None:
+    job = limited(bench, {"count": 300}, most=1)
+    worker = bench.worker()
+    first = bench.take(worker)
+    jobs.change(bench.farm, job.id, max_workers=None)
+    given = bench.claim(worker, slots=100)
+    gate = bench.farm.gates.get(job.id)
+    assert len(given) == 100 and gate is not None and len(gate.tickets) == 1
+    bench.report(given.pop())
+    jobs.change(bench.farm, job.id, max_workers=2)
+    assert len(bench.claim(worker, slots=9)) == 1  # the first one counts
+    for one in [first, *given]:
+        bench.report(one)
+    assert len(bench.claim(worker, slots=9)) == 1
+    gate = bench.farm.gates.get(job.id)
+    assert gate is not None and (gate.over, len(gate.tickets)) == (0, 2)
+
+
+@pytest.mark.parametrize("rung", [{"count": 150}, {"count": 150, "alike": False}])
+def test_a_fleet_is_started_for_what_a_limit_lets_in(bench: Bench, rung: dict[str, object]) -> None:
+    able = Abilities(frozenset({"sleep"}))
+    job = limited(bench, rung, most=2, priority=90)
+    assert fleet_watching.queued(bench.farm, able, 100) == 2
+    bench.submit({"count": 3})
+    assert fleet_watching.queued(bench.farm, able, 100) == 5  # also behind more than would be enough
+    worker = bench.worker()
+    bench.take(worker)
+    assert fleet_watching.queued(bench.farm, able, 100) == 4
+    bench.take(worker)
+    assert fleet_watching.queued(bench.farm, able, 100) == 3
+    jobs.change(bench.farm, job.id, max_workers=None)
+    assert fleet_watching.queued(bench.farm, able, 100) >= 100
 
 
 def test_a_full_job_is_not_asked_again_and_again(clock: SimulatedClock) -> None:

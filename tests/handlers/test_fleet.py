@@ -188,7 +188,7 @@ def test_one_that_took_a_task_as_it_was_asked_to_go_ends_it_first(a_fleet: Fleet
     [late] = claiming.claim(a_fleet.farm, before_it_was_asked, "late").assignments
     for _ in range(3):
         a_fleet.minute()
-        assert worker.name in a_fleet.machines
+        assert a_fleet.machines == [worker.name]  # and no second one is started for it
         workers.contact(a_fleet.farm, workers.get(a_fleet.farm, worker.id), wants_work=False)
     a_fleet.end(late)
     a_fleet.signs_off(worker)

@@ -2,7 +2,8 @@
 
 It holds a ticket for each of its tasks that runs, a field of its own, and `over`: how many there are, less the most
 that there may be. Both change in one update, on condition that the ticket is not there yet (or still is): so a
-repetition counts nothing twice, and of many that enter at once none is let in too many.
+repetition counts nothing twice, and of many that enter at once none is let in too many. The table's client repeats a
+write whose answer was lost, and is refused by its own effect: so who is refused looks whether its ticket is there.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from . import keys
 
 TICKET = "t"
 """What the names of tickets begin with."""
+NO_LIMIT = 1_000_000
+"""A gate that lets everybody in: of a job whose limit was lifted. Its entries ask for a ticket as long as they live."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class GateRecords:
         """Let there be a gate that lets so many in: the row by which claims know of it first, then the gate. One write
         where all is as wanted; may be repeated."""
         row, key = keys.gated(job_id), keys.gate(job_id)
-        self._table.write(Put({"pk": row.pk, "sk": row.sk, "job": job_id}))
+        self._table.write(Put({"pk": row.pk, "sk": row.sk, "job": job_id, "most": most}))
         found = self.get(job_id)
         try:
             if found is None:
@@ -55,13 +58,13 @@ class GateRecords:
             return  # somebody else has just said how many; the sweep looks again
 
     def enter(self, job_id: JobId, ticket: int, worker_id: WorkerId, at: int) -> bool:
-        """False when it is full, or not there (yet)."""
-        name = f"{TICKET}{ticket}"
-        changes = (Add("over", 1), Set(name, [worker_id, at]))
+        """False when it is full, or not there (yet). No two may come with the same ticket."""
+        name, entered = f"{TICKET}{ticket}", [worker_id, at]
+        changes = (Add("over", 1), Set(name, entered))
         try:
             self._table.write(Change(keys.gate(job_id), changes, (Exists(), AtMost("over", -1), Missing(name))))
-        except ConditionFailed:
-            return False
+        except ConditionFailed as failed:
+            return failed.item is not None and failed.item.get(name) == entered
         return True
 
     def leave(self, job_id: JobId, ticket: int) -> None:

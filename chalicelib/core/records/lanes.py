@@ -15,6 +15,7 @@ from ..model import JobId, Requirement
 from ..ports import AtMost, ConditionFailed, Delete, Equals, Item, Put, Table
 from . import keys
 from .fields import from_json, to_json
+from .gates import NO_LIMIT
 from .paging import pages
 
 
@@ -40,6 +41,8 @@ class Registry:
     """Jobs whose queued tasks must not be given away, although some may still stand in their lanes."""
     gated: frozenset[JobId] = frozenset()
     """Jobs of which only so many tasks may run at once: who takes one enters their gate first."""
+    unlimited: frozenset[JobId] = frozenset()
+    """Those of them whose gate lets everybody in."""
     served: dict[Hashable, Served] = field(default_factory=dict, compare=False, repr=False)
     """By whom: what was found for a worker while this picture counts (`scheduling.served_by`)."""
 
@@ -52,14 +55,17 @@ class LaneRecords:
         lanes: list[Lane] = []
         halted: set[JobId] = set()
         gated: set[JobId] = set()
+        unlimited: set[JobId] = set()
         for item in pages(self._table, keys.LANES):
             if item["sk"].startswith("HALT#"):
                 halted.add(item["job"])
             elif item["sk"].startswith("GATE#"):
                 gated.add(item["job"])
+                if item.get("most") == NO_LIMIT:
+                    unlimited.add(item["job"])
             else:
                 lanes.append(_lane_from(item))
-        return Registry(tuple(lanes), frozenset(halted), frozenset(gated))
+        return Registry(tuple(lanes), frozenset(halted), frozenset(gated), frozenset(unlimited))
 
     def touch(self, lane: Lane) -> None:
         """Write the row; called before a task is put into the lane."""
