@@ -22,7 +22,8 @@ from .scheduling import Picker, fits, kept_from, key_of, served_by
 from .workers import liveness
 
 LANES_PER_CLAIM = 3
-"""Where no index is exact, each lane is a read of its own: the rest have their turn with the next call."""
+"""Where no index is exact, each lane is a read of its own: these are the best, and one more of the rest is tried, by
+chance, so that none waits for ever behind lanes that have become empty."""
 GATES_PER_CLAIM = 4
 """Looks at the lanes: three gates that are full, and what stands behind them."""
 SETTLING_MS = 30_000
@@ -119,7 +120,7 @@ def _take(farm: Farm, picker: Picker, takes_excluded: bool) -> tuple[list[Task],
     """One task, or as many as the picker wants where a cursor gives them, or one writer all of them."""
     served = served_by(picker.worker, farm.registry.read())
     if not farm.table.exact:
-        served = Served(served.lanes[:LANES_PER_CLAIM], served.partitions[:LANES_PER_CLAIM])
+        served = _tried(farm, served)
     if not served.lanes:
         return [], False
     taken, contended = _take_with_ticket(farm, picker, served)
@@ -134,6 +135,13 @@ def _take(farm: Farm, picker: Picker, takes_excluded: bool) -> tuple[list[Task],
     for one in taken:
         given += [one] if isinstance(one, Task) else _begin(farm, picker, one)
     return given, not given
+
+
+def _tried(farm: Farm, served: Served) -> Served:
+    best = list(range(min(LANES_PER_CLAIM, len(served.lanes))))
+    if len(served.lanes) > LANES_PER_CLAIM:
+        best.append(farm.random.randrange(LANES_PER_CLAIM, len(served.lanes)))
+    return Served(tuple(served.lanes[n] for n in best), tuple(served.partitions[n] for n in best))
 
 
 def _begin(farm: Farm, picker: Picker, cursor: Cursor) -> list[Task]:

@@ -11,6 +11,8 @@ from .records.lanes import Lane, LaneRecords, Registry
 
 TOUCH_EVERY_MS = 10 * 60 * 1000
 """A producer writes a row again when its knowledge of it is older than this; rows die after a day untouched."""
+SURELY_TOUCHED_MS = TOUCH_EVERY_MS + 60 * 1000
+"""A row untouched for so long is written by any producer before it puts a task, even if its clock is a bit off."""
 FORGET_AFTER_MS = 24 * 3600 * 1000
 FULL_MS = 1_000
 """How long a gate is taken for full that was found so."""
@@ -87,9 +89,13 @@ class RegistryCache:
 
     def prune(self, is_empty: Callable[[Requirement], bool]) -> None:
         """Forget lanes untouched for a day in which nothing stands: workers may have been away for the weekend.
-        Producers refresh what they use far more often than an index lags."""
+        Producers refresh what they use far more often than an index lags. Those that have just become empty go behind
+        the others."""
         now = self._clock.now()
         for lane in self.refresh().lanes:
-            if now - lane.touched_at > FORGET_AFTER_MS and is_empty(lane.requirement):
+            unused_ms = now - lane.touched_at
+            if unused_ms > FORGET_AFTER_MS and is_empty(lane.requirement):
                 self._records.forget(lane)
+            elif unused_ms > SURELY_TOUCHED_MS and lane.top > 0 and is_empty(lane.requirement):
+                self._records.lower(lane, 0)
         self.forget()

@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib.core import claiming, jobs, sweeping, workers
 from chalicelib.core.lifecycle import TaskStatus
+from chalicelib.core.model import Job, Worker
 from chalicelib.core.ports import Put
 from chalicelib.core.records.keys import INDEXES
 from chalicelib.store.counting import CountingTable
@@ -112,6 +113,36 @@ def test_a_lane_that_nobody_used_for_a_day_is_forgotten_once_it_is_empty(bench: 
     assert bench.farm.registry.refresh().lanes == ()
     bench.submit()
     assert bench.work_off(worker) == 1
+
+
+CLASSES = ("sleep", "echo", "debug", "render", "encode")
+
+
+def filled(bench: Bench, *, best: int = 4) -> tuple[Worker, Job]:
+    """So many lanes with urgent work, all of it done, and one more with less urgent work; a worker that serves all."""
+    for priority, task_type in enumerate(CLASSES[:best], start=60):
+        bench.submit({"count": 1, "task_type": task_type}, priority=priority)
+    worker = bench.worker("all", *CLASSES)
+    while given := bench.claim(worker):
+        bench.report(given[0])
+    return worker, bench.submit({"count": 1, "task_type": CLASSES[best]}, priority=50)
+
+
+@pytest.mark.parametrize("best", [3, 4])
+def test_work_does_not_wait_behind_lanes_that_are_empty(bench: Bench, best: int) -> None:
+    worker, job = filled(bench, best=best)
+    given = next(given for _ in range(50) if (given := bench.claim(worker)))
+    assert given[0].task.job == job.id
+
+
+def test_a_lane_that_has_become_empty_goes_behind_the_others(bench: Bench) -> None:
+    worker, _ = filled(bench)
+    bench.clock.advance(12 * 60 * 1000)
+    sweeping.sweep(bench.farm)
+    assert {lane.requirement.task_type for lane in bench.farm.registry.refresh().lanes if lane.top} == {CLASSES[4]}
+    bench.take(worker)
+    urgent = bench.submit({"count": 1, "task_type": CLASSES[0]}, priority=10)
+    assert bench.take(worker).task.job == urgent.id  # whoever puts something in again says so
 
 
 def test_what_a_worker_does_not_know_of_is_released(bench: Bench) -> None:

@@ -23,7 +23,8 @@ from .paging import pages
 class Lane:
     requirement: Requirement
     top: int
-    """The highest job priority put into it lately: the order in which lanes are tried where no index is exact."""
+    """The highest job priority put into it lately, 0 once it is empty: lanes are tried in this order where no index is
+    exact."""
     touched_at: int
 
 
