@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -260,6 +261,28 @@ def test_an_empty_output_is_stored(manager: Manager, transfer: Transfer, tmp_pat
     (tmp_path / "work" / "empty").touch()
     [output] = transfer.publish(gathered(["empty"], tmp_path / "work"), lambda seconds: None)
     assert manager.blobs[output.blob] == b"" and output.sha256 == hashlib.sha256(b"").hexdigest()
+
+
+def test_an_output_that_s3_would_refuse_is_refused_before_it_is_sent(
+    manager: Manager, transfer: Transfer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("millrace.agent.client.S3_REQUEST_BYTES", 3)
+    (tmp_path / "work" / "film.mp4").write_bytes(b"film")
+    files = gathered(["film.mp4"], tmp_path / "work")
+    [stored] = transfer.publish(files, lambda seconds: None)
+    assert manager.blobs.pop(stored.blob) == b"film", "a farm on one machine has no such limit"
+    announce = FarmClient.announce_blob
+
+    def to_s3(client: FarmClient, size: int, sha256: str) -> dict[str, Any]:
+        answer = announce(client, size, sha256)
+        return {**answer, "upload": {**answer["upload"], "url": answer["upload"]["url"] + "?X-Amz-Signature=0"}}
+
+    monkeypatch.setattr(FarmClient, "announce_blob", to_s3)
+    with pytest.raises(
+        CommandFailed, match="output 'film.mp4': 4 bytes are too many .* S3 takes up to 3 in one request"
+    ):
+        transfer.publish(files, lambda seconds: None)
+    assert stored.blob not in manager.blobs
 
 
 def test_an_output_that_was_not_produced_is_named(transfer: Transfer, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from millrace.agent.load import Load
 from millrace.agent.protocol import Credentials, JsonObject, LeaseId
 
 ANSWER_SECONDS = 30.0
+S3_REQUEST_BYTES = 5 * 1024**3
 _BUSY = {429, 500, 502, 503, 504}
 
 
@@ -121,8 +122,12 @@ class FarmClient:
         return _streamed(url, self._send("GET", url, headers, is_streamed=True))
 
     def put_bytes(self, url: str, headers: Mapping[str, str], body: IO[bytes], size: int) -> None:
-        """Send a blob to where `announce_blob` said, with exactly the headers it named."""
+        """Send a blob to where `announce_blob` said, with exactly the headers it named. What S3 would refuse after the
+        whole of it was sent is refused before."""
         target = url if urlsplit(url).scheme else self.farm_url_root + url
+        if size > S3_REQUEST_BYTES and "X-Amz-" in urlsplit(target).query:
+            limit = f"S3 takes up to {S3_REQUEST_BYTES:,} in one request"
+            raise Refused(f"{size:,} bytes are too many for a worker to store: {limit}; split the file", 413)
         # Without a length a file would go out chunked, which presigned URLs refuse.
         length = {} if any(name.lower() == "content-length" for name in headers) else {"Content-Length": str(size)}
         response = self._send("PUT", target, {**headers, **length}, body if size else b"", answer_seconds=300.0)
