@@ -5,13 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
+import requests
 
-from chalicelib.core import blobs
+from chalicelib.core import blobs, uploads
 from chalicelib.core.records.keys import INDEXES
 from chalicelib.store.s3 import S3ObjectStore
+from millrace import Farm as Client
+from millrace.sdk import transfers
+from millrace.sdk.errors import BadRequest
 from tests.api.bench import Bench, serving
 from tests.engines.simulated import SimulatedClock
 from tests.store.engines import dynamo_table_with, moto_client
@@ -66,6 +71,71 @@ def test_uploads_and_large_downloads_go_to_the_bucket(aws: Bench) -> None:
     answer = aws.call("GET", f"/blobs/{large.id}/content")
     assert (answer.status, answer.body) == (307, b"")
     assert answer.headers["Location"].startswith("https://")
+
+
+class Gateway(requests.adapters.BaseAdapter):
+    """The farm's API for a client of it, without a network between them."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__()
+        self.bench = bench
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        body = request.body.encode() if isinstance(request.body, str) else request.body
+        told = self.bench.send(request.method or "", request.path_url, body or b"", **request.headers)
+        response = requests.Response()
+        response.status_code, response.url, response.request = told.status, request.url or "", request
+        response._content = told.body
+        return response
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def client(aws: Bench, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """What is above 6 MiB goes in parts of 5, the least that S3 takes."""
+    monkeypatch.setattr(uploads, "LARGEST_REQUEST_BYTES", 6 * 1024**2)
+    monkeypatch.setattr(transfers, "LARGEST_REQUEST_BYTES", 6 * 1024**2)
+    monkeypatch.setattr(uploads, "_part_bytes", lambda blob: 5 * 1024**2)
+    client = Client("http://farm.test", patience_seconds=0.5)
+    client._calls.session.mount("http://farm.test", Gateway(aws))
+    return client
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    file = tmp_path / "large"
+    file.write_bytes(b"".join(bytes([number]) * 1024**2 for number in range(12)) + b"the rest")
+    return file
+
+
+def test_a_client_sends_in_parts_what_one_request_does_not_carry(aws: Bench, client: Client, large: Path) -> None:
+    told: list[tuple[int, int]] = []
+    blob = client.upload(large, lambda done, size: told.append((done, size)))
+    assert aws.get(f"/blobs/{blob}")["stored"] is True
+    assert aws.farm.objects.get(f"blobs/{hashlib.sha256(large.read_bytes()).hexdigest()}") == large.read_bytes()
+    assert told[-1] == (12 * 1024**2 + 8, 12 * 1024**2 + 8) and told == sorted(told)
+    told.clear()
+    assert client.upload(large, lambda done, size: told.append((done, size))) and told == []
+
+
+def test_a_client_stores_no_other_bytes_than_it_announced(
+    aws: Bench, client: Client, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 holds parts to their digests, not the whole."""
+    real = transfers.digest_of
+
+    def then_it_changes(path: Path) -> tuple[int, str]:
+        found = real(path)
+        with path.open("r+b") as file:
+            file.write(b"other")
+        return found
+
+    monkeypatch.setattr(transfers, "digest_of", then_it_changes)
+    with pytest.raises(BadRequest, match="large changed while it was uploaded"):
+        client.upload(large)
+    assert aws.farm.objects.list("blobs/") == []
+    assert boto3.client("s3", region_name="us-east-1").list_multipart_uploads(Bucket="farm").get("Uploads", []) == []
 
 
 def test_a_job_lives_its_life(aws: Bench) -> None:

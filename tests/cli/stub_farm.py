@@ -1,8 +1,8 @@
 """A farm that keeps jobs in a dict and runs nothing: what the client library and the CLI are tested against.
 
 It answers the documented API over real HTTP. A test puts jobs into it, moves them, and may break its answers:
-`trouble` holds what the next requests get instead (a status, or "drop" for a connection that just ends), and of the
-next `half_contents` downloads only the first half arrives.
+`trouble` holds what the next requests get instead (a status, "drop" for a connection that just ends, "expired" for what
+S3 says of a signed request that is too old), and of the next `half_contents` downloads only the first half arrives.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ class StubFarm:
         """The bodies of what was asked of jobs."""
         self.seen_headers: dict[str, dict[str, str]] = {}
         self.date: str | None = None
+        self.before_upload: Callable[[], None] = lambda: None
+        """Called when an upload has come, before it is answered or broken."""
         self.after_request: Callable[[str], None] = lambda request: None
 
     def add_job(self, **fields: Any) -> str:
@@ -108,6 +110,8 @@ class Door(BaseHTTPRequestHandler):
         request = f"{self.command} {parts.path}"
         self.farm.requests.append(request)
         self.farm.seen_headers[request] = dict(self.headers)
+        if self.command == "PUT":
+            self.farm.before_upload()
         if self.farm.trouble:
             return self.disturb(self.farm.trouble.popleft())
         try:
@@ -123,6 +127,8 @@ class Door(BaseHTTPRequestHandler):
     def disturb(self, what: int | str) -> None:
         if isinstance(what, int):
             return self.answer(what, {"status": what, "detail": "trouble"}, kind="application/problem+json")
+        if what == "expired":
+            return self.answer(403, b"<Error><Code>AccessDenied</Code></Error>", kind="application/xml")
         self.close_connection = True
         self.connection.close()
 
@@ -212,8 +218,7 @@ class Door(BaseHTTPRequestHandler):
 
     def post_blobs(self, query: dict[str, str], body: bytes) -> None:
         sha256 = json.loads(body)["sha256"]
-        upload = {"method": "PUT", "url": f"/upload/{sha256}?signature=x", "headers": {"X-Checked": sha256}}
-        self.answer(201, {"id": sha256, "upload": None if sha256 in self.farm.blobs else upload})
+        self.answer(201, {"id": sha256, "upload": None if sha256 in self.farm.blobs else self.signed(sha256)})
 
     def put_upload(self, query: dict[str, str], body: bytes, sha256: str) -> None:
         if hashlib.sha256(body).hexdigest() != sha256:
@@ -266,9 +271,10 @@ class Door(BaseHTTPRequestHandler):
     def post_missing(self, query: dict[str, str], body: bytes) -> None:
         asked = json.loads(body)["contents"]
         lacking = [one for one in asked if one["sha256"] not in self.farm.blobs]
-        self.answer(
-            200, {"missing": [{**one, "upload": {"method": "PUT", "url": "/", "headers": {}}} for one in lacking]}
-        )
+        self.answer(200, {"missing": [{**one, "upload": self.signed(one["sha256"])} for one in lacking]})
+
+    def signed(self, sha256: str) -> dict[str, Any]:
+        return {"method": "PUT", "url": f"/upload/{sha256}?signature=x", "headers": {"X-Checked": sha256}}
 
     def job(self, job: str) -> dict[str, Any]:
         if job not in self.farm.jobs:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from millrace.sdk import transfers
 from tests.together.ensemble import Ensemble, Server
 from tests.worker.processes import until
 
@@ -48,6 +49,24 @@ def test_a_large_blob_goes_up_and_down_in_constant_memory(ensemble: Ensemble, tm
     large.unlink()
     assert downloaded(f"{farm.url}/data/{blob}/blob") == downloaded(f"{farm.url}/api/v1/blobs/{blob}/content")
     assert ensemble.server.resident_bytes("VmHWM") - before < MORE_MEMORY_BYTES
+
+
+def test_a_blob_goes_up_in_parts_in_constant_memory(
+    ensemble: Ensemble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfers, "LARGEST_REQUEST_BYTES", 100 * MB)
+    large, digest = tmp_path / "large", hashlib.sha256()
+    with large.open("wb") as file:
+        for piece in megabytes(LARGE_BYTES // MB):
+            file.write(piece)
+            digest.update(piece)
+    farm = ensemble.farm
+    list(farm.jobs())
+    before = ensemble.server.resident_bytes()
+    blob = farm.upload(large)
+    assert downloaded(f"{farm.url}/api/v1/blobs/{blob}/content") == (LARGE_BYTES, digest.hexdigest())
+    assert ensemble.server.resident_bytes("VmHWM") - before < MORE_MEMORY_BYTES
+    assert not any(path for path in files_in(ensemble.server.data) if "parts" in path.parts)
 
 
 def test_a_large_form_of_pleiades_is_stored_in_constant_memory(ensemble: Ensemble) -> None:

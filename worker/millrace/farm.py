@@ -18,7 +18,7 @@ from urllib.parse import quote
 from millrace.sdk import folders, results, transfers
 from millrace.sdk.calls import Calls
 from millrace.sdk.errors import NotEnded, NotFound
-from millrace.sdk.transfers import OnBytes
+from millrace.sdk.sending import OnBytes
 from millrace.sdk.values import (
     Delivery,
     ErrorLine,

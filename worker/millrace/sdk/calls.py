@@ -41,6 +41,22 @@ class Patience:
         return True
 
 
+class Breaks:
+    """Patience with a transfer that breaks off: it begins with the first break, however long the transfer went well
+    before, and anew with each that came later in the content than any before."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.farthest = -1
+        self.patience = Patience(seconds)
+
+    def wait(self, done: int) -> bool:
+        """It broke off with so much done. False, at once, when it got no farther for too long."""
+        if done > self.farthest:
+            self.farthest, self.patience = done, Patience(self.seconds)
+        return self.patience.wait()
+
+
 class Credentials(requests.auth.AuthBase):
     """The token, or nothing. Being set, it also keeps requests from sending what ~/.netrc holds for the host."""
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from millrace.sdk.transfers import CHUNK
+from millrace.sdk.sending import CHUNK
 
 PIECE_BYTES = 64 * 1024**2
 """Larger files are stored in pieces of this size."""

@@ -8,38 +8,27 @@ nothing under a wrong name.
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
-from urllib.parse import urljoin
-
-import requests
+from typing import Any
 
 from millrace.files.manifest import MOST_BYTES, BadManifest, FileEntry, Manifest, StoredObject, check_paths
-from millrace.sdk.calls import DISTURBANCES, LATER, TIMEOUT_SECONDS, Calls, Patience, successful
+from millrace.sdk.calls import Breaks, Calls
 from millrace.sdk.digests import PIECE_BYTES, DigestCache, Digests, FileChanged, digest_cache
 from millrace.sdk.errors import BadRequest, Unreachable
-from millrace.sdk.transfers import OnBytes, without_credentials
+from millrace.sdk.sending import Body, OnBytes, Slice, put, without_credentials
 
 PACKED_BYTES = 256 * 1024
 """Files up to this size share objects."""
 PACK_BYTES = 16 * 1024**2
 PARALLEL = 8
 ASKED_AT_ONCE = 1_000
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Bytes of a file on this machine."""
-
-    file: Path
-    offset: int
-    size: int
+BYTES_AT_ONCE = 4 * 1000**3
+"""An hour, for which requests are signed, suffices at 9 Mbit/s; what takes longer is signed anew."""
 
 
 @dataclass(frozen=True)
@@ -173,18 +162,28 @@ def _send_missing(calls: Calls, packing: Packing, on_bytes: OnBytes | None) -> N
     """Until the farm lacks nothing. Signed requests last an hour, so a few are asked for at a time."""
     sources = dict(zip(packing.manifest.objects, packing.sources, strict=True))
     progress = _Progress(sum(one.size for one in sources), on_bytes)
-    wanted = list(sources)
-    for start in range(0, len(wanted), ASKED_AT_ONCE):
-        some = wanted[start : start + ASKED_AT_ONCE]
+    breaks = Breaks(calls.patience_seconds)
+    for some in _batches(list(sources)):
         missing = _missing(calls, some)
         progress.done(sum(one.size for one in some) - sum(one.size for one, _ in missing))
-        patience = Patience(calls.patience_seconds)
-        while missing and not _send_all(calls, missing, sources, progress):
-            if not patience.wait():
-                raise Unreachable("the upload breaks off again and again; what has arrived will not be sent again")
-            left = _missing(calls, [one for one, _ in missing])
-            patience = Patience(calls.patience_seconds) if len(left) < len(missing) else patience
-            missing = left
+        while missing and (why := _send_all(calls, missing, sources, progress)) is not None:
+            if not breaks.wait(progress.bytes_done):
+                text = "the upload breaks off again and again; what has arrived will not be sent again"
+                raise Unreachable(f"{text} ({why})")
+            missing = _missing(calls, [one for one, _ in missing])
+
+
+def _batches(wanted: Sequence[StoredObject]) -> Iterator[list[StoredObject]]:
+    batch: list[StoredObject] = []
+    size = 0
+    for one in wanted:
+        if batch and (len(batch) == ASKED_AT_ONCE or size + one.size > BYTES_AT_ONCE):
+            yield batch
+            batch, size = [], 0
+        batch.append(one)
+        size += one.size
+    if batch:
+        yield batch
 
 
 def _missing(calls: Calls, wanted: Sequence[StoredObject]) -> list[tuple[StoredObject, dict[str, Any]]]:
@@ -198,81 +197,34 @@ def _send_all(
     missing: Sequence[tuple[StoredObject, dict[str, Any]]],
     sources: dict[StoredObject, tuple[Slice, ...]],
     progress: _Progress,
-) -> bool:
-    """False when some broke off and are worth another try. The first error that is not ends it."""
+) -> str | None:
+    """Why some broke off that are worth another try; None when all are there. The first error that is not ends it, and
+    so does Ctrl-C, within what is being read."""
     threads = threading.local()
+    ended = threading.Event()
 
-    def send(one: StoredObject, upload: dict[str, Any]) -> bool:
+    def go_on(done: int) -> None:
+        if ended.is_set():
+            raise ConnectionAbortedError  # a disturbance, whose outcome nobody looks at any more
+
+    def send(one: StoredObject, upload: dict[str, Any]) -> str | None:
         if not hasattr(threads, "session"):
             threads.session = without_credentials()
-        return _sent(calls, threads.session, upload, sources[one], one.size, progress)
+        outcome = put(calls, threads.session, upload, Body(sources[one], go_on))
+        if isinstance(outcome, str):
+            return outcome
+        progress.done(one.size)
+        return None
 
-    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="upload") as pool:
-        running = [pool.submit(send, one, upload) for one, upload in missing]
-        done, rest = wait(running, return_when=FIRST_EXCEPTION)
-        for future in rest:
-            future.cancel()
-        return all([future.result() for future in done])
-
-
-def _sent(
-    calls: Calls,
-    session: requests.Session,
-    upload: dict[str, Any],
-    slices: Sequence[Slice],
-    size: int,
-    progress: _Progress,
-) -> bool:
-    body = _Body(slices, size)
+    pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="upload")
     try:
-        response = session.request(
-            upload["method"],
-            urljoin(calls.url, upload["url"]),
-            data=body if size else b"",
-            headers=dict(upload["headers"]),
-            timeout=TIMEOUT_SECONDS,
-        )
-    except DISTURBANCES:
-        return False
+        running = [pool.submit(send, one, upload) for one, upload in missing]
+        wait(running, return_when=FIRST_EXCEPTION)
+        outcomes = [future.result() for future in running if future.done()]
+        return next((why for why in outcomes if why is not None), None)
     finally:
-        body.close()
-    if response.status_code in LATER:
-        return False
-    if response.status_code == 400:
-        named = ", ".join(str(one.file) for one in slices[:3])
-        raise BadRequest(
-            {"status": 400, "detail": f"{named}: changed while it was uploaded, or was damaged on the way"}
-        )
-    successful(response)
-    progress.done(size)
-    return True
-
-
-class _Body:
-    """Slices of files, one after the other, as requests reads a body: its length lets it announce the size."""
-
-    def __init__(self, slices: Sequence[Slice], size: int) -> None:
-        self._slices, self._size = list(slices), size
-        self._file: BinaryIO = io.BytesIO()
-        self._left = 0
-
-    def __len__(self) -> int:
-        return self._size
-
-    def read(self, amount: int = -1) -> bytes:
-        while self._left == 0 and self._slices:
-            following = self._slices.pop(0)
-            self._file.close()
-            self._file = following.file.open("rb")
-            self._file.seek(following.offset)
-            self._left = following.size
-        # http.client asks for 8 KiB at a time; larger pieces cost a tenth of the time.
-        data = self._file.read(min(self._left, max(amount, 1 << 20)))
-        self._left -= len(data)
-        return data
-
-    def close(self) -> None:
-        self._file.close()
+        ended.set()
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 class _Progress:
@@ -280,6 +232,10 @@ class _Progress:
         self._total, self._on_bytes = total, on_bytes
         self._lock = threading.Lock()
         self._done = 0
+
+    @property
+    def bytes_done(self) -> int:
+        return self._done
 
     def done(self, size: int) -> None:
         """So much more is there."""
@@ -290,25 +246,16 @@ class _Progress:
 
 
 def _store_manifest(calls: Calls, wire: bytes) -> str:
-    patience = Patience(calls.patience_seconds)
+    breaks = Breaks(calls.patience_seconds)
     announced = {"size": len(wire), "sha256": hashlib.sha256(wire).hexdigest()}
     while True:
         blob = calls.json("POST", "/blobs", repeatable=True, json=announced)
         upload = blob.get("upload")
-        if upload is None or _sent_bytes(calls, upload, wire):
+        if upload is None:
             return str(blob["id"])
-        if not patience.wait():
-            raise Unreachable("the upload of the manifest breaks off again and again")
-
-
-def _sent_bytes(calls: Calls, upload: dict[str, Any], data: bytes) -> bool:
-    url, headers = urljoin(calls.url, upload["url"]), dict(upload["headers"])
-    try:
         with without_credentials() as session:
-            response = session.request(upload["method"], url, data=data, headers=headers, timeout=TIMEOUT_SECONDS)
-    except DISTURBANCES:
-        return False
-    if response.status_code in LATER:
-        return False
-    successful(response)
-    return True
+            outcome = put(calls, session, upload, wire)
+        if not isinstance(outcome, str):
+            return str(blob["id"])
+        if not breaks.wait(0):
+            raise Unreachable(f"the upload of the manifest breaks off again and again: {outcome}")

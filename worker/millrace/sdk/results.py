@@ -17,7 +17,7 @@ from typing import IO
 
 from millrace.sdk import transfers
 from millrace.sdk.calls import Calls
-from millrace.sdk.transfers import OnBytes
+from millrace.sdk.sending import CHUNK, OnBytes
 from millrace.sdk.values import JobOutput
 
 
@@ -45,7 +45,7 @@ def to_zip(calls: Calls, outputs: Iterable[JobOutput], archive: IO[bytes]) -> It
             transfers.path_within(Path(folder), name)  # who unpacks it must be as safe
             part = transfers.download(calls, output, Path(folder, "part"))
             with part.open("rb") as source, file.open(name, "w", force_zip64=True) as target:
-                shutil.copyfileobj(source, target, transfers.CHUNK)
+                shutil.copyfileobj(source, target, CHUNK)
             part.unlink()
             yield name
 
