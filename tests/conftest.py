@@ -5,7 +5,8 @@
 - `@pytest.mark.full`: only with `--full`.
 - `free_port()`: a TCP port of 127.0.0.1 that nobody listened on a moment ago.
 - `ministack`: a stand-in for AWS, started once; for tests marked `full`.
-- Environment: no MILLRACE_* variable, no AWS account, no proxy for loopback, whatever the shell has.
+- Environment: no MILLRACE_* variable, no AWS account, no proxy for loopback, whatever the shell has; what is kept for a
+  user (caches, states of workers) in a folder that goes with the run.
 - Hypothesis: no deadline per example (two busy cores); few examples, many with `--full`.
 """
 
@@ -14,8 +15,10 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import tempfile
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -35,6 +38,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("full" if config.getoption("--full") else "quick")
     leave_the_shell_behind()
+    folder = Path(tempfile.mkdtemp(prefix="millrace-user-"))
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    leave_the_user_behind(folder)
+
+
+def leave_the_user_behind(folder: Path) -> None:
+    """What programs keep for a user goes to this folder. Only pip's downloads stay where they are: they are large."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    os.environ.setdefault("PIP_CACHE_DIR", str(caches / "pip"))
+    for name in ("CACHE", "STATE", "DATA"):
+        os.environ[f"XDG_{name}_HOME"] = str(folder / name.lower())
 
 
 def leave_the_shell_behind() -> None:

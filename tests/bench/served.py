@@ -48,6 +48,10 @@ class Served:
         return sum(int(process.memory_info().rss) for process in self.family())
 
 
+END_SECONDS = 60.0
+"""A server that has not ended by then is killed."""
+
+
 @contextmanager
 def served(*options: str) -> Iterator[Served]:
     """`millrace serve` in a folder that is removed afterwards."""
@@ -64,7 +68,11 @@ def served(*options: str) -> Iterator[Served]:
             yield Served(url, process, data / "farm")
         finally:
             process.terminate()
-            process.wait()
+            try:
+                process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
             assert process.stdout is not None
             process.stdout.close()
             shutil.rmtree(data, ignore_errors=True)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -155,8 +155,9 @@ def test_runs_of_long_ago_are_removed(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.fixture
-def demo(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts `millrace demo` with this program as its manager."""
+def demo(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts `millrace demo` with this program as its manager. What still runs at the end is killed."""
+    started: list[subprocess.Popen[str]] = []
 
     def start(manager: str, *arguments: str) -> subprocess.Popen[str]:
         package = tmp_path / "home" / "chalicelib" / "embedded"
@@ -170,9 +171,14 @@ def demo(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
         }
         command = [sys.executable, "-m", "millrace.cli", "demo", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        return subprocess.Popen(command, env=environment, text=True, start_new_session=True, **pipes)  # type: ignore[call-overload, no-any-return]
+        started.append(subprocess.Popen(command, env=environment, text=True, start_new_session=True, **pipes))  # type: ignore[call-overload]
+        return started[-1]
 
-    return start
+    yield start
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
 
 def test_a_manager_that_does_not_start_fails_the_demo(demo: Callable[..., subprocess.Popen[str]], clip: Path) -> None:

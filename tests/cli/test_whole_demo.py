@@ -40,7 +40,12 @@ class Demo:
             time.sleep(0.02)
 
     def end(self) -> int:
-        return self.process.wait(90)
+        try:
+            return self.process.wait(90)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            raise
 
     def process_with(self, *words: str) -> int:
         """The one process that has all these words on its command line."""

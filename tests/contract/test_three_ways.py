@@ -112,7 +112,11 @@ class ChaliceLocal:
         environment = {**os.environ, "MILLRACE_DATA": str(folder / "farm"), "PYTHONUNBUFFERED": "1"}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
-        until(self._answers, "an answer of chalice local", 60)
+        try:
+            until(self._answers, "an answer of chalice local", 60)
+        except BaseException:
+            self.end()
+            raise
 
     def _answers(self) -> bool:
         assert self._process.poll() is None, self._log.read_text()

@@ -34,7 +34,11 @@ class Local:
                 stdout=log,
                 stderr=log,
             )
-        until(self.answers, "an answer of chalice local", 40)
+        try:
+            until(self.answers, "an answer of chalice local", 40)
+        except BaseException:
+            self.end()
+            raise
 
     def answers(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()

@@ -131,7 +131,12 @@ class Ensemble:
         self._others: list[Server] = []
 
     def start(self) -> Ensemble:
-        self.server.start()
+        """Of one that does not get ready nothing is left."""
+        try:
+            self.server.start()
+        except BaseException:
+            self.end()
+            raise
         return self
 
     @property

@@ -39,7 +39,9 @@ def start_agent(manager: Manager, tmp_path: Path) -> Iterator[Callable[..., thre
     def start(**options: Any) -> threading.Event:
         stop, codes = threading.Event(), list[int]()
         given = {"name": "node7", "state_dir": tmp_path / "state", "grace_seconds": 0.0, **options}
-        thread = threading.Thread(target=lambda: codes.append(run_worker(manager.url, stop_event=stop, **given)))
+        thread = threading.Thread(
+            target=lambda: codes.append(run_worker(manager.url, stop_event=stop, **given)), daemon=True
+        )
         thread.start()
         running.append((thread, stop, codes))
         return stop

@@ -141,10 +141,12 @@ def agent(site: Site, tmp_path: Path) -> Iterator[Worker]:
     """Our own worker on a thread, known to the farm and awake, with room for all that a test leaves running."""
     stop = threading.Event()
     given: dict[str, Any] = {"name": "node7", "slots": 50, "state_dir": tmp_path / "state", "grace_seconds": 0.0}
-    thread = threading.Thread(target=lambda: run_worker(site.url, stop_event=stop, **given))
+    thread = threading.Thread(target=lambda: run_worker(site.url, stop_event=stop, **given), daemon=True)
     thread.start()
-    until(lambda: any(w.status is WorkerStatus.AWAKE for w in site.farm.workers.all()), "a worker", 20)
-    yield next(w for w in site.farm.workers.all() if w.name == "node7")
-    stop.set()
-    thread.join(20)
+    try:
+        until(lambda: any(w.status is WorkerStatus.AWAKE for w in site.farm.workers.all()), "a worker", 20)
+        yield next(w for w in site.farm.workers.all() if w.name == "node7")
+    finally:
+        stop.set()
+        thread.join(20)
     assert not thread.is_alive()
