@@ -77,6 +77,14 @@ def test_every_file_of_it_is_there_and_right(ensemble: Ensemble, scene: Path) ->
     assert rendered(ensemble.farm, ensemble.farm.upload_folder(scene), "1-2") == [sums(scene)] * 2
 
 
+def test_a_folder_of_empty_files_is_laid_out_too(ensemble: Ensemble, tmp_path: Path) -> None:
+    root = tmp_path / "scene"
+    (root / "frames").mkdir(parents=True)
+    for name in (".keep", "frames/.keep"):
+        (root / name).touch()
+    assert rendered(ensemble.farm, ensemble.farm.upload_folder(root)) == [sums(root)]
+
+
 def test_of_a_folder_that_changed_only_what_is_new_is_sent(ensemble: Ensemble, scene: Path) -> None:
     farm = ensemble.farm
     farm.upload_folder(scene)

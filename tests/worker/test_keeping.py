@@ -35,8 +35,10 @@ def report(task: str, outcome: str = "completed") -> Report:
     return Report(LeaseId(task, 2), outcome, 0, None, (Output("a", "9", 3, "ab" * 32),), {"frames": 3})
 
 
-def attempt(lease: Lease, max_seconds: float | None = None) -> Attempt:
-    return Attempt(Assignment(ONE, "5", "t", "j", "debug", 120.0, (), max_seconds=max_seconds), lease)
+def attempt(lease: Lease, max_seconds: float | None = None, taken_at: float | None = None) -> Attempt:
+    clock = boot_seconds if taken_at is None else lambda: taken_at
+    assignment = Assignment(ONE, "5", "t", "j", "debug", 120.0, (), max_seconds=max_seconds)
+    return Attempt(assignment, lease, clock=clock)
 
 
 def test_an_attempt_whose_lease_is_over_does_not_begin() -> None:
@@ -116,10 +118,18 @@ def test_progress_is_told_at_most_every_two_seconds_and_silence_at_a_third_of_th
     [(29.0, None), (30.0, StopReason.OVERTIME), (109.9, StopReason.OVERTIME), (110.0, StopReason.EXPIRED)],
 )
 def test_an_attempt_is_ended_when_its_time_or_its_lease_is_over(now: float, reason: StopReason | None) -> None:
-    held, one = Held(), attempt(Lease(0.0, 120.0), max_seconds=30.0)
+    held, one = Held(), attempt(Lease(0.0, 120.0), max_seconds=30.0, taken_at=0.0)
     held.add(one)
     Watch(held, lambda: now, lambda attempts: None).turn()
     assert one.reason is reason
+
+
+def test_what_the_farm_held_a_claim_for_is_no_time_of_the_task() -> None:
+    held, one = Held(), attempt(Lease(counted_from=100.0, lease_seconds=120.0), max_seconds=10.0, taken_at=115.0)
+    held.add(one)
+    for now, reason in ((115.0, None), (124.9, None), (125.0, StopReason.OVERTIME)):
+        Watch(held, lambda now=now: now, lambda attempts: None).turn()  # type: ignore[misc]
+        assert one.reason is reason
 
 
 def test_the_graver_reason_to_stop_wins() -> None:

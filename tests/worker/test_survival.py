@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from millrace.agent.guard import Guard
 from millrace.agent.lease import boot_seconds
 from millrace.agent.processes import WORK_VARIABLE
@@ -173,6 +175,38 @@ def test_a_stuck_agent_s_task_ends_before_its_lease(
     agent.send_signal(signal.SIGSTOP)
     gone(pid, seconds=2.5)
     agent.kill()
+
+
+def test_a_task_whose_log_cannot_be_opened_takes_no_slot_from_others(
+    manager: Manager, start_agent: StartAgent, tmp_path: Path
+) -> None:
+    start_agent()
+    (appears(tmp_path / "state" / "outbox") / "1-1.log").mkdir()  # as on a full disk, or with too many open files
+    manager.queue("1", ("echo", {"message": "never"}))
+    manager.wait_for(lambda: "1" in manager.active)
+    manager.queue("2", ("echo", {"message": "two"}))
+    assert manager.wait_for_outcome("2")["outcome"] == "completed"
+    assert manager.outcomes.keys() == {("2", 1)}
+
+
+def test_a_task_that_cannot_be_started_is_not_held(
+    manager: Manager, start_agent: StartAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def no_more_threads(thread: threading.Thread) -> None:
+        if thread.name == "task 1-1":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", no_more_threads)
+    start_agent()
+    manager.queue("1", ("echo", {"message": "never"}))
+    manager.wait_for(lambda: "1" in manager.active)
+    manager.queue("2", ("echo", {"message": "two"}))
+    assert manager.wait_for_outcome("2")["outcome"] == "completed"
+    assert [body["held"] for action, body in manager.calls if action == "contract"][-1] == []
+    assert not any(one["task"] == "1" for action, body in manager.calls if action == "renew" for one in body["leases"])
 
 
 def test_what_a_frozen_agent_starts_too_late_is_ended_too(tmp_path: Path) -> None:

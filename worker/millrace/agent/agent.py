@@ -255,9 +255,15 @@ class Agent:
         if self._draining:
             attempt.stop(StopReason.RELEASED)
         self._slots.line_up(attempt.id, is_ready=not assignment.inputs)
-        # Before its first process: from then on somebody must be there to end it.
-        self._tell_guard(self._held.all())
-        threading.Thread(target=self._execute, args=(attempt,), name=f"task {attempt.id}", daemon=True).start()
+        try:
+            # Before its first process: from then on somebody must be there to end it.
+            self._tell_guard(self._held.all())
+            threading.Thread(target=self._execute, args=(attempt,), name=f"task {attempt.id}", daemon=True).start()
+        except Exception:
+            # Neither held nor reported: the farm takes it back soon.
+            self._slots.leave(attempt.id)
+            self._held.remove(attempt.id)
+            raise
 
     def _execute(self, attempt: Attempt) -> None:
         try:
@@ -265,6 +271,7 @@ class Agent:
         except Exception as error:
             say("fault", f"An attempt could not be brought to its end: {error!r}", level=ERROR, lease=attempt.id)
         finally:
+            self._slots.leave(attempt.id)
             self._held.remove(attempt.id)
             self._contract.wake()
 

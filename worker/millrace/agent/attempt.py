@@ -67,7 +67,8 @@ class Attempt:
         """`on_news`: called when there is something that the farm should hear at once."""
         self.assignment = assignment
         self._clock = clock
-        self.taken_at = lease.counted_from
+        # Not when its lease began: the farm may have held the call for a while before there was a task for it.
+        self.taken_at = clock()
         self.stopping = threading.Event()
         self._lock = threading.Lock()
         self._lease = lease

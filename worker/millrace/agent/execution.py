@@ -63,7 +63,6 @@ def execute(attempt: Attempt, workshop: Workshop) -> None:
         report = _report(attempt, workshop, log)
     finally:
         attempt.ended()
-        workshop.slots.leave(attempt.id)
     log.close()
     if attempt.reason is StopReason.LOST:
         workshop.logs.abandon(attempt.id)

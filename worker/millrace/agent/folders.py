@@ -53,7 +53,10 @@ class FolderFetch:
         lacking = self._from_cache(manifest.files, root)
         if not lacking:
             return
-        whole, parts = _by_object(manifest, lacking)
+        for file in lacking:
+            if not file.size:  # of no object: there may be none
+                self._keep(self._cut(None, file), file, root)
+        whole, parts = _by_object(manifest, [file for file in lacking if file.size])
         numbers = sorted({*whole, *(number for file in parts for number in manifest.objects_of(file))})
         digests = list(dict.fromkeys(manifest.objects[number].sha256 for number in numbers))
         for start in range(0, len(digests), LOCATED_AT_ONCE):
@@ -86,9 +89,7 @@ class FolderFetch:
         """All these files are within one object."""
         with self._turns, self._cache.only_one(one.sha256):
             files = self._from_cache(files, root)
-            if not any(file.size for file in files):
-                for file in files:
-                    self._keep(self._cut(None, file), file, root)
+            if not files:
                 return
             part = self._download(one, files[0], self._cache.part(one.sha256))
             for file in files:
@@ -188,7 +189,7 @@ class FolderFetch:
 
 
 def _by_object(manifest: Manifest, files: Iterable[FileEntry]) -> tuple[Mapping[int, list[FileEntry]], list[FileEntry]]:
-    """Files by the object that holds them, and those that need several. Empty files stand with any object."""
+    """Files by the object that holds them, and those that need several; none is empty."""
     whole: dict[int, list[FileEntry]] = defaultdict(list)
     parts = []
     for file in files:
