@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -132,6 +133,35 @@ def test_frames_of_another_user_have_folders_to_write_to(apart: Callable[..., Wo
 
 
 @as_root
+def test_handing_a_folder_over_hands_over_nothing_behind_a_link(
+    apart: Callable[..., Workbench], tmp_path: Path
+) -> None:
+    """Whatever programs of that user do to it at that moment."""
+    bench = apart(user="nobody")
+    (victim := tmp_path / "victim" / "b").mkdir(parents=True)
+    swapped, aside, ended = bench.work / "a", bench.work / "aside", threading.Event()
+    (swapped / "b").mkdir(parents=True)
+
+    def swap() -> None:
+        while not ended.is_set():
+            swapped.rename(aside)
+            swapped.symlink_to(tmp_path / "victim")
+            swapped.unlink()
+            aside.rename(swapped)
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    try:
+        for _ in range(3000):
+            bench.context.isolation.hand_over(bench.work)
+    finally:
+        ended.set()
+        swapper.join()
+    assert victim.stat().st_uid == 0
+    assert (swapped / "b").stat().st_uid == bench.context.isolation.user.uid  # type: ignore[union-attr]
+
+
+@as_root
 @pytest.mark.parametrize(
     ("user", "says"), [("no-such-user", "there is no user 'no-such-user'"), ("root", "kept apart from nothing")]
 )
@@ -185,12 +215,58 @@ def test_a_sandboxed_task_writes_to_its_work_folder_alone(sandboxed: Workbench, 
 
 
 def test_a_folder_of_shared_storage_can_be_opened(
-    apart: Callable[..., Workbench], sandboxed: Workbench, tmp_path: Path
+    apart: Callable[..., Workbench], sandboxed: Workbench, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    (shared := tmp_path / "shared").mkdir()
+    shared = tmp_path_factory.mktemp("shared")
     bench = apart(sandbox=True, writable=[shared])
     bench.run("exec", argv=["sh", "-c", f"echo frame > {shared}/0001"])
     assert (shared / "0001").read_text() == "frame\n"
+
+
+def test_the_workers_state_stays_hidden_in_a_folder_that_tasks_may_write_to(
+    apart: Callable[..., Workbench], sandboxed: Workbench, tmp_path: Path
+) -> None:
+    (tmp_path / "identity.json").write_text("secret")
+    bench = apart(sandbox=True, writable=[tmp_path.parent])
+    attempt = (
+        f"cat {tmp_path}/identity.json; echo mine > {tmp_path}/identity.json; touch {tmp_path.parent}/shared; true"
+    )
+    bench.run("exec", argv=["sh", "-c", attempt])
+    assert "secret" not in bench.log() and (tmp_path / "identity.json").read_text() == "secret"
+    assert (tmp_path.parent / "shared").exists()
+
+
+def test_a_folder_in_the_workers_state_is_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    with pytest.raises(StartError, match=r"tasks may not write to .*cache: it lies in a folder where workers keep"):
+        prepared(tmp_path, tmp_path, sandbox=True, writable=[tmp_path / "cache"])
+
+
+def test_what_listens_in_run_does_nothing_for_a_sandboxed_task(sandboxed: Workbench) -> None:
+    """As D-Bus and Docker do, which start programs outside of any sandbox."""
+    places = (Path("/run"), Path(os.environ.get("XDG_RUNTIME_DIR") or "/nowhere"))
+    place = next((one for one in places if os.access(one, os.W_OK)), None)
+    if place is None:
+        pytest.skip("nothing in /run that this user may write to")
+    with socket.socket(socket.AF_UNIX) as listener:
+        path = place / f"millrace-test-{os.getpid()}.sock"
+        listener.bind(str(path))
+        listener.listen()
+        try:
+            asks = f"import socket; socket.socket(socket.AF_UNIX).connect({str(path)!r})"
+            subprocess.run([sys.executable, "-c", asks], check=True)
+            with pytest.raises(CommandFailed):
+                sandboxed.run("exec", argv=["python3", "-c", asks])
+        finally:
+            path.unlink()
+    assert "FileNotFoundError" in sandboxed.log()
+
+
+def test_a_sandboxed_task_is_told_who_answers_for_names(sandboxed: Workbench) -> None:
+    if not Path("/etc/resolv.conf").exists():
+        pytest.skip("no /etc/resolv.conf here")
+    sandboxed.run("exec", argv=["cat", "/etc/resolv.conf"])
+    assert sandboxed.log() == Path("/etc/resolv.conf").read_text()
 
 
 def test_a_sandboxed_function_and_its_exit_code_come_through(sandboxed: Workbench) -> None:
@@ -239,6 +315,29 @@ def test_a_sandboxed_worker_does_a_task(
     )
     report = manager.wait_for_outcome("11", 20)
     assert report["outcome"] == "completed" and manager.blobs[report["outputs"][0]["blob"]] == b"made\n"
+
+
+def test_what_a_sandboxed_task_does_to_its_inputs_no_other_task_sees(
+    manager: Manager, start_agent: StartAgent, sandboxed: Workbench
+) -> None:
+    start_agent(apart={"sandbox": True})
+    code = {"name": "code", **manager.store(b"echo good > result")}
+    spoils = "import os; os.chmod('code', 0o644); open('code', 'w').write('echo evil > result'); "
+    spoils += "os.utime('code', ns=(os.stat('code').st_atime_ns, 1_000_000_000))"
+    manager.queue("11", ("exec", {"argv": ["python3", "-c", spoils]}), inputs=[code])
+    assert manager.wait_for_outcome("11", 20)["outcome"] == "completed"
+    manager.queue("12", ("exec", {"argv": ["sh", "code"]}), inputs=[code], outputs=["result"])
+    [output] = manager.wait_for_outcome("12", 20)["outputs"]
+    assert manager.blobs[output["blob"]] == b"good\n"
+
+
+def test_what_a_sandboxed_task_made_is_not_decoded_outside_of_it(
+    manager: Manager, start_agent: StartAgent, sandboxed: Workbench, tmp_path: Path
+) -> None:
+    start_agent(apart={"sandbox": True})
+    manager.queue("11", ("exec", {"argv": ["sh", "-c", "echo any > a.png"]}), outputs=["a.png"])
+    assert manager.wait_for_outcome("11", 20)["outcome"] == "completed"
+    assert not (tmp_path / "state" / "pictures").exists()
 
 
 # ---- what is refused

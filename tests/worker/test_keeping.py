@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +267,46 @@ def test_the_cache_keeps_what_was_used_last(tmp_path: Path) -> None:
         draft.write_bytes(letter.encode() * 100)
         cache.adopt(draft, letter)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "c"]
+
+
+def test_a_download_that_nobody_goes_on_with_makes_room_too(tmp_path: Path) -> None:
+    cache = BlobCache(tmp_path, limit_bytes=250)
+    for name, age_seconds in (("old", 2 * 86400), ("new", 60)):
+        part = tmp_path / f"{name}.part"
+        part.write_bytes(b"x" * 100)
+        os.utime(part, (time.time() - age_seconds,) * 2)
+    draft = tmp_path / "a.copy"
+    draft.write_bytes(b"a" * 100)
+    cache.adopt(draft, "a")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "new.part"]
+
+
+def test_attempts_that_make_room_at_the_same_moment_take_nothing_from_each_other(
+    manager: Manager, transfer: Transfer, tmp_path: Path
+) -> None:
+    blobs = [InputBlob("in", **manager.store(bytes([number]) * 400)) for number in range(6)]
+
+    def fetch_many(number: int) -> None:
+        for turn in range(60):
+            folder = tmp_path / f"{number}-{turn}"
+            folder.mkdir()
+            wanted = blobs[(number + turn) % len(blobs)]
+            transfer.fetch(LeaseId(str(number), 1), [wanted], folder, lambda seconds: None)
+            assert (folder / "in").stat().st_size == 400
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(fetch_many, range(6)))
+
+
+def test_those_who_are_not_trusted_get_copies(manager: Manager, transfer: Transfer, tmp_path: Path) -> None:
+    cache = BlobCache(tmp_path / "cache", links=False)
+    (tmp_path / "made").write_bytes(b"x")
+    cache.adopt_copy(tmp_path / "made", "x")
+    assert cache.lay("x", 1, tmp_path / "laid") and not cache.lay("y", 1, tmp_path / "none")
+    assert (tmp_path / "laid").stat().st_ino != (tmp_path / "cache" / "x").stat().st_ino
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileExistsError):
+        cache.lay("x", 1, tmp_path / "link")
 
 
 def test_an_empty_output_is_stored(manager: Manager, transfer: Transfer, tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import errno
 import os
 import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from millrace.agent import pictures
 from millrace.agent.pictures import Pictures, jpeg_size, small_pictures
 from millrace.agent.protocol import JsonObject, LeaseId
 from millrace.runtimes.ffmpeg import find_ffmpeg
+from tests.worker.manager import Manager
 
 LEASE = LeaseId("5", 1)
 
@@ -174,6 +177,24 @@ def test_offering_costs_a_task_a_link(tmp_path: Path) -> None:
     assert time.process_time() - before < 0.5
     [kept] = (tmp_path / "pictures").iterdir()
     assert kept.stat().st_ino == file.stat().st_ino
+
+
+def test_what_is_shown_is_kept_for_later_tasks_without_a_copy(
+    manager: Manager,
+    start_agent: Callable[..., threading.Event],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shutil, "copyfile", no_space)
+    start_agent()
+    for task in ("1", "2"):  # the picture of the second waits for its turn
+        manager.queue(task, ("exec", {"argv": ["sh", "-c", f"echo {task} > a.png"]}), outputs=["a.png"])
+        [output] = manager.wait_for_outcome(task)["outputs"]
+    assert (tmp_path / "state" / "cache" / output["blob"]).exists()
+
+
+def no_space(source: Path, target: Path) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_worker_that_is_not_to_shows_nothing(tmp_path: Path) -> None:

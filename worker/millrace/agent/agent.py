@@ -94,8 +94,10 @@ class Agent:
         self._held = Held()
         self._outbox = Outbox(state.outbox)
         self._logs = LogShipper(state.outbox, client)
-        transfer = Transfer(client, BlobCache(state.cache))
-        self._pictures = Pictures(client, state.root / "pictures", wanted=options.pictures)
+        apart = options.isolation.confines
+        transfer = Transfer(client, BlobCache(state.cache, links=not apart))
+        # What decodes them is not kept apart, and the files are of those who are.
+        self._pictures = Pictures(client, state.root / "pictures", wanted=options.pictures and not apart)
         self._slots = Slots(options.slots)
         self._ahead = Ahead(options.slots, options.prefetch)
         self._workshop = Workshop(

@@ -5,7 +5,10 @@ used.
     cache/<sha256>.part   a download under way; a later one goes on where it stopped
 
 A task that writes into a linked input would change the cached blob too. Cached files are therefore read-only and
-carry one fixed modification time: a file whose time or size is not as left is thrown away, not trusted.
+carry one fixed modification time: a file whose time or size is not as left is thrown away, not trusted. That keeps out
+mistakes. Tasks that are kept apart (`isolation`) are not trusted: they get copies (`links=False`).
+
+Another thread may make room at any moment: what was found may be gone when it is used.
 """
 
 from __future__ import annotations
@@ -15,11 +18,12 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 DEFAULT_LIMIT_BYTES = 20 * 1024**3
 _PART_DAYS = 1
+_COPY_BYTES = 1 << 20
 _UNTOUCHED_NS = 1_000_000_000
 """The modification time of every cached file: one second after 1970. The access time says when it was last used."""
 
@@ -27,8 +31,9 @@ _UNTOUCHED_NS = 1_000_000_000
 class BlobCache:
     """The blobs in `folder`, at most `limit_bytes` of them. Safe to call from several threads."""
 
-    def __init__(self, folder: Path, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
+    def __init__(self, folder: Path, limit_bytes: int = DEFAULT_LIMIT_BYTES, *, links: bool = True) -> None:
         self._folder = folder
+        self._links = links
         self._limit_bytes = limit_bytes
         self._lock = threading.Lock()
         self._busy: dict[str, threading.Lock] = {}
@@ -47,13 +52,40 @@ class BlobCache:
         path = self._folder / sha256
         try:
             found = path.stat()
+            if found.st_size == size and found.st_mtime_ns == _UNTOUCHED_NS:
+                os.utime(path, ns=(time.time_ns(), _UNTOUCHED_NS))
+                return path
         except OSError:
             return None
-        if found.st_size != size or found.st_mtime_ns != _UNTOUCHED_NS:
-            path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        return None
+
+    def read(self, sha256: str, size: int) -> bytes | None:
+        """All of a small blob; None if it is not here."""
+        found = self.find(sha256, size)
+        try:
+            return None if found is None else found.read_bytes()
+        except FileNotFoundError:
             return None
-        os.utime(path, ns=(time.time_ns(), _UNTOUCHED_NS))
-        return path
+
+    def lay(self, sha256: str, size: int, target: Path) -> bool:
+        """Make the blob appear at `target`; False if it is not here. Raises FileExistsError."""
+        found = self.find(sha256, size)
+        try:
+            if found is not None:
+                self.lay_file(found, target)
+            return found is not None
+        except FileNotFoundError:
+            return False
+
+    def lay_file(self, source: Path, target: Path) -> None:
+        """Make a file that is about to be adopted appear at `target`. Raises FileExistsError."""
+        if self._links:
+            _link(source, target)
+        else:
+            with source.open("rb") as content, target.open("xb") as copy:
+                shutil.copyfileobj(content, copy, _COPY_BYTES)
+            os.chmod(target, 0o444)
 
     def part(self, sha256: str) -> Path:
         """Where a download of this blob gathers."""
@@ -85,7 +117,7 @@ class BlobCache:
         try:
             # Adopting changes mode and time: never of a file that the task has linked from elsewhere.
             if file.stat().st_nlink == 1:
-                lay(file, draft)
+                _link(file, draft)
             else:
                 shutil.copyfile(file, draft)
             self.adopt(draft, sha256)
@@ -101,19 +133,29 @@ class BlobCache:
     def make_room(self, keep: Path | None = None) -> None:
         """Down to the limit, least recently used first."""
         with self._lock:
-            files = [(path, path.stat()) for path in self._folder.iterdir() if path.is_file()]
+            files = list(self._files())
             total = sum(stat.st_size for _, stat in files)
             for path, stat in sorted(files, key=lambda entry: entry[1].st_atime_ns):
                 if total <= self._limit_bytes:
                     return
                 # Work folders hold links of their own: what is in use there survives its eviction here.
-                if path != keep and path.suffix != ".part":
+                if path != keep and not _is_under_way(path, stat):
                     path.unlink(missing_ok=True)
                     total -= stat.st_size
 
+    def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
+        for path in self._folder.iterdir():
+            with suppress(FileNotFoundError):
+                yield path, path.stat()
 
-def lay(source: Path, target: Path) -> None:
-    """Make `source` appear at `target`: a hard link, or a copy where the file system has none."""
+
+def _is_under_way(path: Path, found: os.stat_result) -> bool:
+    """A download, or a file that is being put together, that somebody went on with not long ago."""
+    return path.suffix in (".part", ".copy") and time.time() - found.st_mtime <= _PART_DAYS * 86400
+
+
+def _link(source: Path, target: Path) -> None:
+    """A hard link, or a copy where the file system has none."""
     try:
         os.link(source, target)
     except FileExistsError:

@@ -113,9 +113,10 @@ def _run(attempt: Attempt, workshop: Workshop, log: TaskLog, work: Path) -> tupl
     attempt.check()
     attempt.progressed(Progress(100.0, "uploading"))
     files = gathered(results.outputs, work)
-    if workshop.pictures is not None:
-        workshop.pictures.offer(attempt.id, files)
     outputs = workshop.transfer.publish(files, attempt.wait)
+    if workshop.pictures is not None:
+        # Not before: a file that has a link elsewhere is copied into the cache.
+        workshop.pictures.offer(attempt.id, files)
     # Last look: what is published from here on must be under a lease that still stands.
     attempt.check()
     return results.result, outputs

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from millrace.agent.cache import BlobCache, lay
+from millrace.agent.cache import BlobCache
 from millrace.agent.client import FarmClient
 from millrace.agent.errors import CommandFailed, Refused, Unreachable
 from millrace.agent.protocol import InputBlob, LeaseId
@@ -70,16 +70,7 @@ class FolderFetch:
 
     def _from_cache(self, files: Iterable[FileEntry], root: Path) -> list[FileEntry]:
         """Lays what is here; gives what is not."""
-        lacking = []
-        for file in files:
-            cached = self._cache.find(file.sha256, file.size)
-            try:
-                if cached is None:
-                    lacking.append(file)
-                else:
-                    lay(cached, root / file.path)
-            except FileNotFoundError:  # another attempt made room at this moment
-                lacking.append(file)
+        lacking = [file for file in files if not self._cache.lay(file.sha256, file.size, root / file.path)]
         self._wait(0)
         return lacking
 
@@ -129,7 +120,7 @@ class FolderFetch:
             return self._download(piece, file, self._cache.part(f"{file.sha256}.{piece.sha256}"))
 
     def _keep(self, draft: Path, file: FileEntry, root: Path) -> None:
-        """Linked before it is adopted: from then on it may be evicted at any moment."""
+        """Laid before it is adopted: from then on it may be evicted at any moment."""
         found = sha256_of(draft)
         if found != file.sha256 or draft.stat().st_size != file.size:
             draft.unlink()
@@ -137,7 +128,7 @@ class FolderFetch:
                 f"file {file.path!r}: sha256 {found} arrived, expected {file.sha256} as the manifest says"
             )
         try:
-            lay(draft, root / file.path)
+            self._cache.lay_file(draft, root / file.path)
         except FileExistsError as error:
             draft.unlink()
             raise CommandFailed(f"file {file.path!r} is in two folders among the inputs") from error

@@ -4,8 +4,9 @@ Without any of it a task is a process of the worker's user, with a clean environ
 read whatever that user can, the worker's secret included. What can be asked for:
 
     user       tasks run as this user; the worker must be root (Unix)
-    sandbox    tasks run in bubblewrap (Linux): they see the machine read-only, the worker's state and other tasks'
-               folders and processes not at all, and write to their work folder and the folders named alone
+    sandbox    tasks run in bubblewrap (Linux): they see the machine read-only, the worker's state, other tasks'
+               folders and processes and what listens in /run not at all, and write to their work folder and the
+               folders named alone
     memory_bytes, cpu_seconds   for each process of a task (Unix): address space, processor time
     cgroups    a control group for each attempt (Linux, v2): memory, processors and processes of a task as a whole
 
@@ -34,6 +35,9 @@ CONFINED = frozenset({"echo", "log_a_lot", "sleep", "exec", "function", "run_fra
 """Commands that do all that they do to files in programs."""
 CONFINED_TYPES = ("sleep", "debug", "exec")
 TRY_SECONDS = 20.0
+_OF_RUN = ("/run/systemd/resolve", "/run/current-system", "/run/opengl-driver")
+"""Of /run, where sockets would do things for a task outside of its sandbox (D-Bus, Docker), only this is shown: for
+looking up names, and where NixOS has its programs."""
 _DEVICES = ("/dev/dri", "/dev/kfd", "/dev/nvidia*")
 """Graphics processors, for those who render on them."""
 
@@ -103,15 +107,17 @@ class Isolation:
             "--unshare-ipc",
             "--tmpfs",
             "/tmp",
+            *_run(),
         ]
         for device in _DEVICES:
             for one in sorted(Path("/").glob(device[1:])):
                 arguments += ["--dev-bind-try", str(one), str(one)]
+        for writable in self.writable:
+            arguments += ["--bind", str(writable), str(writable)]
+        # Behind the folders that may be written to: the state may lie within one.
         for hidden in self.hidden:
             arguments += ["--tmpfs", str(hidden)] if hidden.is_dir() else []
-        for writable in (*self.writable, work):
-            arguments += ["--bind", str(writable), str(writable)]
-        return [*arguments, "--chdir", str(folder)]
+        return [*arguments, "--bind", str(work), str(work), "--chdir", str(folder)]
 
     def popen_options(self) -> dict[str, Any]:
         """For `subprocess.Popen`, which does all this between fork and exec without running Python."""
@@ -124,10 +130,11 @@ class Isolation:
         return {} if self.user is None else {"HOME": self.user.home, "USER": self.user.name}
 
     def hand_over(self, folder: Path) -> None:
-        """The folder and those in it become the tasks' user's; files, which may be links into the cache, do not."""
+        """The folder and those in it become the tasks' user's; files do not."""
         if self.user is not None:
-            for path, _, _ in os.walk(folder):
-                os.chown(path, self.user.uid, self.user.gid, follow_symlinks=False)
+            for _, _, _, opened in os.fwalk(folder):
+                # What was opened, not what has its name now: programs of this user may be at work there.
+                os.fchown(opened, self.user.uid, self.user.gid)
 
 
 NO_ISOLATION = Isolation()
@@ -157,6 +164,9 @@ def prepared(
         raise StartError("processors and processes of a task are limited in a control group: name --task-cgroup", 2)
     task_user = _user(user) if user is not None else None
     hidden = (state_root.absolute(), *_other_states())
+    for folder in writable:
+        if any(folder.resolve().is_relative_to(state.resolve()) for state in hidden):
+            raise StartError(f"tasks may not write to {folder}: it lies in a folder where workers keep their state", 2)
     isolation = Isolation(
         task_user,
         sandbox,
@@ -175,6 +185,17 @@ def prepared(
     if task_user is not None or sandbox or memory_mb or cpu_seconds:
         _try(isolation, work_root.absolute())
     return isolation
+
+
+def _run() -> list[str]:
+    shown = dict.fromkeys((*_OF_RUN, os.path.realpath("/etc/resolv.conf")))
+    arguments = []
+    for run in ("/run", "/var/run"):
+        if os.path.isdir(run) and not os.path.islink(run):
+            arguments += ["--tmpfs", run]
+            for one in shown:
+                arguments += ["--ro-bind-try", one, one] if one.startswith(f"{run}/") else []
+    return arguments
 
 
 def _user(name: str) -> TaskUser:

@@ -1,7 +1,7 @@
 """What this worker rendered last, small, for people who watch: JPEGs in three sizes, made by ffmpeg after a task.
 
-An attempt's thread offers the file that it is about to upload (`offer`): a hard link, or a copy of what is small. That
-is all a task ever waits for. A thread of its own makes the pictures and sends them, the newest only, and no more often
+An attempt's thread offers the file that it has uploaded (`offer`): a hard link, or a copy of what is small. That is all
+a task ever waits for. A thread of its own makes the pictures and sends them, the newest only, and no more often
 than the farm says. Whatever goes wrong is said once and forgotten. The files come from programs that anybody may have
 sent, so ffmpeg gets limits of memory, time and pixels, no network, and one decoder by what the file begins with.
 """

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from millrace.agent.cache import BlobCache, lay
+from millrace.agent.cache import BlobCache
 from millrace.agent.client import FarmClient
 from millrace.agent.errors import CommandFailed, Refused, Unreachable
 from millrace.agent.folders import FolderFetch
@@ -45,8 +45,11 @@ class Transfer:
     def _fetch_folder(self, lease: LeaseId, wanted: InputBlob, work: Path, wait: Wait) -> None:
         root = inside(work, wanted.name.removesuffix("/"), "input folder")
         with self._turns, self._cache.only_one(wanted.sha256):
-            cached = self._cache.find(wanted.sha256, wanted.size) or self._download(lease.task, wanted, wait)
-            listed = cached.read_bytes()
+            listed = self._cache.read(wanted.sha256, wanted.size)
+            if listed is None:
+                part = self._download(lease.task, wanted, wait)
+                listed = part.read_bytes()
+                self._cache.adopt(part, wanted.sha256)
         FolderFetch(self._client, self._cache, self._turns, lease, wanted, wait).lay_out(listed, root)
 
     def publish(self, files: Mapping[str, Path], wait: Wait) -> tuple[Output, ...]:
@@ -61,20 +64,23 @@ class Transfer:
         target = inside(work, wanted.name, "input")
         target.parent.mkdir(parents=True, exist_ok=True)
         with self._turns, self._cache.only_one(wanted.sha256):
-            cached = self._cache.find(wanted.sha256, wanted.size)
-            source = cached or self._download(task, wanted, wait)
             try:
-                lay(source, target)
+                if not self._cache.lay(wanted.sha256, wanted.size, target):
+                    part = self._download(task, wanted, wait)
+                    # Before it is adopted: from then on it may be evicted at any moment.
+                    self._cache.lay_file(part, target)
+                    self._cache.adopt(part, wanted.sha256)
             except FileExistsError as error:
                 raise CommandFailed(f"input {wanted.name!r} is also in a folder among the inputs") from error
 
     def _download(self, task: str, wanted: InputBlob, wait: Wait) -> Path:
+        """The whole, verified blob, as a part still."""
         part = self._cache.part(wanted.sha256)
         for last_try in (False, True):
             until_answered(lambda: self._append_rest(task, wanted, part, wait), wait)
             found = sha256_of(part)
             if found == wanted.sha256 and part.stat().st_size == wanted.size:
-                return self._cache.adopt(part, wanted.sha256)
+                return part
             size = part.stat().st_size
             # A resumed part may have been spoilt by the crash that left it; a fresh one has no excuse.
             part.unlink()
@@ -110,11 +116,13 @@ class Transfer:
 
     def _republish_one(self, output: Output, wait: Wait) -> Output:
         cached = self._cache.find(output.sha256, output.size)
-        if cached is None:
-            raise CommandFailed(f"output {output.name!r} was lost on the farm and is not here any more")
-        return Output(
-            output.name, self._store(output.name, cached, output.size, output.sha256, wait), output.size, output.sha256
-        )
+        try:
+            if cached is not None:
+                blob = self._store(output.name, cached, output.size, output.sha256, wait)
+                return Output(output.name, blob, output.size, output.sha256)
+        except FileNotFoundError:  # evicted at this moment
+            pass
+        raise CommandFailed(f"output {output.name!r} was lost on the farm and is not here any more")
 
     def _store(self, name: str, path: Path, size: int, sha256: str, wait: Wait) -> str:
         try:

@@ -119,7 +119,11 @@ _WORKER_OPTIONS = (
     ),
     click.option("--task-cpus", type=click.FloatRange(min=0.01), help="With --task-cgroup: processors of a task."),
     click.option("--task-processes", type=click.IntRange(min=1), help="With --task-cgroup. [default: 4096]"),
-    click.option("--no-pictures", is_flag=True, help="Do not show the farm, small, what was rendered last."),
+    click.option(
+        "--no-pictures",
+        is_flag=True,
+        help="Do not show the farm, small, what was rendered last (with --sandbox and --task-user it never is).",
+    ),
     click.option("--task-cpu-seconds", type=click.IntRange(min=1), help="Processor time of each process of a task."),
 )
 
