@@ -22,8 +22,10 @@ TYPES = {
 }
 _AMAZON_LINUX = "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{}"
 _WITH_DRIVER = "resolve:ssm:/aws/service/deeplearning/ami/{}/base-oss-nvidia-driver-gpu-amazon-linux-2023/latest/ami-id"
-GPU_DISK_GB = 75
+DISK_GB, GPU_DISK_GB = 30, 75
 """The image with the driver does not fit into less."""
+GPU = "gpu"
+"""The tag of machines that were chosen for their GPUs."""
 _TYPE = re.compile(r"[a-z0-9-]+\.[a-z0-9-]+")
 _ON_ARM = re.compile(r"a1|[a-z]+[0-9]+g")
 
@@ -65,7 +67,7 @@ class FleetWanted:
 
     @property
     def type_list(self) -> list[str]:
-        return [word.strip() for word in (self.types or "").split(",") if word.strip()]
+        return _words(self.types or "")
 
     @property
     def says_something(self) -> bool:
@@ -81,16 +83,17 @@ class FleetWanted:
             if self.says_something and self.on is None:
                 raise WrongUse("this farm has no fleet yet: say --fleet too")
             return {"Fleet": "no"} if self.on is False else {}
-        given = {"Fleet": "yes", **self._machines(before), **self._plain()}
-        if self.gpu and self.tags:
-            given["FleetTags"] = f"gpu,{self.tags}"
+        given = {"Fleet": "yes", **self._machines(before), **self._tags_and_disk(before), **self._plain()}
         _check_money({**before, **given})
         return given
 
-    def _machines(self, before: Mapping[str, str]) -> dict[str, str]:
-        """Types, image and what follows from them. The image is chosen anew with the types."""
+    def _chooses_machines(self, before: Mapping[str, str]) -> bool:
         chosen = (self.types, self.architecture, self.gpu)
-        if all(one is None for one in chosen) and before.get("Fleet") == "yes":
+        return any(one is not None for one in chosen) or before.get("Fleet") != "yes"
+
+    def _machines(self, before: Mapping[str, str]) -> dict[str, str]:
+        """Types and image, which is chosen anew with the types."""
+        if not self._chooses_machines(before):
             return {"FleetImage": self.image} if self.image is not None else {}
         gpu = bool(self.gpu)
         kind = (self.architecture or ("x86_64" if gpu else "arm64"), gpu)
@@ -98,9 +101,21 @@ class FleetWanted:
         architecture = architecture_of(types[0])
         image = (_WITH_DRIVER if gpu else _AMAZON_LINUX).format(architecture)
         made = {f"FleetType{n}": name for n, name in enumerate([*types, *[""] * (MOST_TYPES - len(types))], start=1)}
-        made["FleetImage"] = self.image or image
-        if gpu:
-            made |= {"FleetDiskGb": str(GPU_DISK_GB), "FleetTags": "gpu"}
+        return {**made, "FleetImage": self.image or image}
+
+    def _tags_and_disk(self, before: Mapping[str, str]) -> dict[str, str]:
+        """The tag `gpu` comes and goes with such machines, and so does the disk that they need; what was said of either
+        stays. Who names the tag, for an image of their own say, has it."""
+        there, disk = _words(before.get("FleetTags", "")), int(before.get("FleetDiskGb", DISK_GB))
+        named = there if self.tags is None else _words(self.tags)
+        anew = self._chooses_machines(before)
+        gpu = bool(self.gpu) if anew else GPU in there
+        tags = ([GPU] if gpu or (self.tags is not None and GPU in named) else []) + [tag for tag in named if tag != GPU]
+        made = {} if tags == there else {"FleetTags": ",".join(tags)}
+        if anew and gpu and disk < GPU_DISK_GB:
+            made["FleetDiskGb"] = str(GPU_DISK_GB)
+        elif anew and not gpu and GPU in there and disk == GPU_DISK_GB:
+            made["FleetDiskGb"] = str(DISK_GB)
         return made
 
     def _plain(self) -> dict[str, str]:
@@ -114,13 +129,16 @@ class FleetWanted:
             "FleetTasksPerSlot": self.tasks_per_slot,
             "FleetTaskTypes": self.task_types,
             "FleetRuntimes": self.runtimes,
-            "FleetTags": self.tags,
             "FleetCoolDownMinutes": self.cool_down_minutes,
             "FleetSilentMinutes": self.silent_minutes,
             "FleetDiskGb": self.disk_gb,
             "FleetRootDevice": self.root_device,
         }
         return {name: _text(value) for name, value in texts.items() if value is not None}
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _text(value: object) -> str:
@@ -156,7 +174,7 @@ def _check_money(parameters: Mapping[str, str]) -> None:
 
 def network(account: Account, wanted: FleetWanted, before: Mapping[str, str]) -> dict[str, str]:
     """The subnets that were named, or those there were, or those of the account's default network."""
-    named = [word.strip() for word in (wanted.subnets or "").split(",") if word.strip()]
+    named = _words(wanted.subnets or "")
     if not named and before.get("FleetSubnets"):
         return {}
     how: dict[str, Any] = (

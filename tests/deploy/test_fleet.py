@@ -19,7 +19,7 @@ from deploy import deployed, fleet, telling, template
 from deploy.__main__ import main
 from deploy.account import Account, connect
 from deploy.errors import DeployFailed, WrongUse
-from deploy.fleet import GPU_DISK_GB, TYPES, FleetWanted, architecture_of, network
+from deploy.fleet import DISK_GB, GPU_DISK_GB, TYPES, FleetWanted, architecture_of, network
 from deploy.stack import Described, Stack
 from deploy.stage import Stage
 from tests.handlers.test_fleet import make_group, said
@@ -60,6 +60,42 @@ def test_gpus_bring_their_driver_their_tag_and_a_disk_that_holds_it() -> None:
     assert "nvidia-driver" in made["FleetImage"] and "x86_64" in made["FleetImage"]
     assert (made["FleetTags"], made["FleetDiskGb"]) == ("gpu,big", str(GPU_DISK_GB))
     assert parameters_of(on=True, gpu=True, disk_gb=200, **MONEY)["FleetDiskGb"] == "200"
+
+
+ON = {"Fleet": "yes", "FleetPrice": "0.05", "FleetHourlyCap": "1", "FleetType1": "c7g.large", "FleetDiskGb": "30"}
+ON_GPU = {**ON, "FleetType1": "g5.xlarge", "FleetTags": "gpu,studio", "FleetDiskGb": "75"}
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted", "tags", "disk"),
+    [
+        (ON_GPU, {"types": "c7g.large"}, "studio", "30"),
+        (ON_GPU, {"architecture": "arm64"}, "studio", "30"),
+        (ON_GPU, {"types": "c7g.large", "disk_gb": 75}, "studio", "75"),
+        ({**ON_GPU, "FleetDiskGb": "200"}, {"types": "c7g.large"}, "studio", "200"),
+        (ON_GPU, {"tags": "night"}, "gpu,night", "75"),
+        (ON_GPU, {"tags": ""}, "gpu", "75"),
+        (ON_GPU, {"gpu": True}, "gpu,studio", "75"),
+        ({**ON_GPU, "FleetDiskGb": "200"}, {"gpu": True, "types": "g6.xlarge"}, "gpu,studio", "200"),
+        (ON_GPU, {"most": 9}, "gpu,studio", "75"),
+        ({**ON_GPU, "FleetDiskGb": "40"}, {"most": 9, "tags": "night"}, "gpu,night", "40"),
+        ({**ON, "FleetTags": "studio"}, {"gpu": True}, "gpu,studio", "75"),
+        ({**ON, "FleetTags": "studio"}, {"gpu": True, "tags": "night"}, "gpu,night", "75"),
+        ({**ON, "FleetTags": "studio"}, {"tags": ""}, "", "30"),
+        ({**ON, "FleetTags": "studio"}, {"types": "c7i.large"}, "studio", "30"),
+        (ON, {"types": "g5.xlarge", "image": "ami-0a", "tags": "gpu,night"}, "gpu,night", "30"),
+        ({**ON_GPU, "Fleet": "no"}, {"on": True}, "studio", "30"),
+    ],
+)
+def test_the_tag_and_the_disk_go_with_the_machines_and_the_rest_stays(
+    before: dict[str, str], wanted: dict[str, Any], tags: str, disk: str
+) -> None:
+    after = {**before, **parameters_of(before, **wanted)}
+    assert (after.get("FleetTags", ""), after["FleetDiskGb"]) == (tags, disk)
+
+
+def test_the_usual_disk_is_the_templates() -> None:
+    assert template.read(template.INFRA / "fleet.yaml")["Parameters"]["FleetDiskGb"]["Default"] == DISK_GB
 
 
 def test_an_own_image_is_taken_as_it_is() -> None:
