@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -93,8 +94,6 @@ def deploy(account: Account, stage: Stage, wanted: Wanted, tell: Tell) -> None:
             of_fleet |= _bundle_for_fleet(code, Path(folder) / "fleet", architecture_of(of_fleet["FleetType1"]), tell)
     names = stage.names(account.id, account.region)
     url = code.put_template(template.as_text(template.whole(built.template, place, names)))
-    if of_fleet.get("Fleet") == "no":
-        fleet.let_go(account, stage)
     there = _brought_to(account, stage, url, wanted.parameters() | of_fleet, tell)
     there = _page_let_in(account, stage, url, there, wanted, tell)
     _introduce(account, there, wanted, tell)
@@ -139,7 +138,8 @@ def _brought_to(account: Account, stage: Stage, url: str, parameters: dict[str, 
     if change_set is None:
         tell(f"The stack {stage.stack} is up to date.")
     else:
-        _carry_out(stack, change_set, tell)
+        goes = parameters.get("Fleet") == "no"
+        _carry_out(stack, change_set, tell, _fleet_let_go(account, stage, stack) if goes else nullcontext())
     stack.protect(DATA)
     there = stack.describe()
     assert there is not None
@@ -159,14 +159,29 @@ def _page_let_in(account: Account, stage: Stage, url: str, there: Described, wan
     return _brought_to(account, stage, url, {"PageOrigin": origin}, tell)
 
 
-def _carry_out(stack: Stack, change_set: str, tell: Tell) -> None:
+def _carry_out(stack: Stack, change_set: str, tell: Tell, around: AbstractContextManager[None]) -> None:
+    """`around`: what holds only while the change is carried out."""
     changes = stack.changes(change_set)
     lost = [one.name for one in changes if one.name in DATA and (one.replaces or one.action == "Remove")]
     if lost:
         stack.discard(change_set)
         raise DeployFailed(f"this would replace what holds the farm's data ({', '.join(lost)}); nothing was changed")
     tell(f"Changing {stack.name}: {_summary(changes)}")
-    stack.execute(change_set)
+    with around:
+        stack.execute(change_set)
+
+
+@contextmanager
+def _fleet_let_go(account: Account, stage: Stage, stack: Stack) -> Iterator[None]:
+    """Its machines are protected again if the fleet stays."""
+    fleet.let_go(account, stage)
+    try:
+        yield
+    except (DeployFailed, ClientError):
+        there = stack.describe()
+        if there is not None and not there.status.endswith("_IN_PROGRESS"):  # else CloudFormation may yet remove it
+            fleet.hold(account, stage)
+        raise
 
 
 def _summary(changes: Sequence[Change]) -> str:

@@ -204,15 +204,24 @@ def group(account: Account, stage: Stage) -> Mapping[str, Any] | None:
 
 def let_go(account: Account, stage: Stage) -> None:
     """CloudFormation removes a group by making it empty, which protected machines would not let it."""
+    _protect(account, stage, protected=False)
+
+
+def hold(account: Account, stage: Stage) -> None:
+    """Take `let_go` back: the group stays, and may choose none of its machines to go."""
+    _protect(account, stage, protected=True)
+
+
+def _protect(account: Account, stage: Stage, *, protected: bool) -> None:
     there, client = group(account, stage), account.client("autoscaling")
     if there is None:
         return
     name = group_name(stage)
-    client.update_auto_scaling_group(AutoScalingGroupName=name, NewInstancesProtectedFromScaleIn=False)
-    machines = [one["InstanceId"] for one in there["Instances"] if one["ProtectedFromScaleIn"]]
+    client.update_auto_scaling_group(AutoScalingGroupName=name, NewInstancesProtectedFromScaleIn=protected)
+    machines = [one["InstanceId"] for one in there["Instances"] if one["ProtectedFromScaleIn"] != protected]
     for start in range(0, len(machines), 50):  # as many as one call takes
         client.set_instance_protection(
-            InstanceIds=machines[start : start + 50], AutoScalingGroupName=name, ProtectedFromScaleIn=False
+            InstanceIds=machines[start : start + 50], AutoScalingGroupName=name, ProtectedFromScaleIn=protected
         )
 
 

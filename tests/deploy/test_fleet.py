@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 from moto import mock_aws
 
 from chalicelib.bootstrap import scaling_group_of
@@ -18,6 +21,7 @@ from chalicelib.store.dynamo import create_table
 from deploy import deployed, fleet, telling, template
 from deploy.__main__ import main
 from deploy.account import Account, connect
+from deploy.deploying import _carry_out, _fleet_let_go
 from deploy.errors import DeployFailed, WrongUse
 from deploy.fleet import DISK_GB, GPU_DISK_GB, TYPES, FleetWanted, architecture_of, network
 from deploy.stack import Described, Stack
@@ -246,3 +250,55 @@ def test_a_group_that_is_to_go_protects_nobody_any_more(account: Account) -> Non
     fleet.end(account, stage)
     assert fleet.group(account, stage) is None
     fleet.end(account, stage)
+
+
+def removal(name: str) -> dict[str, Any]:
+    about = {"Action": "Remove", "LogicalResourceId": name, "ResourceType": "AWS::Some::Thing"}
+    return {"Type": "Resource", "ResourceChange": about}
+
+
+@pytest.mark.parametrize(
+    ("removed", "status", "protected"),
+    [
+        ("Table", None, True),
+        ("FleetGroup", "UPDATE_ROLLBACK_COMPLETE", True),
+        ("FleetGroup", "UPDATE_IN_PROGRESS", False),
+        ("FleetGroup", "UPDATE_COMPLETE", False),
+    ],
+    ids=["refused", "rolled back", "lost sight of", "carried out"],
+)
+def test_machines_lose_their_protection_only_while_the_fleet_is_removed(
+    account: Account, removed: str, status: str | None, protected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a stack with CloudFormation's answers written down; the group is moto's."""
+    stage = Stage("test")
+    make_group(boto3.session.Session(region_name=REGION))
+    scaling = account.client("autoscaling")
+    scaling.set_desired_capacity(AutoScalingGroupName=fleet.group_name(stage), DesiredCapacity=2)
+
+    def machines() -> list[bool]:
+        there = fleet.group(account, stage)
+        assert there is not None
+        return [there["NewInstancesProtectedFromScaleIn"], *(one["ProtectedFromScaleIn"] for one in there["Instances"])]
+
+    def execute(stack: Stack, change_set: str) -> Described:
+        assert machines() == [False] * 3  # as CloudFormation needs it
+        if status != "UPDATE_COMPLETE":
+            raise DeployFailed(f"the stack is {status}")
+        return Described(status, "", {}, {})
+
+    client = account.client("cloudformation")
+    monkeypatch.setattr(Stack, "execute", execute)
+    stack = Stack(client, stage.stack, lambda _: None)
+    with Stubber(client) as stub:
+        stub.add_response("describe_change_set", {"Changes": [removal(removed)]})
+        if status is None:
+            stub.add_response("delete_change_set", {})
+        elif status != "UPDATE_COMPLETE":
+            about = {"StackName": stage.stack, "CreationTime": datetime.now(UTC), "StackStatus": status}
+            stub.add_response("describe_stacks", {"Stacks": [about]})
+        fails = pytest.raises(DeployFailed) if status != "UPDATE_COMPLETE" else nullcontext()
+        with fails:
+            _carry_out(stack, "change", lambda _: None, _fleet_let_go(account, stage, stack))
+        stub.assert_no_pending_responses()
+    assert machines() == [protected] * 3
