@@ -82,7 +82,10 @@ def _asked(program: Path, lock: Path, service: str, osv_url: str) -> str:
         *(str(program), "--require-hashes", "--disable-pip", "--progress-spinner", "off", "--format", "json"),
         *("--vulnerability-service", service, "--osv-url", osv_url, "--requirement", str(lock)),
     ]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ASK_SECONDS)
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ASK_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NotLookedUp(f"{service}: {error}") from None
     if done.returncode not in (0, 1) or not done.stdout.strip():
         last = next(reversed(done.stderr.strip().splitlines()), f"pip-audit exited with {done.returncode}")
         raise NotLookedUp(f"{service}: {last}")
@@ -93,13 +96,16 @@ def installed(folder: Path) -> Path:
     """pip-audit's program in that environment, which is made if need be. Raises NotLookedUp with what pip said."""
     bin_folder = folder / ("Scripts" if os.name == "nt" else "bin")
     stamp = folder / "millrace.stamp"
-    if not stamp.exists() or stamp.read_text() != PIP_AUDIT:
-        venv.create(folder, with_pip=True, clear=True)
-        pip = [str(bin_folder / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PIP_AUDIT]
-        done = subprocess.run(pip, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise NotLookedUp(f"pip-audit could not be installed:\n{done.stderr[-1000:]}")
-        stamp.write_text(PIP_AUDIT)
+    pip = [str(bin_folder / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PIP_AUDIT]
+    try:
+        if not stamp.exists() or stamp.read_text() != PIP_AUDIT:
+            venv.create(folder, with_pip=True, clear=True)
+            subprocess.run(pip, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+            stamp.write_text(PIP_AUDIT)
+    except (OSError, subprocess.SubprocessError) as error:
+        said = getattr(error, "stderr", None) or getattr(error, "stdout", None) or b""
+        said = said.decode(errors="replace") if isinstance(said, bytes) else said
+        raise NotLookedUp(f"pip-audit could not be installed: {error}\n{said[-1000:]}") from None
     return bin_folder / "pip-audit"
 
 
@@ -108,15 +114,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="./millrace audit", description=about)
     parser.add_argument("--osv-url", default=OSV, metavar="URL", help="a mirror of OSV (default: %(default)s)")
     wanted = parser.parse_args(arguments)
-    codes = set()
     try:
         program = installed(ROOT / ".venv-audit")
-        for name in LOCKS:
-            codes.add(_told(name, looked_up(program, ROOT / name, wanted.osv_url)))
     except NotLookedUp as error:
         print(f"NOT LOOKED UP: {error}", file=sys.stderr)
-        codes.add(NOT_LOOKED_UP)
+        return NOT_LOOKED_UP
+    codes = {_of_lock(program, name, wanted.osv_url) for name in LOCKS}
     return KNOWN if KNOWN in codes else max(codes)
+
+
+def _of_lock(program: Path, name: str, osv_url: str) -> int:
+    try:
+        return _told(name, looked_up(program, ROOT / name, osv_url))
+    except NotLookedUp as error:
+        print(f"{name}: NOT LOOKED UP: {error}", file=sys.stderr)
+        return NOT_LOOKED_UP
 
 
 def _told(name: str, found: Found) -> int:

@@ -50,6 +50,52 @@ def test_what_is_no_report_is_not_clean(text: str) -> None:
         audit.read(text)
 
 
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """In pip-audit's place, as if it were installed: a test says what it does."""
+    path = tmp_path / "pip-audit"
+    monkeypatch.setattr(audit, "installed", lambda _: path)
+    return path
+
+
+def script(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def test_a_list_that_does_not_answer_in_time_is_not_clean(
+    program: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(audit, "ASK_SECONDS", 0.2)
+    script(program, "exec sleep 60")
+    assert audit.main([]) == audit.NOT_LOOKED_UP
+    assert "timed out" in capsys.readouterr().err
+
+
+def test_a_program_that_is_not_there_is_not_clean(program: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert not program.exists() and audit.main([]) == audit.NOT_LOOKED_UP
+    assert "No such file" in capsys.readouterr().err
+
+
+def test_an_environment_that_cannot_be_made_is_not_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".venv-audit").write_text("a file stands in its place")
+    monkeypatch.setattr(audit, "ROOT", tmp_path)
+    assert audit.main([]) == audit.NOT_LOOKED_UP
+    assert "pip-audit could not be installed" in capsys.readouterr().err
+
+
+def test_one_lock_is_looked_up_also_if_the_other_could_not_be(
+    program: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weak = report({"name": "a", "version": "1.0", "vulns": [WEAK]})
+    script(program, f"case $* in *worker*) echo '{weak}'; exit 1;; esac; echo no way there >&2; exit 2")
+    assert audit.main([]) == audit.KNOWN
+    said = capsys.readouterr()
+    assert "worker/requirements.lock: a 1.0: PYSEC-2026-1" in said.out and "NOT LOOKED UP" in said.err
+
+
 @contextmanager
 def osv(*weaknesses: dict[str, Any]) -> Iterator[str]:
     """A list that knows these of every package."""
