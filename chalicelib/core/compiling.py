@@ -28,9 +28,9 @@ def job_folder(job_id: int) -> str:
     return f"jobs/{job_id}/"
 
 
-def settings_key(job_id: int, revision: int = 0) -> str:
-    """Where large settings are kept."""
-    return job_folder(job_id) + (f"settings-{revision}.json" if revision else "settings.json")
+def settings_key(job_id: int, attempt: str = "") -> str:
+    """Where large settings are kept. `attempt`: names one to make them longer; of two at once each has its own."""
+    return job_folder(job_id) + (f"settings-{attempt}.json" if attempt else "settings.json")
 
 
 def settings_text(settings: Any) -> bytes:

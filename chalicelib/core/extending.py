@@ -47,9 +47,10 @@ def add_frames(farm: Farm, job_id: JobId, frames: str) -> Added:
             raise BadInput(f"a job of type {job.type} has no frames to add to", field="frames")
         addition = kind.add_frames(farm.plans.settings(job), frames)
         if job.status in ENDED_JOBS:
+            said = frames if len(frames) <= 200 else "..."
             raise Conflict(
                 f"the job is {job.status.value}, and frames are added to jobs that live: "
-                f"make a new one of it with `millrace rerun {job_id} --frames {frames[:200]}`"
+                f"make a new one of it with `millrace rerun {job_id} --frames {said}`"
             )
         if addition.added is None:
             return Added(job, None, addition.present)
@@ -72,7 +73,11 @@ def _extend(farm: Farm, job: Job, settings: Mapping[str, Json]) -> bool:
                 f"when the job has ended, make a new one of it with `millrace rerun {job.id} --frames ...`"
             )
     kept = _kept(farm, job, settings)
-    return farm.jobs.extend(job, kept, planned[len(steps) :], [(now, then.parents) for now, then in later])
+    if farm.jobs.extend(job, kept, planned[len(steps) :], [(now, then.parents) for now, then in later]):
+        return True
+    if "settings_key" in kept:
+        farm.objects.delete(kept["settings_key"])
+    return False
 
 
 def _kept(farm: Farm, job: Job, settings: Mapping[str, Json]) -> Mapping[str, Any]:
@@ -81,7 +86,7 @@ def _kept(farm: Farm, job: Job, settings: Mapping[str, Json]) -> Mapping[str, An
     text = compiling.settings_text(settings)
     if len(text) <= farm.limits.inline_bytes:
         return {"settings": settings}
-    key = compiling.settings_key(job.id, job.revision + 1)
+    key = compiling.settings_key(job.id, f"{job.revision + 1}-{farm.random.getrandbits(64):016x}")
     farm.objects.put(key, text)
     return {"settings_key": key}
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -197,6 +199,36 @@ def test_large_settings_are_kept_beside_the_job_and_go_with_it(bench: Bench) -> 
     work_off(ours, worker_of(ours))
     jobs.delete(farm, job.id)
     assert farm.objects.list(f"jobs/{job.id}/") == []
+
+
+def test_of_two_who_add_frames_at_once_the_settings_are_those_of_who_was_first(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second has written its settings before the first is through, and has read the job before."""
+    first = make_farm(bench.farm.table, bench.clock, limits=Limits(inline_bytes=10))
+    second = replace(first, random=random.Random(2))
+    job = frames_job(Bench(first, bench.clock))
+    extend = first.jobs.extend
+
+    def slowly(*arguments: Any) -> bool:
+        with monkeypatch.context() as lost:
+            lost.setattr(second.jobs, "extend", lambda *arguments: False)
+            with pytest.raises(Conflict, match="keeps changing"):
+                extending.add_frames(second, job.id, "100-120")
+        return extend(*arguments)
+
+    monkeypatch.setattr(first.jobs, "extend", slowly)
+    extending.add_frames(first, job.id, "6-9")
+    assert first.plans.settings(jobs.get(first, job.id))["added"] == ["6-9"]
+    assert len(first.objects.list(f"jobs/{job.id}/")) == 2  # as it was, and as it is
+
+
+def test_a_command_that_is_to_be_copied_is_never_cut(bench: Bench) -> None:
+    job = frames_job(bench)
+    work_off(bench, worker_of(bench))
+    many = ",".join(str(number) for number in range(10, 400, 2))
+    with pytest.raises(Conflict, match=r"rerun \d+ --frames \.\.\.`"):
+        extending.add_frames(bench.farm, job.id, many)
 
 
 def test_another_process_knows_of_added_frames(bench: Bench) -> None:
