@@ -4,8 +4,9 @@ call that asked for it for a few seconds, after that errands, or the sweep."""
 
 from __future__ import annotations
 
-from . import compiling, logs
+from . import compiling, following, logs
 from .farm import Farm
+from .lifecycle import JobStatus
 from .model import JobId, Step, TaskId
 from .turns import Turn
 
@@ -27,6 +28,8 @@ def go_on(farm: Farm, job_id: JobId, turn: Turn) -> None:
         if farm.errands is not None:
             farm.errands.settle(job_id)
         return
+    if hidden.is_followed and hidden.status is JobStatus.COMPLETED and not following.release(farm, hidden):
+        return  # the sweep comes back
     for kept in farm.objects.list(compiling.job_folder(job_id)):
         farm.objects.delete(kept.key)
     farm.jobs.remove(hidden, steps)

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 
 from .errors import BadInput
 from .farm import Farm
-from .lifecycle import JobStatus
+from .lifecycle import JobStatus, StepStatus
 from .model import Job, JobId
+from .ports import Set
 
 MOST_JOBS = 20
+TRIES = 5
 
 
 def check(farm: Farm, after: Sequence[JobId]) -> None:
@@ -32,7 +34,7 @@ def in_the_way(farm: Farm, job: Job) -> tuple[list[Job], str | None]:
     """The jobs that it still waits for; and why it cannot come any more, None while it may."""
     waits_for: list[Job] = []
     for job_id in job.after:
-        earlier = farm.jobs.get(job_id)
+        earlier = farm.jobs.get(job_id) or farm.jobs.hidden(job_id)
         if earlier is None:
             return waits_for, f"it comes after job {job_id}, which is gone"
         if earlier.status in (JobStatus.FAILED, JobStatus.CANCELED):
@@ -40,3 +42,23 @@ def in_the_way(farm: Farm, job: Job) -> tuple[list[Job], str | None]:
         if earlier.status is not JobStatus.COMPLETED:
             waits_for.append(earlier)
     return waits_for, None
+
+
+def release(farm: Farm, completed: Job) -> bool:
+    """Before the last of a job that has completed is removed: who has yet to begin comes after it no more. False when
+    one of them keeps changing; may be repeated."""
+    return all([_release(farm, completed.id, job_id) for job_id in farm.jobs.followers(completed.id)])
+
+
+def _release(farm: Farm, earlier: JobId, job_id: JobId) -> bool:
+    for _ in range(TRIES):
+        job = farm.jobs.get(job_id)
+        if job is None or earlier not in job.after:
+            return True
+        if any(step.status not in (StepStatus.WAITING, StepStatus.SKIPPED) for step in farm.jobs.steps(job_id)):
+            return True  # it has begun, and looks no more
+        rest = [one for one in job.after if one != earlier]
+        # A new epoch: who has read the job before cannot fail it because of what is gone by then.
+        if farm.jobs.change(job, Set("after", rest), Set("epoch", job.epoch + 1)) is not None:
+            return True
+    return False

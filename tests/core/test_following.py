@@ -104,13 +104,39 @@ def test_a_job_that_is_not_there_cannot_be_waited_for(bench: Bench) -> None:
     assert len(bench.farm.jobs.page(None, 10, None)[0]) == 1
 
 
-def test_a_job_that_was_deleted_is_not_waited_for_in_vain(bench: Bench) -> None:
+def test_a_job_that_completed_may_be_deleted_before_what_follows_has_begun(bench: Bench) -> None:
+    first, other, worker = bench.submit(), bench.submit(priority=10), bench.worker()
+    second, third = bench.submit(after=(first.id,)), bench.submit(after=(first.id, other.id))
+    jobs.pause(bench.farm, second.id)
+    bench.report(bench.take(worker))
+    jobs.delete(bench.farm, first.id)
+    sweeping.sweep(bench.farm)
+    assert [status(bench, second), status(bench, third)] == ["paused", "queued"]
+    assert (bench.job(second).after, bench.job(third).after) == ((), (other.id,))
+    jobs.resume(bench.farm, second.id)
+    assert bench.work_off(worker) == 3
+    assert [status(bench, second), status(bench, third)] == ["completed", "completed"]
+
+
+def test_while_it_is_being_deleted_it_counts_as_what_it_was(bench: Bench) -> None:
+    """Whoever deleted it died right after it was hidden."""
     first, worker = bench.submit(), bench.worker()
     second = bench.submit(after=(first.id,))
     jobs.pause(bench.farm, second.id)
     bench.work_off(worker)
-    jobs.delete(bench.farm, first.id)
+    assert bench.farm.jobs.hide(bench.job(first))
     jobs.resume(bench.farm, second.id)
+    assert bench.work_off(worker) == 1
+    sweeping.sweep(bench.farm)
+    assert bench.farm.jobs.hidden(first.id) is None and status(bench, second) == "completed"
+
+
+def test_a_job_that_failed_and_was_deleted_is_not_waited_for_in_vain(bench: Bench) -> None:
+    first = bench.submit()
+    second = bench.submit(after=(first.id,))
+    jobs.cancel(bench.farm, first.id)
+    jobs.delete(bench.farm, first.id)
+    jobs.retry(bench.farm, second.id)
     assert "which is gone" in (bench.job(second).error or "")
 
 
