@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from . import blobs, compiling, counting, deleting, following, gates, hooks
 from .errors import BadInput, Conflict, NotFound
 from .farm import Farm
-from .lifecycle import ENDED_JOBS, JobStatus
+from .lifecycle import ENDED_JOBS, RUNNABLE_JOBS, JobStatus
 from .model import BlobId, Job, JobId, Json, Step, TaskInput
 from .ports import ConditionFailed, Set
 from .records import task_writes
@@ -66,12 +66,20 @@ def submit(
     try:
         farm.jobs.create(job, ("submit", once, _digest(wanted)) if once else None)
     except ConditionFailed as taken:
-        if once is None or taken.position > 0:  # of the jobs that it comes after one has just been deleted
-            following.check(farm, wanted.after)
-            raise
-        return _first(farm, taken, wanted)
+        if not _is_own(taken, job, once):
+            if job.settings_key is not None:
+                farm.objects.delete(job.settings_key)
+            if once is None or taken.position > 0:  # of the jobs that it comes after one has just been deleted
+                following.check(farm, wanted.after)
+                raise
+            return _first(farm, taken, wanted)
     farm.plans.remember(job, plan)
     return settle(farm, job.id) or job
+
+
+def _is_own(taken: ConditionFailed, job: Job, once: str | None) -> bool:
+    """The engine sent the write again, as its answer got lost, and it met its own effect: nobody else has this id."""
+    return taken.position == 0 and (once is None or (taken.item or {}).get("job") == job.id)
 
 
 def _new_job(farm: Farm, wanted: Submission, owner: str | None) -> Job:
@@ -181,16 +189,21 @@ def progress(farm: Farm, job: Job) -> Progress:
 
 def cancel(farm: Farm, job_id: JobId) -> Job:
     """Stop the job: nothing of it is given away from here on, running tasks are told to stop."""
-    return _decide(farm, job_id, lambda job: end_early(farm, job, "cancel", "canceled on request"))
+    return _decide(
+        farm, job_id, lambda job: end_early(farm, job, "cancel", "canceled on request"), {JobStatus.CANCELED}
+    )
 
 
 def pause(farm: Farm, job_id: JobId) -> Job:
     """No new claims; running tasks may finish."""
-    return _decide(farm, job_id, lambda job: decided(farm, job, "pause"))
+    return _decide(farm, job_id, lambda job: decided(farm, job, "pause"), {JobStatus.PAUSED})
 
 
 def resume(farm: Farm, job_id: JobId) -> Job:
-    return _decide(farm, job_id, lambda job: farm.jobs.transition(job, "resume", Set("epoch", job.epoch + 1)))
+    def decide(job: Job) -> Job | None:
+        return farm.jobs.transition(job, "resume", Set("epoch", job.epoch + 1))
+
+    return _decide(farm, job_id, decide, RUNNABLE_JOBS)
 
 
 UNCHANGED = -1
@@ -236,9 +249,12 @@ def replace_input(farm: Farm, job: Job, blob_id: BlobId) -> None:
         farm.tasks.update(task_writes.rewritten(task, work))
 
 
-def _decide(farm: Farm, job_id: JobId, decide: Callable[[Job], Job | None]) -> Job:
-    for _ in range(TRIES):
-        if decide(get(farm, job_id)) is not None:
+def _decide(farm: Farm, job_id: JobId, decide: Callable[[Job], Job | None], becomes: Collection[JobStatus] = ()) -> Job:
+    """`becomes`: what the decision makes of the job. If it is that after a write that failed, then this write, sent
+    again by the engine as its answer got lost, met its own effect, or somebody else has decided the same."""
+    for tried in range(TRIES):
+        job = get(farm, job_id)
+        if (tried and job.status in becomes) or decide(job) is not None:
             settle(farm, job_id)
             farm.bell.ring(f"job/{job_id}", times=None)
             return get(farm, job_id)

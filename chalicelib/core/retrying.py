@@ -32,6 +32,10 @@ def retry(farm: Farm, job_id: JobId, *, only_failed: bool = False) -> Job:
     def choose(job: Job, steps: Sequence[Step]) -> Chosen:
         if job.status not in (JobStatus.FAILED, JobStatus.CANCELED) and not _any_unfit(farm, steps):
             raise Conflict(f"nothing of this job failed or was canceled; it is {job.status.value}")
+        if only_failed and job.status is not JobStatus.FAILED and not _any_failed(farm, steps):
+            raise Conflict(
+                f"nothing of this job failed; it is {job.status.value}: retry the whole job, and what was canceled runs"
+            )
         return Chosen(frozenset({TaskStatus.FAILED})) if only_failed else Chosen()
 
     return _decide(farm, job_id, choose)
@@ -124,6 +128,13 @@ def _any_unfit(farm: Farm, steps: Sequence[Step]) -> bool:
     opened = (step for step in steps if step.status is StepStatus.OPEN)
     return any(step.failed + step.canceled for step in steps) or any(
         window.has_unfit for step in opened for window in farm.windows.open(step)
+    )
+
+
+def _any_failed(farm: Farm, steps: Sequence[Step]) -> bool:
+    opened = (step for step in steps if step.status is StepStatus.OPEN)
+    return any(step.failed for step in steps) or any(
+        TaskStatus.FAILED in window.states() for step in opened for window in farm.windows.open(step)
     )
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from chalicelib.core import events, jobs, leases, sweeping
 from chalicelib.core.errors import BadInput, Conflict, NotFound
+from chalicelib.core.farm import Limits
 from chalicelib.core.lifecycle import JobStatus, Outcome
 from chalicelib.core.model import Attempt
 from chalicelib.core.ports import Set
 from chalicelib.core.records import task_writes
-from tests.core.conftest import Bench
+from chalicelib.core.records.keys import INDEXES
+from tests.core.conftest import Bench, make_farm
+from tests.engines.simulated import Faults, SimulatedClock, SimulatedTable
 
 
 def test_steps_run_one_after_the_other(bench: Bench) -> None:
@@ -214,6 +219,28 @@ def test_large_settings_are_kept_as_an_object(bench: Bench) -> None:
     assert job.settings is None and job.settings_key
     assert bench.farm.objects.head(job.settings_key)
     assert bench.work_off(bench.worker()) == 1
+
+
+def test_a_repeated_submission_leaves_no_settings_behind(bench: Bench) -> None:
+    farm = make_farm(bench.farm.table, bench.clock, limits=Limits(inline_bytes=10))
+    wanted = jobs.Submission("a job", "ladder", {"rungs": [{"count": 1}]})
+    first = jobs.submit(farm, wanted, once="k")
+    assert jobs.submit(farm, wanted, once="k").id == first.id
+    with pytest.raises(Conflict, match="Idempotency-Key"):
+        jobs.submit(farm, replace(wanted, name="another"), once="k")
+    assert [kept.key for kept in farm.objects.list("jobs/")] == [first.settings_key]
+
+
+def test_a_decision_whose_answer_was_lost_is_made_once(clock: SimulatedClock) -> None:
+    """Each write that stands alone is sent twice, and meets its own effect."""
+    table = SimulatedTable(INDEXES, seed=1, lag_ms=(0, 0), clock=clock, faults=Faults(repeated=1.0))
+    farm = make_farm(table, clock, limits=Limits(inline_bytes=10))
+    job = jobs.submit(farm, jobs.Submission("a job", "ladder", {"rungs": [{"count": 3}]}))
+    assert [one.id for one in farm.jobs.page(None, 10, None)[0]] == [job.id]
+    assert farm.plans.settings(job) == {"rungs": [{"count": 3}]}
+    assert jobs.pause(farm, job.id).status is JobStatus.PAUSED
+    assert jobs.resume(farm, job.id).status is JobStatus.QUEUED
+    assert jobs.cancel(farm, job.id).status is JobStatus.CANCELED
 
 
 @pytest.mark.parametrize("who", ["feed", "sweep"])

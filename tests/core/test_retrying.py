@@ -115,6 +115,15 @@ def test_only_failed_leaves_alone_what_a_person_canceled(bench: Bench) -> None:
     assert bench.counts(job) == {"completed": 1, "canceled": 4}
 
 
+def test_a_canceled_job_in_which_nothing_failed_has_nothing_failed_to_run_again(bench: Bench) -> None:
+    job = bench.submit({"count": 3})
+    bench.report(bench.take(bench.worker()))
+    before = jobs.cancel(bench.farm, job.id)
+    with pytest.raises(Conflict, match="nothing of this job failed; it is canceled: retry the whole job"):
+        retrying.retry(bench.farm, job.id, only_failed=True)
+    assert bench.job(job) == before
+
+
 @pytest.mark.parametrize("by_name", [True, False])
 def test_what_a_failure_took_along_runs_again_with_it(bench: Bench, by_name: bool) -> None:
     chain = {1: [0], 2: [1], 3: []}
