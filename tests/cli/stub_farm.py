@@ -1,8 +1,8 @@
 """A farm that keeps jobs in a dict and runs nothing: what the client library and the CLI are tested against.
 
 It answers the documented API over real HTTP. A test puts jobs into it, moves them, and may break its answers:
-`trouble` holds what the next requests get instead (a status, "drop" for a connection that just ends, "expired" for what
-S3 says of a signed request that is too old), and of the next `half_contents` downloads only the first half arrives.
+`trouble` holds what the next requests get instead (a status, "drop" for a connection that just ends, an error of S3),
+and of the next `half_contents` downloads only the first half arrives.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 WORDS = ("waiting", "queued", "active", "paused", "completed", "failed", "canceled")
+S3_SAYS = {"AccessDenied": 403, "RequestTimeout": 400, "ExpiredToken": 400}
+"""Of a signed request that is too old, a line that stood still, credentials that have ended since it was signed."""
 NOW = "2026-01-02T03:04:05Z"
 
 
@@ -127,8 +129,8 @@ class Door(BaseHTTPRequestHandler):
     def disturb(self, what: int | str) -> None:
         if isinstance(what, int):
             return self.answer(what, {"status": what, "detail": "trouble"}, kind="application/problem+json")
-        if what == "expired":
-            return self.answer(403, b"<Error><Code>AccessDenied</Code></Error>", kind="application/xml")
+        if what in S3_SAYS:
+            return self.answer(S3_SAYS[what], f"<Error><Code>{what}</Code></Error>".encode(), kind="application/xml")
         self.close_connection = True
         self.connection.close()
 

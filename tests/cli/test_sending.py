@@ -54,7 +54,7 @@ WAYS = pytest.mark.parametrize("upload", [upload_file, upload_folder])
 
 
 @WAYS
-@pytest.mark.parametrize("what", ["drop", "expired"])
+@pytest.mark.parametrize("what", ["drop", "AccessDenied"])
 def test_what_goes_well_for_longer_than_our_patience_may_break_off(
     stub: StubFarm, hasty: Farm, scene: Path, upload: Callable[[Farm, Path], str], what: str
 ) -> None:
@@ -71,7 +71,7 @@ def test_what_goes_well_for_longer_than_our_patience_may_break_off(
 
 
 @WAYS
-@pytest.mark.parametrize(("what", "says"), [("drop", "connection broke"), ("expired", "403"), (503, "503")])
+@pytest.mark.parametrize(("what", "says"), [("drop", "connection broke"), ("AccessDenied", "403"), (503, "503")])
 def test_what_gets_no_farther_for_too_long_says_why(
     stub: StubFarm, hasty: Farm, scene: Path, upload: Callable[[Farm, Path], str], what: int | str, says: str
 ) -> None:
@@ -80,13 +80,23 @@ def test_what_gets_no_farther_for_too_long_says_why(
         upload(hasty, scene)
 
 
+@WAYS
+@pytest.mark.parametrize("what", ["RequestTimeout", "ExpiredToken"])
+def test_what_s3_calls_a_bad_request_and_is_none_is_sent_again(
+    stub: StubFarm, farm: Farm, scene: Path, upload: Callable[[Farm, Path], str], what: str
+) -> None:
+    breaks = iter([what])
+    stub.before_upload = lambda: stub.trouble.extend(breaks)
+    assert upload(farm, scene) in stub.blobs
+
+
 def test_a_manifest_whose_signed_request_is_too_old_is_sent_with_a_new_one(
     stub: StubFarm, hasty: Farm, scene: Path
 ) -> None:
     def at_the_manifest() -> None:
         if stub.requested("PUT .*") == 11:
             time.sleep(SHORT_SECONDS * 1.5)
-            stub.trouble.append("expired")
+            stub.trouble.append("AccessDenied")
 
     stub.before_upload = at_the_manifest
     assert hasty.upload_folder(scene) in stub.blobs and stub.requested("PUT .*") == 12
