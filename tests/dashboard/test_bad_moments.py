@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
@@ -16,6 +19,10 @@ TROUBLE = "status of 500"
 
 def fail(route: Route) -> None:
     route.fulfill(status=500, json={"detail": "the farm is unwell"})
+
+
+def answering(**answer: object) -> Callable[[Route], None]:
+    return lambda route: route.fulfill(**answer)
 
 
 def variable(value: str) -> dict[str, object]:
@@ -60,3 +67,173 @@ def test_variables_that_somebody_else_changed_meanwhile_are_not_replaced(browser
         expect(form.get_by_label("Value")).to_have_count(2)
         form.get_by_role("button", name="Save the variables").click()
         expect(page.get_by_text("Variables saved.")).to_be_visible()
+
+
+def test_a_job_whose_answer_was_lost_is_not_made_twice(browser: Browser, ensemble: Ensemble) -> None:
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    with page_of(browser, ensemble.server.url, may_complain_of="net::ERR_FAILED") as page:
+        goto(page, "submit/frames")
+        page.get_by_label("Name").fill("said once")
+        page.get_by_label("Frames (needed)").fill("1-3")
+        page.get_by_label("Command (needed)").fill("true\n{frame}")
+        page.route("**/api/v1/jobs", lose)
+        page.get_by_role("button", name="Submit").click()
+        expect(page.get_by_role("alert").filter(has_text="does not answer")).to_be_visible()
+        page.unroute_all()
+        page.get_by_role("button", name="Submit").click()
+        expect(page.get_by_role("heading", name="said once")).to_be_visible()
+    found = [job for job in map(ensemble.farm.job, ensemble.farm.jobs()) if job.name == "said once"]
+    assert len(found) == 1
+
+
+def test_who_leaves_while_files_are_sent_stays_where_they_went(
+    browser: Browser, ensemble: Ensemble, tmp_path: Path
+) -> None:
+    (tmp_path / "film.mp4").write_text("not looked at")
+    held: list[Route] = []
+    with page_of(browser, ensemble.server.url, may_complain_of="net::ERR_FAILED") as page:
+        goto(page, "submit/transcode")
+        page.get_by_label("Name").fill("left alone")
+        page.get_by_label("Input (needed)").set_input_files(tmp_path / "film.mp4")
+        page.route("**/api/v1/blobs", lambda route: held.append(route))
+        with page.expect_request("**/api/v1/blobs"):
+            page.get_by_role("button", name="Submit").click()
+        page.goto("/#/workers")
+        expect(page.get_by_text("nothing was submitted")).to_be_visible()
+        page.wait_for_timeout(500)
+        expect(page.get_by_role("heading", name="Workers")).to_be_visible()
+    assert "left alone" not in [ensemble.farm.job(job).name for job in ensemble.farm.jobs()]
+
+
+@pytest.fixture(scope="module")
+def done(ensemble: Ensemble) -> str:
+    """A job of one task that ran."""
+    commands = [{"name": "exec", "settings": {"cmd": "echo done"}}]
+    tasks = [{"name": "the task", "task_type": "exec", "commands": commands}]
+    return ensemble.farm.wait(ensemble.farm.submit("commands", {"tasks": tasks}, name="the job"), timeout=60).id
+
+
+@pytest.mark.parametrize("kind", ["task", "job"])
+def test_a_page_that_was_left_before_its_answer_came_draws_and_asks_no_more(
+    browser: Browser, ensemble: Ensemble, done: str, kind: str
+) -> None:
+    [task] = ensemble.farm.tasks(done)
+    place = {"task": f"tasks/{task.id}", "job": f"jobs/{done}"}[kind]
+    held: list[Route] = []
+    asked: list[str] = []
+    with page_of(browser, ensemble.server.url) as page:
+        page.route(f"**/api/v1/{place}", lambda route: held.append(route))
+        with page.expect_request(f"**/api/v1/{place}"):
+            page.goto(f"/#/{place}")
+        page.goto("/#/settings")
+        expect(page.get_by_role("heading", name="Settings")).to_be_visible()
+        page.on("request", lambda request: asked.append(request.url))
+        with page.expect_response(f"**/api/v1/{place}"):
+            held[0].continue_()
+        page.wait_for_timeout(2500)  # a log is read each 1.5 s
+        expect(page).to_have_title("Settings · Millrace")
+    assert not [url for url in asked if "/log" in url or "/strip" in url or "/why" in url]
+
+
+@pytest.mark.parametrize("kind", ["task", "job", "worker"])
+def test_a_page_whose_first_call_failed_shows_what_a_later_one_brings(
+    browser: Browser, ensemble: Ensemble, done: str, kind: str
+) -> None:
+    [task], [worker] = ensemble.farm.tasks(done), ensemble.farm.workers()
+    place, name = {
+        "task": (f"tasks/{task.id}", "the task"),
+        "job": (f"jobs/{done}", "the job"),
+        "worker": (f"workers/{worker.id}", "node1"),
+    }[kind]
+    with page_of(browser, ensemble.server.url, may_complain_of=TROUBLE) as page:
+        page.route(f"**/api/v1/{place}", fail)
+        page.goto(f"/#/{place}")
+        expect(page.get_by_role("heading", name=f"The {kind} could not be read")).to_be_visible()
+        expect(page.get_by_text("the farm is unwell")).to_be_visible()
+        page.unroute_all()
+        if kind == "job":
+            page.get_by_role("button", name="Try again").click()
+        expect(page.get_by_role("heading", name=name)).to_be_visible()
+
+
+def test_who_missed_changes_is_shown_a_job_as_it_is_now(browser: Browser, ensemble: Ensemble, done: str) -> None:
+    settings = {"frames": "1-3", "command": ["true", "{frame}"]}
+    job = ensemble.farm.submit("frames", settings, name="friday", tags=["nobody has it"])
+    nothing = {"jobs": [], "workers": [], "gone": [], "next": "1", "poll_seconds": 0.5, "restart": False}
+    with page_of(browser, ensemble.server.url) as page:
+        page.route("**/api/v1/changes?*", answering(json=nothing))
+        goto(page, f"jobs/{job.id}")
+        expect(page.locator(".filters .status")).to_have_text("queued")
+        ensemble.farm.cancel(job)
+        page.route("**/api/v1/changes?*", answering(json={**nothing, "restart": True}))
+        expect(page.locator(".filters .status")).to_have_text("canceled")
+
+
+def test_the_page_says_when_what_stands_before_the_farm_does_not_reach_it(browser: Browser, ensemble: Ensemble) -> None:
+    with page_of(browser, ensemble.server.url, may_complain_of="status of 50") as page:
+        for answer in ({"status": 503, "body": "<html>"}, {"status": 200, "body": "<html>please sign in"}):
+            page.route("**/api/v1/changes?*", answering(**answer))
+            expect(page.get_by_text("What you see may be old")).to_be_visible()
+            page.unroute_all()
+            expect(page.get_by_text("What you see may be old")).to_be_hidden()
+
+
+def test_the_keyboard_skips_to_the_content_and_is_in_it_on_each_new_page(browser: Browser, ensemble: Ensemble) -> None:
+    with page_of(browser, ensemble.server.url) as page:
+        goto(page, "workers")
+        page.get_by_text("Skip to the content").focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("main")).to_be_focused()
+        assert page.url.endswith("#/workers")
+        page.get_by_role("link", name="Farm", exact=True).click()
+        expect(page.get_by_role("heading", name="Farm")).to_be_visible()
+        expect(page.get_by_role("main")).to_be_focused()
+
+
+@pytest.mark.parametrize("place", ["constructor", "submit/constructor", "jobs/%", "workers/%E0%A4%A"])
+def test_a_url_that_means_nothing_still_opens_a_page(browser: Browser, ensemble: Ensemble, place: str) -> None:
+    with page_of(browser, ensemble.server.url, may_complain_of="status of 404") as page:
+        page.goto(f"/#/{place}")
+        page.reload()
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+
+def test_an_emptied_priority_is_not_zero(browser: Browser, ensemble: Ensemble) -> None:
+    settings = {"frames": "1-3", "command": ["true", "{frame}"]}
+    job = ensemble.farm.submit("frames", settings, name="important", tags=["nobody has it"], priority=70)
+    with page_of(browser, ensemble.server.url) as page:
+        changed: list[str] = []
+        page.on("request", lambda request: changed.append(request.url) if request.method == "PATCH" else None)
+        goto(page, f"jobs/{job.id}")
+        page.get_by_label("Priority, 0 to 100").fill("")
+        page.get_by_role("button", name="Set", exact=True).click()
+        goto(page, "jobs?q=important")
+        page.get_by_label("Mark important").check()
+        page.get_by_label("Priority, 0 to 100").fill("")
+        page.get_by_role("button", name="Set priority").click()
+        page.wait_for_timeout(300)
+        assert changed == []
+    assert ensemble.farm.job(job.id).priority == 70
+
+
+def test_to_allow_one_thing_again_takes_no_other_off_the_blocklist(
+    browser: Browser, ensemble: Ensemble, done: str
+) -> None:
+    [worker] = ensemble.farm.workers()
+    path = f"/api/v1/workers/{worker.id}/blocklist"
+    one, other = [{"job": done, "task_type": word} for word in ("sleep", "transcode")]
+    with page_of(browser, ensemble.server.url) as page:
+        page.request.put(path, data={"entries": [one]})
+        page.clock.install()  # nothing is read again by itself
+        goto(page, f"workers/{worker.id}")
+        button = page.get_by_role("button", name="Allow sleep")
+        expect(button).to_be_visible()
+        page.request.put(path, data={"entries": [one, other]})
+        with page.expect_response(lambda response: response.request.method == "PUT"):
+            button.click()
+        left = [entry["task_type"] for entry in page.request.get(path).json()["entries"]]
+        page.request.put(path, data={"entries": []})
+        assert left == ["transcode"]

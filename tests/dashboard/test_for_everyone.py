@@ -60,8 +60,8 @@ EMPTY = {
     "pictures": "No pictures yet",
     "jobs?q=nothing": "No jobs yet",
     "jobs/17": "There is no such job",
-    "tasks/17": "Nothing to show",
-    "workers/17": "No such worker",
+    "tasks/17": "There is no such task",
+    "workers/17": "There is no such worker",
 }
 """What each page says on a farm that has nothing."""
 

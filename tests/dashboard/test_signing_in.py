@@ -93,6 +93,23 @@ def test_downloads_work_at_plain_http_too_where_browsers_say_not_who_asks(
         elsewhere.close()
 
 
+def test_who_is_signed_out_by_a_revoked_token_types_the_next_one_in_peace(browser: Browser, closed: Ensemble) -> None:
+    farm = Farm(closed.server.url, closed.server.admin_token)
+    token = farm.make_token("guest", ["submit"])
+    with page_of(browser, closed.server.url) as page:
+        page.get_by_label("Token").fill(token.text or "")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_text("guest")).to_be_visible()
+        farm.revoke_token(token.id)
+        expect(page.get_by_label("Token")).to_be_visible()
+        page.get_by_label("Token").fill("mr_half")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.wait_for_timeout(6000)  # three times as long as from one call of the deltas to the next
+        expect(page.get_by_label("Token")).to_have_value("mr_half")
+        assert asked == []
+
+
 def test_an_administrator_makes_the_line_that_lets_one_machine_in(browser: Browser, closed: Ensemble) -> None:
     with page_of(browser, closed.server.url) as page:
         page.get_by_label("Token").fill(closed.server.admin_token)

@@ -2,6 +2,7 @@
 
 export const ROOT = new URL("../../", import.meta.url);
 const LOOKS = 3;
+const LOOK_MILLISECONDS = 30_000;
 const BASE = new URL("api/v1", ROOT);
 
 export class Problem extends Error {
@@ -28,13 +29,13 @@ export const remove = (path) => call("DELETE", path);
 async function call(method, path, body, options = {}) {
   const response = await request(method, path, body, options);
   if (response.status === 204) return null;
-  return response.json();
+  return read(response, "json", options.signal);
 }
 
 /** A text, and where its next part begins. */
 export async function text(path) {
   const response = await request("GET", path);
-  return { text: await response.text(), next: Number(response.headers.get("X-Next-Offset") ?? 0) };
+  return { text: await read(response, "text"), next: Number(response.headers.get("X-Next-Offset") ?? 0) };
 }
 
 /** The pages of a list, one after the other. The first is short, so that something is seen soon. */
@@ -46,6 +47,16 @@ export async function* pages(path, { first = 100, limit = 1000, signal } = {}) {
     cursor = page.next;
     yield page.items;
   } while (cursor);
+}
+
+/** The body: it may break off, or be what a proxy in between says. */
+async function read(response, kind, signal) {
+  try {
+    return await response[kind]();
+  } catch {
+    if (signal?.aborted) throw signal.reason;
+    throw new Problem("The farm’s answer cannot be read.");
+  }
 }
 
 /** A look that a changing network broke off is made again; what changes something is not: it may have arrived. */
@@ -62,10 +73,12 @@ async function fetched(path, options) {
 
 async function request(method, path, body, { signal, headers = {} } = {}) {
   let response;
+  // What hangs would keep everything behind it waiting. What changes something may take as long as it takes.
+  const limit = method === "GET" ? AbortSignal.any([AbortSignal.timeout(LOOK_MILLISECONDS), ...(signal ? [signal] : [])]) : signal;
   try {
     response = await fetched(path, {
       method,
-      signal,
+      signal: limit,
       headers: {
         "X-Millrace-Page": "1",
         ...(body !== undefined && { "Content-Type": "application/json" }),

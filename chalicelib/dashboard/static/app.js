@@ -2,7 +2,7 @@
 
 import { get, remove, session } from "./api.js";
 import { h, replace } from "./dom.js";
-import { begin as beginLive, follow, live } from "./live.js";
+import { begin as beginLive, end, follow, live } from "./live.js";
 import { complain } from "./notices.js";
 import { signIn } from "./page_signin.js";
 import { PAGES } from "./pages.js";
@@ -17,6 +17,7 @@ let shown = null;
 async function start() {
   window.addEventListener("hashchange", route);
   document.addEventListener("keydown", onKey);
+  document.querySelector(".skip").addEventListener("click", skip);
   live.addEventListener("down", () => tell("The farm does not answer. What you see may be old; trying again…"));
   live.addEventListener("up", () => tell(null));
   // Whoever may not read hears so from both; begun together, one answer less is waited for.
@@ -40,7 +41,10 @@ async function begin(begun) {
 }
 
 function askForToken() {
+  // Calls that were under way say so too, one after the other: what is typed into the form by then stays.
+  if (document.body.classList.contains("signed-out")) return;
   leave();
+  end();
   document.body.classList.add("signed-out");
   me.scopes = [];
   drawSession();
@@ -57,8 +61,9 @@ function route() {
     shown.page.update(place);
     return;
   }
+  const isFirst = shown === null;
   leave();
-  const known = PAGES[place.name] ?? PAGES.jobs;
+  const known = Object.hasOwn(PAGES, place.name) ? PAGES[place.name] : PAGES.jobs;
   const page = known.open(place);
   shown = { place, page };
   replace(content, page.element);
@@ -69,6 +74,8 @@ function route() {
     else link.removeAttribute("aria-current");
   }
   page.opened?.();
+  // Who came by keyboard goes on from here; what was clicked is gone with the page before, or far above.
+  if (!isFirst) content.focus({ preventScroll: true });
 }
 
 function leave() {
@@ -93,6 +100,12 @@ function drawSession() {
 function tell(text) {
   banner.hidden = text === null;
   banner.textContent = text ?? "";
+}
+
+/** As the link says, without its fragment: that would be the name of another page. */
+function skip(event) {
+  event.preventDefault();
+  content.focus();
 }
 
 /** "/" goes to the page's search, as on other sites. */

@@ -16,6 +16,15 @@ export function replace(parent, ...children) {
   parent.replaceChildren(...children.flat().filter(isThere));
 }
 
+export const FOCUSABLE = "a[href], button, input, select, textarea, summary";
+
+/** The same where somebody may be by keyboard: who was in the third thing that takes the focus is there again. */
+export function redraw(parent, ...children) {
+  const place = [...parent.querySelectorAll(FOCUSABLE)].indexOf(document.activeElement);
+  replace(parent, ...children);
+  if (place >= 0) parent.querySelectorAll(FOCUSABLE)[place]?.focus({ preventScroll: true });
+}
+
 let ids = 0;
 export const freshId = (word) => `${word}-${++ids}`;
 

@@ -5,13 +5,17 @@ import { get } from "./api.js";
 import { jobs, workers } from "./store.js";
 
 const SLOWEST_SECONDS = 15;
+/** No answer (0), one of something in between, or that the farm has no time: what is shown grows old. */
+const DOWN = [0, 429, 502, 503, 504];
 
-/** Events: "changes" with the answer as detail; "down" and "up" as the farm stops and begins to answer. */
+/** Events: "changes" with the answer as detail; "restart" where changes were missed, so that what is shown is to be read
+ * again; "down" and "up" as the farm stops and begins to answer. */
 export const live = new EventTarget();
 
 let cursor = null;
 let seconds = 2;
 let isDown = false;
+let ended = false;
 let wake = () => {};
 
 /** To be awaited before any list is read: what changes from then on is told. */
@@ -19,11 +23,17 @@ export const begin = () => once();
 
 export async function follow() {
   document.addEventListener("visibilitychange", () => wake());
-  for (;;) {
+  while (!ended) {
     await pause(seconds);
     if (document.hidden) await new Promise((resolve) => (wake = resolve));
-    await once();
+    if (!ended) await once();
   }
+}
+
+/** Nobody is signed in any more: there is nothing to ask for. */
+export function end() {
+  ended = true;
+  wake();
 }
 
 /** After an action of this person: look at once, not when the turn comes. */
@@ -41,7 +51,7 @@ async function once() {
     if (isDown) tell("up");
     isDown = false;
   } catch (error) {
-    if (error.status === 0 && !isDown) {
+    if (DOWN.includes(error.status) && !isDown) {
       isDown = true;
       tell("down");
     }
@@ -59,13 +69,14 @@ function apply({ jobs: changed = [], workers: seen = [], gone = [], poll_seconds
   if (happened) tell("changes", { jobs: changed, workers: seen, gone });
 }
 
-/** The farm forgets what changed after a while. A page that slept longer reads the lists again, once. */
+/** The farm forgets what changed after a while. A page that slept longer reads all it shows again, once. */
 function startAnew() {
   for (const collection of [jobs, workers]) {
     const wanted = collection.loading !== null;
     collection.forget();
     if (wanted) collection.load();
   }
+  tell("restart");
 }
 
 const tell = (name, detail) => live.dispatchEvent(new CustomEvent(name, { detail }));

@@ -1,7 +1,7 @@
 // One job: how far it is, why it is not further, its steps, tasks, files and settings.
 
 import { contentUrl, get, pages } from "./api.js";
-import { h, replace } from "./dom.js";
+import { h, redraw, replace } from "./dom.js";
 import { bytes, duration, number, plural, seconds, status, time } from "./format.js";
 import { jobTasks } from "./job_tasks.js";
 import { live } from "./live.js";
@@ -26,24 +26,24 @@ export function openJob(place) {
     settings: h("details", { class: "card" }),
   };
   const taskPart = jobTasks(id, place.query);
-  const element = h(
-    "section",
-    { class: "page" },
-    parts.head,
-    h("div", { class: "split" }, h("div", { class: "stack" }, parts.summary, parts.why, parts.steps), parts.files),
-    taskPart.element,
-    parts.settings,
-  );
+  const split = h("div", { class: "split" }, h("div", { class: "stack" }, parts.summary, parts.why, parts.steps), parts.files);
+  const body = [parts.head, split, taskPart.element, parts.settings];
+  const element = h("section", { class: "page" }, body);
   let job = null;
+  let closed = false;
   let busy = false;
   let again = false;
 
   async function read() {
+    if (closed) return;
     if (busy) return void (again = true);
     busy = true;
     try {
       const isFirst = job === null;
-      job = await get(`/jobs/${id}`);
+      const now = await get(`/jobs/${id}`);
+      if (closed) return;
+      job = now;
+      if (!parts.head.isConnected) replace(element, body);
       document.title = `${job.name} · Millrace`;
       drawJob(parts, job, read);
       if (isFirst) drawSettings(parts.settings, job.settings);
@@ -53,7 +53,8 @@ export function openJob(place) {
         drawFiles(parts.files, job),
       ]);
     } catch (error) {
-      if (job === null) replace(element, missing(error));
+      if (closed) return;
+      if (job === null || error.status === 404) replace(element, missing(error, "job", read));
       else if (error.status) complain(error);
     }
     busy = false;
@@ -64,7 +65,7 @@ export function openJob(place) {
   }
 
   const onChanges = ({ detail }) => {
-    if (detail.gone.includes(id)) replace(element, missing({ status: 404 }));
+    if (detail.gone.includes(id)) replace(element, missing({ status: 404 }, "job", read));
     else if (detail.jobs.some((changed) => changed.id === id)) read();
   };
   // What this page's own buttons did is in the store before the deltas tell.
@@ -73,22 +74,33 @@ export function openJob(place) {
     if (job && known && (known.status !== job.status || known.priority !== job.priority)) read();
   };
   live.addEventListener("changes", onChanges);
+  live.addEventListener("restart", read);
   jobs.addEventListener("change", onStore);
   read();
   return {
     element,
     update: (next) => taskPart.filter(next.query),
     close() {
+      closed = true;
       live.removeEventListener("changes", onChanges);
+      live.removeEventListener("restart", read);
       jobs.removeEventListener("change", onStore);
       taskPart.close();
     },
   };
 }
 
-export function missing(error) {
-  const text = error.status === 404 ? "There is no such job. It may have been deleted." : error.message;
-  return h("div", { class: "empty" }, h("h1", {}, "Nothing to show"), h("p", {}, text), h("a", { class: "button", href: "#/jobs" }, "All jobs"));
+/** Instead of a page that has nothing to show. word: for what is missing; again(): reads it once more. */
+export function missing(error, word, again) {
+  const isGone = error.status === 404;
+  return h(
+    "div",
+    { class: "empty" },
+    h("h1", {}, isGone ? "Nothing to show" : `The ${word} could not be read`),
+    h("p", {}, isGone ? `There is no such ${word}. It may have been deleted.` : error.message),
+    !isGone && h("button", { onclick: () => again() }, "Try again"),
+    word === "worker" ? h("a", { class: "button", href: "#/workers" }, "All workers") : h("a", { class: "button", href: "#/jobs" }, "All jobs"),
+  );
 }
 
 function drawJob(parts, job, again) {
@@ -110,7 +122,7 @@ function drawJob(parts, job, again) {
   const progress = bar(job);
   progress.classList.add("large");
   if (!parts.summary.contains(document.activeElement) || document.activeElement.tagName !== "INPUT") {
-    replace(parts.summary, progress, h("p", { class: "words" }, inWords(job)), job.error && h("p", { class: "problem" }, job.error), facts(job, again));
+    redraw(parts.summary, progress, h("p", { class: "words" }, inWords(job)), job.error && h("p", { class: "problem" }, job.error), facts(job, again));
   }
   parts.steps.hidden = job.steps.length === 1; // the tasks below say it all
   replace(parts.steps, h("h2", {}, "Steps"), job.steps.length ? stepGraph(job.steps) : h("p", { class: "faint" }, "Being made…"));
@@ -135,7 +147,7 @@ function facts(job, again) {
 
 function priority(job) {
   if (!may("operate") || ENDED.includes(job.status)) return job.priority;
-  const field = h("input", { type: "number", min: 0, max: 100, value: job.priority, "aria-label": "Priority, 0 to 100" });
+  const field = h("input", { type: "number", min: 0, max: 100, required: true, value: job.priority, "aria-label": "Priority, 0 to 100" });
   const set = (event) => {
     event.preventDefault();
     field.blur();

@@ -187,7 +187,7 @@ function drawTools(tools, list, clear) {
     const act = async () => (await steer(action, list)) && clear();
     return h("button", { disabled: count === 0, class: action === "cancel" ? "danger" : "", onclick: act }, ACTIONS[action].title, count > 0 && count < list.length ? ` ${number(count)}` : "");
   };
-  const priority = h("input", { type: "number", min: 0, max: 100, value: list[0].priority, "aria-label": "Priority, 0 to 100" });
+  const priority = h("input", { type: "number", min: 0, max: 100, required: true, value: list[0].priority, "aria-label": "Priority, 0 to 100" });
   const set = (event) => {
     event.preventDefault();
     prioritise(list, Number(priority.value)).then(clear);

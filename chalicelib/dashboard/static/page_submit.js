@@ -2,7 +2,7 @@
 
 import { get, Problem, post } from "./api.js";
 import { h, replace } from "./dom.js";
-import { notice } from "./notices.js";
+import { complain, notice } from "./notices.js";
 import { href } from "./router.js";
 import { schemaForm } from "./schema_form.js";
 import { jobs, may } from "./store.js";
@@ -36,7 +36,7 @@ export function openSubmit(place) {
     const types = schemas.JobWanted.properties.settings["x-job-types"];
     const known = Object.keys(TYPES).filter((type) => types[type]);
     const names = [...known, ...Object.keys(types).filter((type) => !TYPES[type])];
-    const type = types[wanted] ? wanted : names[0];
+    const type = Object.hasOwn(types, wanted) ? wanted : names[0];
     if (!forms.has(type)) forms.set(type, form(type, schemaForm(schemas[types[type].$ref.split("/").pop()], schemas), common));
     replace(
       element,
@@ -48,10 +48,11 @@ export function openSubmit(place) {
   }
 
   let wanted = place.id;
+  let closed = false;
   describe()
     .then((document) => {
       ({ schemas } = document.components);
-      draw(wanted);
+      if (!closed) draw(wanted);
     })
     .catch((error) => element.append(h("p", { class: "problem" }, error.message)));
   return {
@@ -63,6 +64,10 @@ export function openSubmit(place) {
       const held = element.querySelector("nav").contains(document.activeElement);
       draw(wanted);
       if (held) element.querySelector("[aria-current]").focus();
+    },
+    close() {
+      closed = true;
+      for (const one of forms.values()) one.leave();
     },
   };
 }
@@ -103,10 +108,28 @@ function asked({ name, priority, tags, retries, most, ends }) {
 function form(type, settings, common) {
   const problem = h("p", { class: "problem", role: "alert" });
   const button = h("button", { class: "primary" }, "Submit");
-  const stop = h("button", { type: "button", hidden: true, onclick: () => running?.abort(new Problem("Nothing was submitted.")) }, "Cancel");
+  const stop = h("button", { type: "button", hidden: true, onclick: () => giveUp() }, "Cancel");
   const first = h("div");
   const rest = h("div", { class: "fields" });
   let running = null;
+  let isAsked = false;
+  /** What was sent last, and its key: sent again, because no answer came, it is the same job. */
+  let sent = { text: null, key: null };
+
+  function giveUp() {
+    const maybe = "It was given up while the farm was being asked: the job may be there. The same, submitted again, makes no second one.";
+    running?.abort(new Problem(isAsked ? maybe : "Nothing was submitted."));
+  }
+
+  async function ask(signal) {
+    const body = { ...asked(common), type, settings: await settings.read(signal) };
+    const text = JSON.stringify(body);
+    if (text !== sent.text) sent = { text, key: freshKey() };
+    isAsked = true;
+    const job = await post("/jobs", body, { signal, headers: { "Idempotency-Key": sent.key } });
+    sent = { text: null, key: null };
+    return job;
+  }
 
   async function submit(event) {
     event.preventDefault();
@@ -115,16 +138,18 @@ function form(type, settings, common) {
     button.disabled = true;
     button.textContent = "Submitting…";
     running = new AbortController();
+    isAsked = false;
     stop.hidden = false;
     window.addEventListener("beforeunload", stay);
     try {
-      const job = await post("/jobs", { ...asked(common), type, settings: await settings.read(running.signal) });
+      const job = await ask(running.signal);
       const { steps, ...listed } = job;
       jobs.put([listed]);
       notice(`“${job.name}” is submitted.`);
-      location.hash = href("jobs", job.id);
+      if (element.isConnected) location.hash = href("jobs", job.id);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
+      if (!element.isConnected) complain(error);
       const fields = { ...error.fields };
       settings.mark(fields);
       const rest = Object.entries(fields).map(([field, text]) => `${field}: ${text}`);
@@ -134,6 +159,7 @@ function form(type, settings, common) {
       button.disabled = false;
       button.textContent = "Submit";
       stop.hidden = true;
+      running = null;
       window.removeEventListener("beforeunload", stay);
     }
   }
@@ -155,8 +181,15 @@ function form(type, settings, common) {
       replace(first, name.element);
       replace(rest, Object.values(others).map((one) => one.element));
     },
+    /** The page is left: files that nobody could stop any more are not sent on; what the farm was asked, it answers. */
+    leave() {
+      if (!isAsked) running?.abort(new Problem("The page was left before all files were sent: nothing was submitted."));
+    },
   };
 }
+
+/** As crypto.randomUUID, which browsers have at https only. */
+const freshKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 /** Who leaves in the middle of an upload is asked by the browser. */
 const stay = (event) => event.preventDefault();

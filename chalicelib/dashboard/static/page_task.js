@@ -1,7 +1,7 @@
 // One task: its attempts, and what they write.
 
 import { get } from "./api.js";
-import { h, replace } from "./dom.js";
+import { h, redraw, replace } from "./dom.js";
 import { duration, seconds, status, time } from "./format.js";
 import { live } from "./live.js";
 import { logView } from "./log_view.js";
@@ -20,24 +20,28 @@ export function openTask(place) {
   const attempts = h("div", { class: "card scrolls", tabindex: "0", role: "region", "aria-label": "Attempts" });
   const work = h("div", {});
   const logPlace = h("div", { class: "grows" });
-  const element = h("section", { class: "page fills" }, head, why, work, attempts, logPlace);
+  const body = [head, why, work, attempts, logPlace];
+  const element = h("section", { class: "page fills" }, body);
   let task = null;
+  let closed = false;
   let log = null;
   let shown = null;
   let chosen = place.query.get("attempt");
 
   async function read() {
     try {
-      task = await get(`/tasks/${place.id}`);
-    } catch (error) {
-      if (task === null) replace(element, missing(error));
-      return;
-    }
-    draw();
-    why.hidden = !["queued", "waiting", "paused"].includes(task.status);
-    if (!why.hidden) {
+      const now = await get(`/tasks/${place.id}`);
+      if (closed) return;
+      task = now;
+      if (!head.isConnected) replace(element, body);
+      draw();
+      why.hidden = !["queued", "waiting", "paused"].includes(task.status);
+      if (why.hidden) return;
       const { reasons } = await get(`/tasks/${place.id}/why`);
       replace(why, h("h2", {}, "Why it is not running"), h("ul", { class: "reasons" }, reasons.map((reason) => h("li", {}, reason.text))));
+    } catch (error) {
+      // What is shown stays: the next look may find more.
+      if (!closed && task === null) replace(element, missing(error, "task", read));
     }
   }
 
@@ -46,8 +50,9 @@ export function openTask(place) {
   }
 
   function draw() {
+    if (closed || task === null) return;
     document.title = `${task.name} · Millrace`;
-    replace(
+    redraw(
       head,
       h("a", { href: "#/jobs", class: "faint" }, "Jobs"),
       h("a", { href: href("jobs", task.job), class: "faint" }, task.job_name),
@@ -64,9 +69,7 @@ export function openTask(place) {
     }
     const newest = task.attempts.at(-1)?.number ?? null;
     const wanted = Number(chosen ?? newest) || null;
-    const held = attempts.contains(document.activeElement);
-    replace(attempts, h("h2", {}, "Attempts"), attemptTable(task, wanted));
-    if (held) attempts.querySelector("[aria-pressed=true]")?.focus();
+    redraw(attempts, h("h2", {}, "Attempts"), attemptTable(task, wanted));
     if (wanted && wanted !== shown) {
       log?.close();
       shown = wanted;
@@ -79,7 +82,8 @@ export function openTask(place) {
   const timer = setInterval(() => !document.hidden && (task === null || !ENDED.includes(task.status)) && read(), LOOK_EVERY_SECONDS * 1000);
   const onChanges = ({ detail }) => detail.jobs.some((job) => job.id === task?.job) && read();
   live.addEventListener("changes", onChanges);
-  workers.load().then(() => task && draw());
+  live.addEventListener("restart", read);
+  workers.load().then(draw);
   read();
   return {
     element,
@@ -88,8 +92,10 @@ export function openTask(place) {
       draw();
     },
     close() {
+      closed = true;
       clearInterval(timer);
       live.removeEventListener("changes", onChanges);
+      live.removeEventListener("restart", read);
       log?.close();
     },
   };

@@ -1,10 +1,11 @@
 // One worker: what it does, why it does nothing, when it sleeps, and what it is kept from.
 
 import { get, post, put } from "./api.js";
-import { h, replace } from "./dom.js";
+import { h, redraw, replace } from "./dom.js";
 import { number, time } from "./format.js";
 import { live, soon } from "./live.js";
 import { complain, confirmed, notice } from "./notices.js";
+import { missing } from "./page_job.js";
 import { given, loadCell, machine, workerStatus } from "./page_workers.js";
 import { href } from "./router.js";
 import { sleepSchedule } from "./sleep_schedule.js";
@@ -20,21 +21,25 @@ export function openWorker(place) {
   const why = h("div", { class: "card", hidden: true });
   const schedule = h("div", { class: "card" });
   const blocklist = h("div", { class: "card" });
-  const element = h("section", { class: "page" }, head, h("div", { class: "split" }, h("div", { class: "stack" }, facts, why, blocklist), schedule));
+  const body = [head, h("div", { class: "split" }, h("div", { class: "stack" }, facts, why, blocklist), schedule)];
+  const element = h("section", { class: "page" }, body);
   const path = `/workers/${place.id}`;
   const names = new Map();
   let worker = null;
+  let closed = false;
 
   async function read() {
     try {
-      const isFirst = worker === null;
-      worker = await get(path);
-      await Promise.all(worker.tasks.slice(0, MOST_NAMED).map(name));
+      const now = await get(path);
+      await Promise.all(now.tasks.slice(0, MOST_NAMED).map(name));
+      if (closed) return;
+      worker = now;
+      if (!head.isConnected) replace(element, body);
       drawWorker(head, facts, worker, names, ask);
-      if (isFirst) {
-        const [hours, blocked] = await Promise.all([get(`${path}/sleep-schedule`), get(`${path}/blocklist`)]);
-        replace(schedule, sleepSchedule(worker, hours, may("operate")));
-        drawBlocklist(blocklist, path, blocked.entries);
+      drawBlocklist(blocklist, path, (await get(`${path}/blocklist`)).entries);
+      if (!schedule.firstChild) {
+        const hours = await get(`${path}/sleep-schedule`);
+        if (!schedule.firstChild) replace(schedule, sleepSchedule(worker, hours, may("operate")));
       }
       why.hidden = worker.tasks.length > 0;
       if (!why.hidden) {
@@ -42,7 +47,8 @@ export function openWorker(place) {
         replace(why, h("h2", {}, "Why it is idle"), h("ul", { class: "reasons" }, reasons.map((reason) => h("li", {}, reason.text))));
       }
     } catch (error) {
-      if (worker === null) replace(element, h("div", { class: "empty" }, h("h1", {}, "No such worker"), h("p", {}, error.message), h("a", { class: "button", href: "#/workers" }, "All workers")));
+      // What is shown stays: the next look may find more.
+      if (!closed && (worker === null || error.status === 404)) replace(element, missing(error, "worker", read));
     }
   }
 
@@ -62,7 +68,7 @@ export function openWorker(place) {
       const before = worker.status;
       worker = await post(`${path}/status`, { status, lazy: true });
       workers.put([worker]);
-      drawWorker(head, facts, worker, names, ask);
+      if (!closed) drawWorker(head, facts, worker, names, ask);
       const undo = status === "asleep" && before === "awake" && { text: "Undo", act: () => ask("awake") };
       notice(`${worker.name} is asked to be ${status}; it hears of it with its next call.`, { undo });
       soon();
@@ -74,12 +80,15 @@ export function openWorker(place) {
   const timer = setInterval(() => !document.hidden && read(), LOOK_EVERY_SECONDS * 1000);
   const onChanges = ({ detail }) => detail.workers.some((changed) => changed.id === place.id) && read();
   live.addEventListener("changes", onChanges);
+  live.addEventListener("restart", read);
   read();
   return {
     element,
     close() {
+      closed = true;
       clearInterval(timer);
       live.removeEventListener("changes", onChanges);
+      live.removeEventListener("restart", read);
     },
   };
 }
@@ -106,13 +115,15 @@ function drawWorker(head, facts, worker, names, ask) {
     ["Takes", worker.task_types.join(", ") || "nothing"],
     ["Id", worker.id],
   ];
-  replace(facts, h("dl", { class: "facts" }, rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))));
+  redraw(facts, h("dl", { class: "facts" }, rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))));
 }
 
 function drawBlocklist(card, path, entries) {
   const allow = (entry) => async () => {
-    const rest = entries.filter((other) => other !== entry).map(({ job, task_type }) => ({ job, task_type }));
     try {
+      // Of the list as it is now: what was added since it was drawn stays.
+      const now = (await get(`${path}/blocklist`)).entries.map(({ job, task_type }) => ({ job, task_type }));
+      const rest = now.filter(({ job, task_type }) => job !== entry.job || task_type !== entry.task_type);
       drawBlocklist(card, path, (await put(`${path}/blocklist`, { entries: rest })).entries);
       notice("The worker may take these tasks again.");
     } catch (error) {
@@ -126,7 +137,7 @@ function drawBlocklist(card, path, entries) {
       h("span", {}, `${entry.task_type} of `, h("a", { href: href("jobs", entry.job) }, `job ${entry.job}`), ", since ", time(entry.created_at)),
       may("operate") && h("button", { onclick: allow(entry), "aria-label": `Allow ${entry.task_type} of job ${entry.job}` }, "Allow again"),
     );
-  replace(
+  redraw(
     card,
     h("h2", {}, "Kept from"),
     entries.length ? h("ul", { class: "files" }, entries.map(row)) : h("p", { class: "faint" }, "Nothing. After failures on three tasks of one job and type, those are listed here."),

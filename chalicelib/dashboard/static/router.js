@@ -3,8 +3,17 @@
 
 export function at(hash) {
   const [path, query = ""] = hash.replace(/^#\/?/, "").split("?");
-  const [name = "", id = null] = path.split("/").map(decodeURIComponent);
+  const [name = "", id = null] = path.split("/").map(decoded);
   return { name: name || "jobs", id: id || null, query: new URLSearchParams(query) };
+}
+
+/** Who types a URL may leave a "%" in it that stands for nothing. */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 export const isSameView = (one, other) => one.name === other.name && one.id === other.id;

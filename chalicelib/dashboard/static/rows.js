@@ -1,6 +1,6 @@
 // A table of which only the rows in sight exist: the same speed with ten rows and with ten thousand.
 
-import { h, replace } from "./dom.js";
+import { FOCUSABLE, h, redraw } from "./dom.js";
 
 const MARGIN_ROWS = 6;
 
@@ -51,7 +51,7 @@ export class Rows {
   }
 
   drawHead() {
-    replace(this.head, this.columns.map((column) => this.headCell(column)));
+    redraw(this.head, this.columns.map((column) => this.headCell(column)));
   }
 
   headCell({ key, title, className = "", sort, headCell }) {
@@ -93,10 +93,8 @@ export class Rows {
       this.drawn.set(key, row);
     }
     if (row.item !== item) {
-      const held = focusWithin(row.element);
-      replace(row.element, this.columns.map((column) => cell(column, item)));
+      redraw(row.element, this.columns.map((column) => cell(column, item)));
       row.item = item;
-      if (held !== null) row.element.querySelectorAll(FOCUSABLE)[held]?.focus({ preventScroll: true });
     }
     if (row.index !== index) {
       row.index = index;
@@ -141,12 +139,6 @@ export class Rows {
   }
 }
 
-const FOCUSABLE = "a[href], button, input, select";
 const cell = (column, item) =>
   h("div", { role: "cell", class: `cell ${column.className ?? ""}` }, column.cell(item));
 const isTyping = (element) => element.matches("input:not([type=checkbox]), select, textarea");
-
-function focusWithin(element) {
-  const place = [...element.querySelectorAll(FOCUSABLE)].indexOf(document.activeElement);
-  return place < 0 ? null : place;
-}
