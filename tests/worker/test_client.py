@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -36,6 +37,13 @@ class Replay:
                 self.send_response(status)
                 for name, value in {"Content-Length": str(len(content)), **headers}.items():
                     self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+            def do_PUT(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
 
@@ -151,6 +159,25 @@ def test_a_refusal_tells_its_reason(replay: Callable[..., Replay]) -> None:
     with pytest.raises(Refused, match="slots: must be 0 or more") as refused:
         server.client.worker_call("contract", {})
     assert refused.value.status == 400 and not isinstance(refused.value, NotRecognised)
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "error"),
+    [
+        (400, "<Code>RequestTimeout</Code>", Unreachable),
+        (400, "<Code>ExpiredToken</Code>", Unreachable),
+        (403, "<Code>AccessDenied</Code><Message>Request has expired</Message>", Unreachable),
+        (403, "<Code>AccessDenied</Code><Message>Access Denied</Message>", Refused),
+        (400, "<Code>BadDigest</Code>", Refused),
+    ],
+)
+def test_an_upload_that_s3_may_take_later_is_no_refusal(
+    replay: Callable[..., Replay], status: int, said: str, error: type[Exception]
+) -> None:
+    """A rendered file is not lost because the line stood still, or because its request was too old."""
+    server = replay(status, f"<Error>{said}</Error>".encode())
+    with pytest.raises(error, match=f"HTTP {status}"):
+        server.client.put_bytes("/upload", {}, io.BytesIO(b"film"), 4)
 
 
 def test_an_error_code_under_http_200_is_an_error(replay: Callable[..., Replay]) -> None:

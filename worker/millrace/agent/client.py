@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import IO
 from urllib.parse import quote, urljoin, urlsplit
@@ -24,6 +25,9 @@ from millrace.agent.protocol import Credentials, JsonObject, LeaseId
 ANSWER_SECONDS = 30.0
 S3_REQUEST_BYTES = 5 * 1024**3
 _BUSY = {429, 500, 502, 503, 504}
+_S3_LATER = re.compile(rb"(?<=<Code>)(RequestTimeout|ExpiredToken)|(?<=<Message>)Request has expired")
+"""Of an upload: the line stood still, or what the request was signed with has ended since. It is then signed anew
+(docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html)."""
 
 
 class FarmClient:
@@ -219,6 +223,8 @@ def _error_of(method: str, url: str, response: BaseHTTPResponse) -> Exception:
     what = f"{method} {_without_query(url)}: HTTP {status}"
     if status in _BUSY:
         return Unreachable(what, _retry_after(response))
+    if method == "PUT" and (passing := _S3_LATER.search(_content_of(response))):
+        return Unreachable(f"{what}: {passing[0].decode()}")
     if answer is None and method == "POST":
         # A gateway or a captive portal answered, not the farm: nothing may be concluded from its 401 or 404.
         return Unreachable(f"{what}, and not in JSON: is this the farm's URL?")
