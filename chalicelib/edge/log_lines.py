@@ -1,9 +1,9 @@
 """How the manager's log looks: text for people, or with MILLRACE_LOG=json one JSON object a line for programs.
 
 Called once by each process that has a log of its own (`embedded/__main__`), and by Lambda's, whose runtime writes the
-log (`edge/current`). Names, paths and errors in a message come
-from outside, so a line break in one is escaped: nobody outside begins a line of our log. What stands in `extra`
-(action, job, task, path) becomes a field of the object, and so does the id of the request under way (`request_ids`).
+log (`edge/current`). Names, paths and errors come from outside, so a line break in a message is escaped and a traceback
+is indented: nobody outside begins a line of our log. What stands in `extra` (action, job, task, path) becomes a field
+of the object, and so does the id of the request under way (`request_ids`).
 
 Loggers are named after modules: Chalice takes the one named after the app, with all below it, for itself.
 """
@@ -63,13 +63,17 @@ def _with_request(record: logging.LogRecord) -> bool:
 
 
 class TextLines(logging.Formatter):
-    """`2026-01-05 10:00:00,123 INFO stopping`, and below it the traceback of what failed."""
+    """`2026-01-05 10:00:00,123 INFO stopping`, and below it, indented, the traceback of what failed."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         return _on_one_line(super().formatMessage(record))
+
+    def format(self, record: logging.LogRecord) -> str:
+        line, *further = super().format(record).split("\n")
+        return "\n".join([line, *(f"  {_on_one_line(text)}" for text in further)])
 
 
 class JsonLines(logging.Formatter):

@@ -40,8 +40,10 @@ def test_a_failure_still_shows_where(capsys: pytest.CaptureFixture[str]) -> None
         raise ValueError(FORGED)
     except ValueError:
         LOG.exception("failed")
-    first, second, *_ = capsys.readouterr().err.splitlines()
-    assert first.endswith("ERROR failed") and second == "Traceback (most recent call last):"
+    first, second, *rest = capsys.readouterr().err.splitlines()
+    assert first.endswith("ERROR failed") and second == "  Traceback (most recent call last):"
+    assert "  2026-01-05 10:00:00,000 INFO admin token: mr_forged\\x1b[2J\\r\\u2028" in rest
+    assert all(line.startswith("  ") and line.isprintable() for line in rest)
 
 
 def test_json_lines_hold_every_field_and_the_request(capsys: pytest.CaptureFixture[str]) -> None:
