@@ -42,13 +42,17 @@ class Supervisor:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def run(self, stop: threading.Event) -> int:
-        """Until `stop` is set; gives the exit code."""
-        self._processes = [self._start(number, announces=number == 0) for number in range(len(self._pairs))]
+        """Until `stop` is set; gives the exit code. Raises OSError if not all can be started; then none is left."""
         code = 0
-        while not code and not stop.wait(CHECK_SECONDS):
-            for number, process in enumerate(self._processes):
-                code = code or self._looked_after(number, process, stop)
-        return self._end() or code
+        try:
+            for number in range(len(self._pairs)):
+                self._processes.append(self._start(number, announces=number == 0))
+            while not code and not stop.wait(CHECK_SECONDS):
+                for number, process in enumerate(self._processes):
+                    code = code or self._looked_after(number, process, stop)
+        finally:
+            ended = self._end()
+        return ended or code
 
     def _looked_after(self, number: int, process: subprocess.Popen[bytes], stop: threading.Event) -> int:
         """The code with which all is to end; 0 to go on."""
@@ -60,7 +64,11 @@ class Supervisor:
         extra = {"action": "process_killed", "signal": -code}
         logger.warning("A server process was killed and is started again", extra=extra)
         if not stop.wait(PAUSE_SECONDS):
-            self._processes[number] = self._start(number, announces=False)
+            try:
+                self._processes[number] = self._start(number, announces=False)
+            except OSError as error:  # the machine has no memory or no processes left: the next look tries again
+                extra = {"action": "process_not_started"}
+                logger.warning("A server process cannot be started now: %s", error, extra=extra)
         return 0
 
     def _start(self, number: int, *, announces: bool) -> subprocess.Popen[bytes]:
@@ -80,7 +88,10 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        self._listener.close()
+        for end in (self._listener, *(end for pair in self._pairs for end in pair)):
+            end.close()
+        for pipe in (self._lifeline, self._held):
+            os.close(pipe)
         return code
 
 

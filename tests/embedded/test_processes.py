@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -13,10 +14,13 @@ import psutil
 import pytest
 import requests
 
+from chalicelib.embedded import supervisor as supervising
+from chalicelib.embedded.supervisor import Supervisor
 from tests.embedded.test_serve import Start, is_known, ready, registered, start  # noqa: F401  a fixture
 
 TASK = {"name": "t", "task_type": "sleep", "commands": [{"name": "sleep", "settings": {"time_in_seconds": 0}}]}
 PATIENCE_SECONDS = 30
+SLEEPS = [sys.executable, "-c", "import time; time.sleep(60)"]
 
 
 def servers(supervisor: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -113,3 +117,46 @@ def test_what_one_process_cannot_do_ends_all_with_its_words(start: Start, tmp_pa
     _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 1
     assert "data folder" in errors and "Traceback" not in errors
+
+
+class FewProcesses(Supervisor):
+    """On a machine that has no more to give after so many."""
+
+    left = 0
+
+    def _start(self, number: int, *, announces: bool) -> subprocess.Popen[bytes]:
+        if self.left <= 0:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        self.left -= 1
+        return super()._start(number, announces=announces)
+
+
+def test_where_not_all_can_be_started_none_is_left() -> None:
+    supervisor = FewProcesses(SLEEPS, 2, "127.0.0.1", 0)
+    supervisor.left = 1
+    with pytest.raises(BlockingIOError):
+        supervisor.run(threading.Event())
+    [begun] = supervisor._processes
+    assert begun.returncode == -signal.SIGTERM
+
+
+def test_one_that_cannot_be_started_again_now_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervising, "PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(supervising, "CHECK_SECONDS", 0.05)
+    supervisor, stop, codes = FewProcesses(SLEEPS, 2, "127.0.0.1", 0), threading.Event(), list[int]()
+    supervisor.left = 2
+    running = threading.Thread(target=lambda: codes.append(supervisor.run(stop)))
+    running.start()
+    try:
+        eventually(lambda: len(supervisor._processes) == 2)
+        victim, other = supervisor._processes
+        victim.kill()
+        victim.wait()
+        assert not stop.wait(0.5) and running.is_alive() and other.poll() is None
+        supervisor.left = 1
+        eventually(lambda: supervisor._processes[0].poll() is None)
+    finally:
+        stop.set()
+        running.join(PATIENCE_SECONDS)
+    assert codes == [0]
+    assert all(process.returncode is not None for process in supervisor._processes)
