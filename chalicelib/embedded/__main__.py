@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,8 +79,9 @@ def main(arguments: list[str] | None = None) -> int:
         return FAILED
     try:
         return _serve(farm, settings, options)
-    except OSError as error:
-        print(f"millrace serve: cannot listen on {options.host}:{options.port}: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries once more at its end
+        print("millrace serve: whoever read what it says on stdout has gone", file=sys.stderr)
         return FAILED
 
 
@@ -126,9 +128,17 @@ def _supervise(options: argparse.Namespace) -> int:
     try:
         supervisor = Supervisor(command_of_this_process(), options.processes, options.host, options.port)
     except OSError as error:
-        print(f"millrace serve: cannot listen on {options.host}:{options.port}: {error}", file=sys.stderr)
+        return _cannot_listen(options, error)
+    try:
+        return supervisor.run(_stop_signal())
+    except OSError as error:
+        print(f"millrace serve: cannot start {options.processes} processes: {error}", file=sys.stderr)
         return FAILED
-    return supervisor.run(_stop_signal())
+
+
+def _cannot_listen(options: argparse.Namespace, error: OSError) -> int:
+    print(f"millrace serve: cannot listen on {options.host}:{options.port}: {error}", file=sys.stderr)
+    return FAILED
 
 
 def _serve(farm: Farm, settings: Settings, options: argparse.Namespace) -> int:
@@ -150,26 +160,30 @@ def _serve(farm: Farm, settings: Settings, options: argparse.Namespace) -> int:
         inherited=None if shared is None else socket.socket(fileno=shared.listener),
         together=table.together,
     )
-    background = _background(farm, settings)
     stop = _stop_signal()  # before anybody is told that we are here
+    background = _background(farm, settings, stop.is_set)
     if shared is not None:
         when_alone(shared.lifeline, stop.set)
     try:
         gc.freeze()  # what is there by now stays, and needs no looking through while workers wait
-        server.start()
+        try:
+            server.start()
+        except OSError as error:
+            return _cannot_listen(options, error)
         background.start()
         if shared is None or shared.announces:
             _announce(farm, settings, server.url)
         stop.wait()
         log.info("stopping", extra={"action": "server_stopping"})
     finally:
+        stop.set()
         server.stop()
         background.stop()
         table.close()
     return 0
 
 
-def _background(farm: Farm, settings: Settings) -> Election:
+def _background(farm: Farm, settings: Settings, is_stopping: Callable[[], bool]) -> Election:
     """Feed and timer, in one process of those that share the data folder."""
     feed = feed_of(farm)
     rounds = iter(range(sys.maxsize))
@@ -184,9 +198,10 @@ def _background(farm: Farm, settings: Settings) -> Election:
 
     pushes = Timer(lambda: pushing.push_when_told(farm, current.pusher()), PUSH_PAUSE_SECONDS)
 
-    hooks = Timer(
-        lambda: delivering.deliver_all(farm, current.hook_pusher(), settings.farm_name), delivering.EVERY_SECONDS
-    )
+    def tell() -> None:
+        delivering.deliver_all(farm, current.hook_pusher(), settings.farm_name, is_stopping=is_stopping)
+
+    hooks = Timer(tell, delivering.EVERY_SECONDS)
 
     def begin() -> None:
         feed.start()

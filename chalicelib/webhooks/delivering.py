@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 
 from ..core.farm import Farm
 from ..core.ports import Mailer, MailFailed
@@ -27,10 +28,17 @@ log = logging.getLogger(__name__)
 
 
 def deliver_all(
-    farm: Farm, pusher: Pusher, farm_name: str, mailer: Mailer | None = None, *, seconds: float = math.inf
+    farm: Farm,
+    pusher: Pusher,
+    farm_name: str,
+    mailer: Mailer | None = None,
+    *,
+    seconds: float = math.inf,
+    is_stopping: Callable[[], bool] = lambda: False,
 ) -> int:
     """One round: find events, try what is due. How many were delivered. `mailer` is None where none is configured. No
-    call begins after so many `seconds`; what is left then waits for the next round."""
+    call begins after so many `seconds`, or once `is_stopping`: hooks behind a dead network keep nobody from other work
+    or from the end. What is left then waits for the next round."""
     begun_at = farm.clock.now()
     hooks = {hook.id: hook for hook in farm.hooks.all()}
     if not hooks:
@@ -38,7 +46,7 @@ def deliver_all(
     following.follow(farm, list(hooks.values()))
     delivered, failing = 0, dict[int, str]()
     for delivery in farm.hooks.due(farm.clock.now(), MOST_IN_A_ROUND):
-        if farm.clock.now() - begun_at > seconds * 1000:
+        if is_stopping() or farm.clock.now() - begun_at > seconds * 1000:
             break
         hook = hooks.get(delivery.hook)
         if hook is None:

@@ -35,20 +35,21 @@ JOB_EVENTS = {
 
 def follow(farm: Farm, hooks: Sequence[Hook]) -> None:
     for _ in range(MOST_LOOKS):
-        told = changes.since(farm, _cursor(farm, hooks))
+        known = farm.hooks.cursor()
+        told = changes.since(farm, _from(known, farm, hooks))
         if told.restart:
             told = changes.since(farm, _first(farm, hooks))
         events = [*_of_jobs(told.jobs), *_of_workers(told.workers)]
         wanted = [delivery for event in events for delivery in _deliveries(farm, hooks, *event)]
         if wanted:
             farm.hooks.add(wanted)
-        farm.hooks.set_cursor(str(told.next))
+        if str(told.next) != known:  # each write is a sync of the disk, each second for ever
+            farm.hooks.set_cursor(str(told.next))
         if told.poll_seconds > 0:
             return
 
 
-def _cursor(farm: Farm, hooks: Sequence[Hook]) -> changes.Cursor:
-    text = farm.hooks.cursor()
+def _from(text: str | None, farm: Farm, hooks: Sequence[Hook]) -> changes.Cursor:
     try:
         return _first(farm, hooks) if text is None else changes.cursor_from(text)
     except BadInput:  # of another version

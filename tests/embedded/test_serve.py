@@ -114,6 +114,15 @@ def test_a_port_that_is_taken_is_said_plainly(start: Start) -> None:
     assert "cannot listen" in errors and "Traceback" not in errors
 
 
+def test_whoever_does_not_read_what_it_says_is_not_told_of_the_port(start: Start) -> None:
+    process = start("--port", "0", "--auth", "token")
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()  # as `| head -1` does before the second line
+    assert process.wait(20) == 1
+    errors = process.stderr.read()
+    assert "stdout has gone" in errors and "cannot listen" not in errors and "Traceback" not in errors
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [

@@ -149,6 +149,31 @@ def test_a_hook_that_comes_back_gets_what_it_missed(bench: Bench, receiver: Rece
     assert {kept.status for kept in hooks.deliveries(bench.farm, hook.id, 10)} == {"delivered"}
 
 
+def test_a_server_that_is_told_to_stop_begins_no_further_call(bench: Bench, receiver: Receiver) -> None:
+    hooks.create(bench.farm, receiver.url, ALL)
+    for n in range(3):
+        ended(bench, f"shot {n}")
+    told = deliver_all(bench.farm, PUSHER, "studio", is_stopping=lambda: len(receiver.calls) > 0)
+    assert (told, len(receiver.calls)) == (1, 1)
+    assert deliver(bench) == 2  # the next start
+
+
+def test_looking_for_events_costs_an_idle_farm_hardly_a_write(
+    bench: Bench, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would be a sync of the disk."""
+    written: list[str] = []
+    keep = bench.farm.hooks.set_cursor
+    monkeypatch.setattr(bench.farm.hooks, "set_cursor", lambda cursor: (written.append(cursor), keep(cursor)))
+    hooks.create(bench.farm, receiver.url, ALL)
+    ended(bench)
+    for _ in range(120):
+        deliver(bench)
+        bench.clock.advance(SECOND)
+    assert len(receiver.calls) == 1
+    assert 2 <= len(written) <= 12 and len(set(written)) == len(written)
+
+
 def test_a_redirect_is_a_failure_and_is_not_followed(bench: Bench, receiver: Receiver) -> None:
     hooks.create(bench.farm, receiver.url, ALL)
     receiver.status = 302

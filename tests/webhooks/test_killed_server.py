@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -56,3 +57,25 @@ def test_an_event_survives_the_server_and_a_receiver_that_is_not_there(
         until(lambda: {call.json["job"]["name"] for call in receiver.calls} == {"first", "second"}, "both events", 60)
         until(lambda: {each.status for each in farm.deliveries(hook)} == {"delivered"}, "both noted", 30)
     assert len({call.headers["Millrace-Delivery"] for call in receiver.calls}) == 2
+
+
+def test_hooks_that_never_answer_do_not_keep_a_server_from_its_end(start: Start) -> None:
+    """One of them is waited for, in which the signal came; not all, three seconds each."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        process, farm = start()
+        for number in range(8):
+            farm.make_webhook(f"http://127.0.0.1:{silent.getsockname()[1]}/{number}", ["job.canceled"])
+        farm.cancel(farm.submit("commands", {"tasks": [TASK]}))
+        silent.settimeout(30)
+        called = [silent.accept()[0]]
+        process.terminate()
+        assert process.wait(60) == 0
+        silent.settimeout(0.1)
+        try:
+            while True:
+                called.append(silent.accept()[0])
+        except TimeoutError:
+            pass
+        for connection in called:
+            connection.close()
+    assert len(called) < 4
