@@ -34,15 +34,23 @@ class Served:
 @functools.lru_cache(maxsize=4)
 def found(chosen: Path | None = None) -> Served:
     """`chosen`: the setting. Raises NotFound where there is none."""
+    own = None if chosen is None else _read_chosen(chosen)
     try:
         [packaged] = SERVED.glob("*.whl")
-        return Served(_read(chosen or packaged), (SERVED / LOCK).read_text())
+        return Served(own or _read(packaged), (SERVED / LOCK).read_text())
     except (OSError, ValueError):
         pass
     try:
-        return Served(_read(chosen) if chosen else packed(WORKER), (WORKER / LOCK).read_text())
+        return Served(own or packed(WORKER), (WORKER / LOCK).read_text())
     except (OSError, KeyError, ValueError):
         raise NotFound(NOTHING) from None
+
+
+def _read_chosen(path: Path) -> Wheel:
+    try:
+        return _read(path)
+    except OSError as error:  # it was there when the farm was started; strangers need not know the folder
+        raise NotFound(f"MILLRACE_WORKER_WHEEL names {path.name}, which cannot be read: {error.strerror}") from None
 
 
 def _read(path: Path) -> Wheel:

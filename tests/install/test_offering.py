@@ -60,3 +60,14 @@ def test_a_release_of_the_operators_choice_is_offered(bench: Bench, tmp_path: Pa
     chosen.write_bytes(b"a wheel")
     bench.serve(worker_wheel=chosen)
     assert contract(bench, X_Millrace_Wheel="a" * 64)["upgrade"]["version"] == "3.2.1"
+
+
+def test_a_release_of_the_operators_choice_that_has_gone_is_named(bench: Bench, tmp_path: Path) -> None:
+    chosen = tmp_path / "millrace-3.2.2-py3-none-any.whl"
+    chosen.write_bytes(b"a wheel")
+    bench.serve(worker_wheel=chosen)
+    chosen.unlink()
+    answer = bench.send("GET", "/install")
+    assert answer.status == 404
+    assert "MILLRACE_WORKER_WHEEL names millrace-3.2.2-py3-none-any.whl, which cannot be read" in answer.body.decode()
+    assert "upgrade" not in contract(bench, X_Millrace_Wheel="a" * 64)
