@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -19,6 +20,8 @@ from .wanted import Name, Wanted
 
 MOST_VARIABLES = 200
 LONGEST_VALUE = 1000
+MOST_BYTES = 300_000
+"""Of all together, as JSON: they are one item of the table, which has room for some more."""
 
 
 class VariableValue(Wanted):
@@ -70,6 +73,9 @@ def replace(farm: Farm, request: Request) -> Reply:
     wanted = read_body(request, VariablesWanted)
     if taken := sorted(RESERVED & wanted.variables.keys()):
         raise BadInput(f"{{{taken[0]}}} is a placeholder of frame commands; use another name", field="variables")
+    size = len(json.dumps(wanted.model_dump()["variables"], ensure_ascii=False).encode("utf-8", "replace"))
+    if size > MOST_BYTES:
+        raise BadInput(f"all variables together have at most {MOST_BYTES} bytes, not {size}", field="variables")
     variables.write(farm.table, {name: _variable(variable) for name, variable in wanted.variables.items()})
     return show(farm, request)
 

@@ -50,6 +50,17 @@ def test_a_name_that_frame_commands_use_is_refused(bench: Bench) -> None:
     assert answer.status == 400 and "{frame} is a placeholder of frame commands" in answer.json["detail"]
 
 
+def test_more_than_the_farm_can_keep_is_refused_with_the_limit(bench: Bench) -> None:
+    bench.call("PUT", "/variables", {"variables": {"blender": BLENDER}})
+    many = {f"v{number}": {"values": [{"value": "x" * 1000}] * 20} for number in range(20)}
+    answer = bench.call("PUT", "/variables", {"variables": many})
+    assert (answer.status, answer.json["field"]) == (400, "variables")
+    assert "at most 300000 bytes" in answer.json["detail"]
+    assert bench.get("/variables") == {"variables": {"blender": BLENDER}}
+    most = {f"v{number}": {"values": [{"value": "é" * 1000}] * 14} for number in range(10)}
+    assert bench.call("PUT", "/variables", {"variables": most}).status == 200
+
+
 def test_only_an_administrator_sets_variables(bench: Bench) -> None:
     bench.serve(auth="token")
     operator = f"Bearer {bench.token('operate')}"
