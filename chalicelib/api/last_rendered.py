@@ -11,13 +11,13 @@ from ..core.access import Scope
 from ..core.errors import NotFound
 from ..core.farm import Farm
 from ..core.ids import parse_id
+from ..edge.clock import time_text
 from ..edge.http import Reply, Request
 from ..edge.refusals import API
 from .answering import UNSNIFFED, answer
 from .models import Answer, Id, Time
 from .operations import Operation, Parameter
 from .reading import LARGEST_NUMBER, number
-from .translate import time_text
 
 JPEG = "image/jpeg"
 USUAL_WIDTH = 600

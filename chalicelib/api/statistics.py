@@ -13,12 +13,12 @@ from ..core.access import Scope
 from ..core.farm import Farm
 from ..core.lifecycle import JobStatus, Outcome, TaskStatus, WorkerStatus
 from ..core.records.statistics import Point
+from ..edge.clock import time_text
 from ..edge.http import Reply, Request
 from .answering import answer
 from .models import Answer, Counts, Id, Time
 from .operations import Operation, Parameter
 from .reading import number
-from .translate import time_text
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 MOST_MINUTES = 30 * 24 * 60

@@ -10,12 +10,12 @@ from ..core import access
 from ..core.access import Scope
 from ..core.farm import Farm
 from ..core.ids import parse_id
+from ..edge.clock import time_text
 from ..edge.http import Reply, Request
 from .answering import answer
 from .models import Answer
 from .operations import Operation
 from .reading import read_body
-from .translate import time_text
 from .wanted import Name, Wanted
 
 

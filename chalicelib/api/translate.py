@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from typing import Any, overload
+from typing import Any
 
 from ..core import model as core
 from ..core.jobs import Progress
@@ -13,6 +12,7 @@ from ..core.lifecycle import JobStatus, TaskStatus, WorkerStatus
 from ..core.model import Json
 from ..core.ports import SignedRequest
 from ..core.retry_policy import policy_json
+from ..edge.clock import time_text
 from ..edge.uuids import uuid_of
 from . import models
 from .hiding import without_secrets
@@ -20,18 +20,6 @@ from .wanted import Retry
 
 LISTED_SETTINGS_BYTES = 4_000
 """A page of a thousand jobs has to fit through Lambda's 6 MB."""
-
-
-@overload
-def time_text(at_ms: int) -> str: ...
-@overload
-def time_text(at_ms: int | None) -> str | None: ...
-def time_text(at_ms: int | None) -> str | None:
-    """RFC 3339 in UTC with milliseconds."""
-    if at_ms is None:
-        return None
-    seconds, milliseconds = divmod(at_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
 
 
 def id_text(number: int | None) -> str | None:

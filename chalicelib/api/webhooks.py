@@ -15,12 +15,13 @@ from ..core.ids import parse_id
 from ..core.records.hooks import MAILTO, Hook
 from ..core.records.hooks import Delivery as Kept
 from ..edge import current
+from ..edge.clock import time_text
 from ..edge.http import Reply, Request
 from .answering import answer
 from .models import Answer, Id, Time
 from .operations import Operation
 from .reading import read_body
-from .translate import id_text, time_text
+from .translate import id_text
 from .wanted import LEFT_OUT, Wanted
 
 MOST_DELIVERIES = 100

@@ -12,10 +12,8 @@ from . import log_lines
 
 if TYPE_CHECKING:
     from ..core.ports import Mailer
-    from .push import Pusher
-
-if TYPE_CHECKING:
     from ..store.scaling_group import ScalingGroup
+    from .push import Pusher
 
 _lock = threading.Lock()
 _served: tuple[Farm, Settings] | None = None

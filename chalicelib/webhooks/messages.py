@@ -6,12 +6,12 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from ..core.hooks import Event
 from ..core.model import Job, Worker
 from ..core.records.hooks import Delivery, Hook
+from ..edge.clock import time_text
 
 LONGEST_MAIL_SUBJECT = 200
 
@@ -122,9 +122,3 @@ def _subject(about: Mapping[str, Any]) -> Mapping[str, Any]:
 def _plain(text: str) -> str:
     """Slack's three characters; a job's name must not be a link or a call of everybody (`<!channel>`)."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def time_text(at_ms: int | None) -> str | None:
-    if at_ms is None:
-        return None
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
