@@ -85,6 +85,7 @@ class Memory:
     peak: int = 0
     """The most that were needed since then."""
     first_seen: Mapping[str, int] = field(default_factory=dict)
+    """Of the machines there are, and of those that are gone while the farm still knows their workers."""
 
 
 @dataclass(frozen=True)

@@ -54,4 +54,5 @@ def write(farm: Farm, before: Noted, decision: Decision) -> bool:
 
 def _is_at_rest(before: Noted, decision: Decision) -> bool:
     nothing_paid = not before.memory.paid and not decision.memory.paid
-    return nothing_paid and (before.desired, before.reason) == (decision.desired, decision.reason)
+    nobody_went = before.memory.first_seen == decision.memory.first_seen
+    return nothing_paid and nobody_went and (before.desired, before.reason) == (decision.desired, decision.reason)

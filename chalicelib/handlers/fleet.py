@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..core import access, fleet, fleet_memory, fleet_watching, joining, leaving
 from ..core.farm import Farm
@@ -44,7 +45,7 @@ def look_after(farm: Farm, settings: FleetSettings, scaling: ScalingGroup) -> De
         first_seen=before.memory.first_seen,
         silent_ms=settings.silent_ms,
     )
-    decision = fleet.decide(settings.rules, seen, before.memory)
+    decision = _keeping_in_mind(farm, group, before, fleet.decide(settings.rules, seen, before.memory))
     if not fleet_memory.write(farm, before, decision):
         return None
     if (before.desired, before.reason) != (decision.desired, decision.reason):
@@ -60,6 +61,16 @@ def look_after(farm: Farm, settings: FleetSettings, scaling: ScalingGroup) -> De
         _let_in(farm, settings, starting)
         _forget_who_is_gone(farm, settings, group)
     return decision
+
+
+def _keeping_in_mind(farm: Farm, group: Group, before: fleet_memory.Noted, decision: Decision) -> Decision:
+    """Machines that are gone stay in memory until their workers are forgotten. Those may have to be silent for a while
+    yet, and where the group is empty nobody would look any more."""
+    gone = before.memory.first_seen.keys() - group.machines.keys()
+    workers = {worker.name for worker in farm.workers.all() if TAG in worker.tags} if gone else set()
+    kept = {name: before.memory.first_seen[name] for name in gone & workers}
+    memory = replace(decision.memory, first_seen={**kept, **decision.memory.first_seen})
+    return replace(decision, memory=memory)
 
 
 def _bring_to(scaling: ScalingGroup, group: Group, decision: Decision) -> None:

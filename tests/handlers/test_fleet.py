@@ -293,6 +293,26 @@ def test_a_machine_that_falls_silent_is_replaced_and_its_task_runs_again(a_fleet
     assert again.task.id == held.task.id
 
 
+def test_the_last_machine_takes_its_worker_and_token_along_also_if_it_broke(a_fleet: Fleet) -> None:
+    """Its worker has not signed off: it must have been silent for a while, and the group is empty by then."""
+    a_fleet.submit(1)
+    a_fleet.minute()
+    [machine] = a_fleet.machines
+    a_fleet.minute()
+    own = joining.join(a_fleet.farm, *join_objects(a_fleet).values(), machine, "n" * 20)
+    [held] = a_fleet.take(a_fleet.boots(machine))
+    a_fleet.end(held)
+    a_fleet.asg.terminate_instance_in_auto_scaling_group(InstanceId=machine, ShouldDecrementDesiredCapacity=True)
+    for _ in range(9):
+        a_fleet.minute()
+        assert [worker.name for worker in a_fleet.farm.workers.all()] == [machine]  # it may be slow, not dead
+    for _ in range(3):
+        a_fleet.minute()
+    assert (a_fleet.machines, list(a_fleet.farm.workers.all())) == ([], [])
+    assert access.principal(a_fleet.farm, own) is None
+    assert fleet.fleet_memory.read(a_fleet.farm).memory.first_seen == {}  # and nobody looks for it any more
+
+
 def described(**states: str) -> dict[str, Any]:
     """What AWS answers about a group with these machines."""
     usual = {"AvailabilityZone": "a", "HealthStatus": "HEALTHY", "ProtectedFromScaleIn": True}
