@@ -159,6 +159,15 @@ def test_nothing_of_the_bucket_is_public(resources: dict[str, Any]) -> None:
     assert statement["Effect"] == "Deny"
 
 
+def test_the_bucket_forgets_what_was_left_and_no_sooner_than_its_owner_comes_back(resources: dict[str, Any]) -> None:
+    """By prefix: an object that a job needs is under none that forgets."""
+    rules = {one["Id"]: one for one in resources["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]}
+    assert rules["forget-unfinished-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+    assert rules["forget-unfinished-collections"]["ExpirationInDays"] == 30
+    expiring = {(one["Prefix"], bool(one.get("TagFilters"))) for one in rules.values() if "ExpirationInDays" in one}
+    assert expiring == {("logs/", False), ("collections/", False), ("blobs/", True)}
+
+
 def test_layers_keep_what_they_say_nothing_about() -> None:
     below = {"A": {"x": 1, "y": {"z": [1]}}, "B": 1}
     above = {"A": {"x": {"Ref": "X"}, "y": {"w": 2}}, "C": 3}
