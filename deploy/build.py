@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chalicelib.install.packing import packed
+from chalicelib.install.packing import packed, zipped
 
 from . import wheels
 from .bill import bill
@@ -36,9 +36,6 @@ BUILD_SECONDS = 600
 BILL = "millrace.cdx.json"
 """In the archive: what it is made of."""
 NO_ROLE = "arn:aws:iam::000000000000:role/the-template-names-another"
-FIRST_DAY = (1980, 1, 1, 0, 0, 0)
-"""The earliest that a zip file can say."""
-
 
 Template = dict[str, Any]
 
@@ -66,7 +63,8 @@ def build(folder: Path, architecture: str) -> Build:
         packaged.extractall(unpacked)
     compile_all(unpacked)
     (unpacked / BILL).write_bytes(bill())
-    _write(unpacked, archive)
+    found = sorted(path for path in unpacked.rglob("*") if path.is_file())
+    archive.write_bytes(zipped({path.relative_to(unpacked).as_posix(): path.read_bytes() for path in found}))
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     return Build(archive, digest, json.loads((out / "sam.json").read_text()))
 
@@ -153,13 +151,3 @@ def _run_alone(command: list[str], folder: Path, what: str, *, may_fail: bool = 
     )
     if done.returncode != 0 and not may_fail:
         raise DeployFailed(f"{what} could not be made:\n{done.stdout}{done.stderr}")
-
-
-def _write(folder: Path, target: Path) -> None:
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), FIRST_DAY)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 3  # Unix, or the permissions mean nothing
-            entry.external_attr = (0o755 if path.suffix == ".so" else 0o644) << 16
-            archive.writestr(entry, path.read_bytes())

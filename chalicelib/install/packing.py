@@ -47,7 +47,7 @@ def packed(folder: Path) -> Wheel:
     files[f"{about}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: millrace\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     files[f"{about}/entry_points.txt"] = _entry_points(project["scripts"]).encode()
     files[f"{about}/RECORD"] = _record(files, f"{about}/RECORD").encode()
-    return Wheel(f"{release}-py3-none-any.whl", _zipped(files))
+    return Wheel(f"{release}-py3-none-any.whl", zipped(files))
 
 
 def _modules(folder: Path, package: str) -> Iterator[tuple[str, bytes]]:
@@ -81,13 +81,14 @@ def _record(files: Mapping[str, bytes], itself: str) -> str:
     return text.getvalue()
 
 
-def _zipped(files: Mapping[str, bytes]) -> bytes:
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """In this order and without times: the same files give the same bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, data in files.items():
             entry = zipfile.ZipInfo(name, FIRST_DAY)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3  # Unix, or the permissions mean nothing
-            entry.external_attr = 0o644 << 16
+            entry.external_attr = (0o755 if name.endswith(".so") else 0o644) << 16
             archive.writestr(entry, data)
     return buffer.getvalue()
