@@ -28,6 +28,7 @@ from .ports import Absent, ConditionFailed, Equals, ObjectHead, Put
 from .records import keys
 from .turns import Turn
 
+FILTERS = "collections/"
 FILTER_BYTES = 1 << 22
 """33 million bits: of 2.5 million contents one in 300 that nobody needs stays until the next time."""
 HASHES = 6
@@ -195,11 +196,13 @@ def _piece(farm: Farm, found: Collection, turn: Turn) -> bool:
         if ended:
             log.warning("nothing was collected: %s", refused.message, extra={"action": "collection_failed"})
         return ended
-    key = f"collections/{found.id}/{found.piece + 1}-{farm.random.getrandbits(64):016x}"
+    key = f"{FILTERS}{found.id}/{found.piece + 1}-{farm.random.getrandbits(64):016x}"
     farm.objects.put(key, bytes(needed.data))
     if _commit(farm, found, replace(after, filter_key=key)):
         return True
-    farm.objects.delete(key)
+    now = current(farm)
+    if now is None or now.filter_key != key:  # else the piece is ended, and somebody has gone on with it
+        farm.objects.delete(key)
     return False
 
 
@@ -275,13 +278,28 @@ def _commit(farm: Farm, before: Collection, after: Collection) -> bool:
     done = replace(after, piece=before.piece + 1, moved_at=farm.clock.now())
     if done.is_over:
         done = replace(done, filter_key=None)
+    item = _item(done)
     try:
-        farm.table.write(Put(_item(done), (Equals("id", before.id), Equals("piece", before.piece))))
-    except ConditionFailed:
-        return False
+        farm.table.write(Put(item, (Equals("id", before.id), Equals("piece", before.piece))))
+    except ConditionFailed as failed:
+        if failed.item != item:  # equal: the table's client has repeated it, since the answer was lost
+            return False
     if before.filter_key is not None and before.filter_key != done.filter_key:
         farm.objects.delete(before.filter_key)
+    if done.is_over and farm.errands is None:
+        _forget_filters(farm, done)
     return True
+
+
+def _forget_filters(farm: Farm, over: Collection) -> None:
+    """Those of pieces that were cut off before they could end; on AWS the bucket forgets them by itself. What a newer
+    collection has written stays."""
+    after = ""
+    while heads := farm.objects.list(FILTERS, after=after):
+        for head in heads:
+            if int(head.key.split("/")[1]) <= over.id:
+                farm.objects.delete(head.key)
+        after = heads[-1].key
 
 
 def _item(collection: Collection) -> dict[str, Any]:

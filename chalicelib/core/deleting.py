@@ -30,8 +30,9 @@ def go_on(farm: Farm, job_id: JobId, turn: Turn) -> None:
         return
     if hidden.is_followed and hidden.status is JobStatus.COMPLETED and not following.release(farm, hidden):
         return  # the sweep comes back
-    for kept in farm.objects.list(compiling.job_folder(job_id)):
-        farm.objects.delete(kept.key)
+    while kept := farm.objects.list(compiling.job_folder(job_id)):  # a page of them
+        for one in kept:
+            farm.objects.delete(one.key)
     farm.jobs.remove(hidden, steps)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -15,7 +16,8 @@ from chalicelib.core.jobs import Submission
 from chalicelib.core.leases import Report, report
 from chalicelib.core.lifecycle import Outcome
 from chalicelib.core.model import Blob
-from chalicelib.core.ports import Clock, ObjectHead
+from chalicelib.core.ports import Clock, ObjectHead, Operation, Put
+from chalicelib.core.records import keys
 from chalicelib.core.records.notes import Notes
 from tests.core.conftest import Bench
 from tests.engines.memory_objects import MemoryObjects
@@ -176,6 +178,59 @@ def test_of_two_at_one_piece_one_counts(site: Site) -> None:
     done = site.run_all()
     assert (done.phase, done.removed) == ("done", len(garbage)) and all(map(site.there, needed))
     assert site.farm.objects.list("collections/") == []
+
+
+def a_table_whose_answers_are_lost(site: Site, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]) -> None:
+    """What ends a piece is written, and its answer lost: the client writes it again, and its condition fails."""
+    write = site.farm.table.write
+
+    def deaf(*operations: Operation) -> None:
+        write(*operations)
+        first = operations[0]
+        if isinstance(first, Put) and (first.item["pk"], first.item["sk"]) == keys.collection():
+            meanwhile()
+            write(*operations)
+
+    monkeypatch.setattr(site.farm.table, "write", deaf)
+
+
+def test_a_piece_that_did_not_hear_of_its_own_end_has_ended(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed, garbage = a_used_farm(site)
+    begun = collecting.begin(site.farm, older_than_days=30, dry_run=False)
+    a_table_whose_answers_are_lost(site, monkeypatch, lambda: None)
+    collecting.go_on(site.farm, begun.id)
+    done = site.run_all()
+    assert (done.phase, done.removed) == ("done", len(garbage)) and all(map(site.there, needed))
+    assert site.farm.objects.list("collections/") == []
+
+
+def test_nor_does_it_take_away_what_another_goes_on_with(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed, garbage = a_used_farm(site)
+    begun = collecting.begin(site.farm, older_than_days=30, dry_run=False)
+    others = [0]
+
+    def another() -> None:
+        if others[0] < 1:
+            others[0] += 1
+            collecting.go_on(site.farm, begun.id)
+            others[0] -= 1
+
+    a_table_whose_answers_are_lost(site, monkeypatch, another)
+    collecting.go_on(site.farm, begun.id)
+    done = site.run_all()
+    assert (done.phase, done.removed) == ("done", len(garbage)) and all(map(site.there, needed))
+
+
+def test_what_pieces_that_were_cut_off_have_left_goes_in_the_end(site: Site) -> None:
+    a_used_farm(site)
+    alone = replace(site.farm, errands=None)
+    begun = collecting.begin(alone, older_than_days=30, dry_run=False)
+    newer = f"collections/{begun.id + 1}/1-ab"
+    for key in (f"collections/{begun.id}/1-cd", f"collections/{begun.id - 9}/3-ef", newer):
+        alone.objects.put(key, b"cut off")
+    while (now := collecting.go_on(alone, begun.id)) is not None and not now.is_over:
+        pass
+    assert [head.key for head in alone.objects.list("collections/")] == [newer]
 
 
 def test_an_errand_that_was_lost_is_left_again_by_the_sweep(site: Site) -> None:

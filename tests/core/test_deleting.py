@@ -88,6 +88,16 @@ def test_what_tasks_wrote_goes_with_their_job_and_nothing_else_does(bench: Bench
     assert owners == {task.id for task in bench.tasks(kept)}
 
 
+def test_all_that_was_kept_of_a_job_goes_with_it(bench: Bench) -> None:
+    """More than a listing of the store names at once."""
+    job = bench.submit()
+    jobs.cancel(bench.farm, job.id)
+    for number in range(1_003):
+        bench.farm.objects.put(f"jobs/{job.id}/{number}", b"x")
+    jobs.delete(bench.farm, job.id)
+    assert bench.farm.objects.list("jobs/") == []
+
+
 def test_logs_of_tasks_whose_ids_have_different_lengths_go_too(bench: Bench) -> None:
     for task in (8, 9, 10, 11, 12, 99, 100, 110):
         bench.farm.objects.put(f"logs/{task}/000001/0", b"x")
