@@ -12,6 +12,7 @@ half a read unit a minute for every 4 KB of leases and one for every worker; and
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from .farm import Farm
 from .model import Attempt, Job, Worker
 from .ports import TableUnavailable
 from .records.statistics import HOUR, MINUTE, Point, merged
+
+log = logging.getLogger(__name__)
 
 MOST_BY_MINUTE = 1440
 """Minutes; longer spans come by the hour."""
@@ -55,6 +58,8 @@ def write_tally(farm: Farm) -> None:
             farm.statistics.add(minute, counts)
         except TableUnavailable:
             continue  # whether they were added is not known: better too few than twice
+        except ValueError:
+            _give_up(minute)
 
 
 def note(farm: Farm, jobs: OpenJobs, fleet: Sequence[Worker]) -> None:
@@ -95,8 +100,17 @@ def _close_hours(farm: Farm, now: int) -> None:
     for hour in range(first, last + HOUR, HOUR):
         within = [point for point in minutes if _floor(point.at, HOUR) == hour]
         if within and hour not in closed:
-            farm.statistics.put_hour(merged(hour, within))
+            try:
+                farm.statistics.put_hour(merged(hour, within))
+            except ValueError:
+                _give_up(hour)
     farm.statistics.prune(now)
+
+
+def _give_up(at: int) -> None:
+    """The table does not bear these numbers, as with too many workers that failed in one minute. Nobody's work is to
+    fail for them."""
+    log.exception("the statistics of %d are not complete", at, extra={"action": "statistics_lost"})
 
 
 def _hour(at: int) -> int:

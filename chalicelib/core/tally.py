@@ -9,10 +9,12 @@ from collections.abc import Mapping
 
 from .lifecycle import Outcome
 from .model import Attempt
+from .records.statistics import OTHER_REASONS, most_frequent
 
 WRITE_EVERY_MS = 10_000
 UNWELL = frozenset({Outcome.FAILED, Outcome.LOST})
 LONGEST_REASON = 60
+REASON = "reason."
 
 Counts = Mapping[str, int]
 """By field of a point of the statistics: `ended.completed`, `worker.17`, `reason.exit code 1`."""
@@ -22,7 +24,7 @@ def counted(attempt: Attempt) -> list[str]:
     """What one attempt adds 1 to."""
     fields = [f"ended.{attempt.outcome}"]
     if attempt.outcome in UNWELL:
-        fields += [f"worker.{attempt.worker}", f"reason.{_reason(attempt)}"]
+        fields += [f"worker.{attempt.worker}", f"{REASON}{_reason(attempt)}"]
     return fields
 
 
@@ -51,8 +53,15 @@ class Tally:
             return now - self._written_at >= WRITE_EVERY_MS
 
     def take(self, now: int) -> dict[int, Counter[str]]:
-        """By minute; they are the caller's now."""
+        """By minute, with the most frequent reasons; they are the caller's now."""
         with self._lock:
             taken, self._minutes = dict(self._minutes), defaultdict(Counter)
             self._written_at = now
-        return taken
+        return {minute: _with_few_reasons(counts) for minute, counts in taken.items()}
+
+
+def _with_few_reasons(counts: Counter[str]) -> Counter[str]:
+    """An outage has many words for itself."""
+    reasons = {name: count for name, count in counts.items() if name.startswith(REASON)}
+    others = {name: count for name, count in counts.items() if name not in reasons}
+    return Counter(others | most_frequent(reasons, REASON + OTHER_REASONS))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from chalicelib.core import events, leases, statistics, sweeping, workers
 from chalicelib.core.lifecycle import Outcome
-from chalicelib.core.model import Assignment, Worker
+from chalicelib.core.model import Assignment, Attempt, Worker
+from chalicelib.core.ports import Operation, Update
 from chalicelib.core.records.keys import INDEXES
 from chalicelib.core.records.statistics import MINUTE, Point
 from chalicelib.store.counting import CountingTable
@@ -91,6 +94,54 @@ def test_two_processes_add_to_the_same_minute(bench: Bench) -> None:
     sweeping.sweep(bench.farm)
     sweeping.sweep(other.farm)
     assert [point.ended for point in series(bench)] == [{"completed": 2}]
+
+
+def test_an_outage_with_many_reasons_and_workers_is_told_in_few_words_and_small_writes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DynamoDB takes some three hundred fields at once, and no more."""
+    fields: list[int] = []
+    write = bench.farm.table.write
+
+    def watched(*operations: Operation) -> None:
+        fields.extend(len(one.changes) for one in operations if isinstance(one, Update))
+        write(*operations)
+
+    monkeypatch.setattr(bench.farm.table, "write", watched)
+    now = bench.clock.now()
+    assert bench.farm.tally.note(now - now % MINUTE, failed(now, 1, "the first"), now)
+    for number in range(400):
+        why = "no power" if number % 2 else f"error {chr(0x4E00 + number)}"
+        bench.farm.tally.note(now - now % MINUTE, failed(now, 1 + number, why), now)
+    sweeping.sweep(bench.farm)
+    [point] = series(bench)
+    assert max(fields) <= 110
+    assert point.ended == {"failed": 401} and sum(point.failures_by_worker.values()) == 401
+    assert len(point.failures_by_worker) == 400 and point.failures_by_worker["1"] == 2
+    reasons = point.failures_by_reason
+    assert (len(reasons), reasons["no power"], sum(reasons.values())) == (51, 200, 401)
+    assert reasons["other"] == 401 - 200 - 49
+
+
+def failed(at: int, worker: int, why: str) -> Attempt:
+    return Attempt(1, 1, worker, Outcome.FAILED, None, why, at, at)
+
+
+def test_numbers_that_the_table_does_not_bear_keep_nobody_from_work(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_much(*given: object) -> bool:
+        raise ValueError("Item size has exceeded the maximum allowed size")
+
+    monkeypatch.setattr(bench.farm.statistics, "add", too_much)
+    monkeypatch.setattr(bench.farm.statistics, "put_hour", too_much)
+    worker = awake(bench, "w")
+    job = bench.submit()
+    bench.report(bench.take(worker))
+    sweeping.sweep(bench.farm)
+    bench.clock.advance(2 * 3_600_000)
+    sweeping.sweep(bench.farm)
+    assert bench.job(job).status == "completed"
 
 
 def test_minutes_become_hours_and_go_after_a_day(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,11 @@ MINUTE, HOUR = 60_000, 3_600_000
 KEPT_MS = {MINUTE: 25 * HOUR, HOUR: 31 * 24 * HOUR}
 GAUGES = ("tasks", "jobs", "workers")
 COUNTERS = ("ended", "worker", "reason")
+MOST_REASONS = 50
+"""Why attempts failed, in one writing or one point: the others count together."""
+OTHER_REASONS = "other"
+FIELDS_AT_ONCE = 100
+"""In one update: an expression of DynamoDB ends at 4 KB, some three hundred fields."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +55,11 @@ class StatisticsRecords:
 
     def add(self, minute: int, counts: Mapping[str, int]) -> None:
         """Not repeatable, and never read for a decision: if the answer is lost, so may be these numbers."""
-        changes = tuple(Add(name, amount) for name, amount in counts.items())
+        changes = [Add(name, amount) for name, amount in counts.items()]
         expiry = tuple(Set(name, value) for name, value in _expiry(minute, MINUTE).items())
-        self._table.write(Update(keys.statistics(MINUTE, minute), (*changes, *expiry)))
+        for start in range(0, len(changes), FIELDS_AT_ONCE):
+            some = changes[start : start + FIELDS_AT_ONCE]
+            self._table.write(Update(keys.statistics(MINUTE, minute), (*some, *expiry)))
 
     def put_hour(self, point: Point) -> bool:
         """False if somebody has put it already."""
@@ -82,6 +90,15 @@ class StatisticsRecords:
             self._table.write_many([[Delete(Key(item["pk"], item["sk"]))] for item in old])
 
 
+def most_frequent(counts: Mapping[str, int], other: str) -> dict[str, int]:
+    """Those of the most frequent reasons, and the rest under the name `other`."""
+    ordered = Counter(counts).most_common()
+    kept = Counter(dict(ordered[:MOST_REASONS]))
+    if rest := sum(count for _, count in ordered[MOST_REASONS:]):
+        kept[other] += rest
+    return dict(kept)
+
+
 def merged(at: int, points: Sequence[Point]) -> Point:
     """Several minutes as one point: gauges on average, counters in sum."""
     gauged = [point for point in points if point.oldest_queued_seconds is not None]
@@ -103,7 +120,7 @@ def merged(at: int, points: Sequence[Point]) -> Point:
         ended=total("ended"),
         stored_bytes=next((p.stored_bytes for p in reversed(points) if p.stored_bytes is not None), None),
         failures_by_worker=total("failures_by_worker"),
-        failures_by_reason=total("failures_by_reason"),
+        failures_by_reason=most_frequent(total("failures_by_reason"), OTHER_REASONS),
     )
 
 
