@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 from collections.abc import Callable, Iterable
@@ -9,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core import file_paths, manifests
+from chalicelib.core import file_paths, manifests, workers
+from chalicelib.core.errors import NotFound
 from millrace.files import manifest as of_worker
 from millrace.files import paths as paths_of_worker
 from tests.api.bench import Bench
@@ -131,6 +133,35 @@ def test_a_job_whose_files_are_not_all_there_is_refused_and_they_are_named(bench
 def test_a_manifest_with_a_bad_path_is_refused_at_the_door(bench: Bench) -> None:
     answer = submitted(bench, listed(["../../etc/cron.d/x", DIGEST, 0, 0, 0]))
     assert answer.status == 400 and "'../../etc/cron.d/x' must not contain '.', '..'" in answer.json["detail"]
+
+
+def whole_ones_in_memory() -> int:
+    gc.collect()
+    return sum(type(one) is manifests.Manifest for one in gc.get_objects())
+
+
+def test_of_many_manifests_one_is_kept_whole_and_of_what_workers_ask_the_digests(bench: Bench) -> None:
+    """A large one takes 40 MB, and a function on AWS has 512."""
+    description = workers.Description("w", task_types=("exec",))
+    worker, _ = workers.register(bench.farm, description, with_secret=False)
+    there = stored(bench, b"there")
+    for number in range(4):
+        assert submitted(bench, listed([f"{number}.png", there[0], 5, 0, 0], objects=[there])).status == 201
+    assert whole_ones_in_memory() <= 1
+    reads: list[str] = []
+    get = bench.farm.objects.get
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(bench.farm.objects, "get", lambda key: reads.append(key) or get(key))
+        for _ in range(4):
+            given = bench.take(worker)
+            [manifest] = [one.blob for one in given.task.work.inputs]
+            for _ in range(3):
+                mine = (worker.id, given.task.id, given.lease.generation)
+                [signed] = manifests.sign(bench.farm, *mine, manifest, [there[0]])
+                assert there[0] in signed.url
+                with pytest.raises(NotFound, match="has no object"):
+                    manifests.sign(bench.farm, *mine, manifest, [DIGEST])
+    assert len(reads) == len(set(reads)) <= 4 and whole_ones_in_memory() <= 1
 
 
 def test_what_is_missing_comes_with_the_request_that_stores_it(bench: Bench) -> None:
