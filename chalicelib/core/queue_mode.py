@@ -31,6 +31,7 @@ class QueueMode(StrEnum):
     """Jobs of equal priority share the workers."""
 
 
+EVER = 2**53
 LEFT_ALONE_MS = 60_000
 """A cursor that nobody has moved for so long has a count that events have caught up with."""
 
@@ -43,7 +44,18 @@ def read(farm: Farm) -> QueueMode:
 def write(farm: Farm, mode: QueueMode) -> None:
     """For steps that begin from now on."""
     key = keys.queue_mode()
-    farm.table.write(Put({"pk": key.pk, "sk": key.sk, "mode": mode.value}))
+    farm.table.write(Put({"pk": key.pk, "sk": key.sk, "mode": mode.value, "written_at": farm.clock.now()}))
+
+
+def may_count_before(farm: Farm) -> int:
+    """Jobs that were made before this time may have steps that are counted: none where the farm was always first-in.
+    One read."""
+    item = farm.table.get(keys.queue_mode())
+    if item is None:
+        return 0
+    if item["mode"] != QueueMode.FIRST_IN.value:
+        return EVER
+    return int(item.get("written_at", EVER)) + LEFT_ALONE_MS  # other processes' clocks may be a little behind
 
 
 def ended(farm: Farm, task: Task) -> None:
@@ -52,10 +64,11 @@ def ended(farm: Farm, task: Task) -> None:
         farm.cursors.came_back(task.job, task.step, task.counted_by)
 
 
-def mend(farm: Farm, job: Job) -> None:
-    """For the sweep: counts that crashes have left wrong. One read for each open step of such a job. Only their sum
-    counts, so the first cursor gets all of it."""
-    if job.status in ENDED_JOBS:
+def mend(farm: Farm, job: Job, before: int) -> None:
+    """For the sweep: counts that crashes have left wrong, of jobs that were made before (`may_count_before`); of others
+    nothing is read. One read for the steps of such a job and one for each that is open. Only their sum counts, so the
+    first cursor gets all of it."""
+    if job.status in ENDED_JOBS or job.created_at >= before:
         return
     steps = [step for step in farm.jobs.steps(job.id) if step.status is StepStatus.OPEN and step.shards]
     cursors = [cursor for step in steps for cursor in farm.cursors.of(step) if cursor.running is not None]

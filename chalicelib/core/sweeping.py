@@ -36,13 +36,14 @@ def sweep(farm: Farm, *, thorough: bool = False, ends_leases: bool = True) -> Sw
     expired = sum(_come_due(farm, entry) for entry in due)
     settled = failed = 0
     open_jobs = statistics.OpenJobs()
+    may_count_before = queue_mode.may_count_before(farm)
     for job_id in farm.jobs.unsettled():
         done, job = _settle(farm, job_id, thorough)
         settled, failed = settled + done, failed + (not done)
         if job is not None and not job.settled:
             open_jobs.add(job)
             gates.mend(farm, job)
-            queue_mode.mend(farm, job)
+            queue_mode.mend(farm, job, may_count_before)
     fleet = list(farm.workers.all())
     if ends_leases:
         workers.note_lost(farm, fleet)

@@ -10,7 +10,9 @@ import pytest
 
 from chalicelib.core import queue_mode, sweeping
 from chalicelib.core.model import Assignment, Job, Worker
+from chalicelib.core.ports import Put
 from chalicelib.core.queue_mode import QueueMode
+from chalicelib.core.records import keys
 from chalicelib.core.records.keys import INDEXES
 from chalicelib.store.counting import CountingTable
 from chalicelib.store.sqlite import SqliteTable
@@ -124,6 +126,30 @@ def test_a_count_that_a_crash_left_wrong_is_set_right(balanced: Bench) -> None:
     assert running is not None
     sweeping.sweep(balanced.farm)
     assert balanced.farm.cursors.of(step)[0].running == running.counts.get("active", 0)
+
+
+def test_a_sweep_reads_nothing_of_jobs_that_are_not_counted(clock: SimulatedClock) -> None:
+    table = CountingTable(SimulatedTable(INDEXES, seed=1, lag_ms=(0, 0), clock=clock))
+    bench = Bench(make_farm(table, clock), clock)
+
+    def reads_of(job: Job) -> int:
+        before = queue_mode.may_count_before(bench.farm)
+        table.requests.clear()
+        queue_mode.mend(bench.farm, job, before)
+        return table.requests.total()
+
+    first = bench.submit({"count": 300})
+    assert reads_of(first) == 0
+    queue_mode.write(bench.farm, QueueMode.BALANCED)
+    second = bench.submit({"count": 300})
+    assert reads_of(first) > 0 and reads_of(second) > 0
+    queue_mode.write(bench.farm, QueueMode.FIRST_IN)
+    clock.advance(queue_mode.LEFT_ALONE_MS)
+    third = bench.submit({"count": 300})
+    assert reads_of(second) > 0 and reads_of(third) == 0
+    key = keys.queue_mode()  # as an earlier version wrote it
+    table.write(Put({"pk": key.pk, "sk": key.sk, "mode": "first-in"}))
+    assert reads_of(second) > 0
 
 
 def requests_of(bench: Bench, requests: Counter[str], jobs: int) -> tuple[dict[str, int], dict[str, int]]:
