@@ -4,7 +4,7 @@ in common with it, or with it shifted by some frames. Frames that the earlier st
 from __future__ import annotations
 
 from ..core.plans import Trail
-from .frame_ranges import Chunks, Frames
+from .frame_ranges import Chunks, Frames, split
 
 MOST_UNCOVERED = 100_000
 """Tasks of a step of which some need nothing: those are looked for one by one when it is opened."""
@@ -12,8 +12,10 @@ MOST_UNCOVERED = 100_000
 
 def is_covered(frames: Frames, source: Frames, shift: int) -> bool:
     """The earlier step has every frame that these need."""
-    found = (one.shifted(shift).shared(other) for one in frames.ranges for other in source.ranges)
-    return sum(shared.count for shared in found if shared is not None) == frames.count
+    if shift == 0 and frames == source:
+        return True
+    lacking, _ = split(Frames(tuple(one.shifted(shift) for one in frames.ranges)), source)
+    return not lacking.ranges
 
 
 def trail(

@@ -73,6 +73,25 @@ def test_what_a_chunk_needs_is_what_has_its_frames(own: str, chunk: int, source:
     assert is_covered(parse_frames(own), parse_frames(source), shift) == (frames <= there)
 
 
+@settings(max_examples=300)
+@given(frames_texts(), frames_texts(), st.integers(-3, 3))
+def test_frames_are_covered_as_if_each_range_was_laid_on_each(own: str, source: str, shift: int) -> None:
+    wanted, there = parse_frames(own), parse_frames(source)
+    shared = (one.shifted(shift).shared(other) for one in wanted.ranges for other in there.ranges)
+    assert is_covered(wanted, there, shift) == (sum(one.count for one in shared if one) == wanted.count)
+    assert is_covered(wanted, wanted, 0)
+
+
+def test_a_thousand_scattered_frames_are_not_compared_with_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked at each submission, for each later step."""
+    scattered = parse_frames(",".join(str(7 * n + n % 3) for n in range(1_000)))
+    compared: list[FrameRange] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(FrameRange, "shared", lambda one, other: compared.append(other))
+        assert is_covered(scattered, scattered, 0) and not is_covered(scattered, scattered, 1)
+    assert len(compared) <= 2_000
+
+
 def test_what_is_needed_of_a_million_frames_is_found_at_once() -> None:
     million = parse_frames("1-1000000")
     found = trail("a", million, 10, million, 1, shift=0, files_into=None)
