@@ -37,7 +37,7 @@ class Event(StrEnum):
 
 
 def create(farm: Farm, url: str, events: Sequence[str], *, format: str = "json", job: JobId | None = None) -> Hook:  # noqa: A002
-    """A new hook, with a secret that is told only once. Raises BadInput, NotFound (the job), Conflict (too many)."""
+    """A new hook, with a secret that is told only once. Raises BadInput (no such job, too), Conflict (too many)."""
     hook = Hook(farm.ids.one(), url, _events(events), format, job, secrets.token_urlsafe(32), farm.clock.now())
     _check(hook)
     if job is not None and farm.jobs.get(job) is None:

@@ -17,10 +17,6 @@ FunctionId = int
 Json = Any
 
 
-MOST_OBJECTS_AT_ONCE = 1_000
-"""Objects of a manifest that a worker asks for in one call."""
-
-
 class ManifestId(int):
     """A blob's id where the blob must be a manifest (`manifests.py`), and all files that it lists must be there."""
 

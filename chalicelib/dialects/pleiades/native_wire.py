@@ -18,13 +18,15 @@ from ...core.errors import BadInput
 from ...core.ids import LARGEST
 from ...core.leases import Report
 from ...core.lifecycle import Outcome
-from ...core.model import MOST_OBJECTS_AT_ONCE, Assignment, Load, Output, Task, TaskId, TaskInput, WorkerId
+from ...core.model import Assignment, Load, Output, Task, TaskId, TaskInput, WorkerId
 from ...core.path_mapping import PathMapping
 from ...core.workers import Description
 from ...edge.http import Request
 
 ERROR_CHARACTERS = 2000
 RESULT_BYTES = 60_000
+MOST_OBJECTS_AT_ONCE = 1_000
+"""Objects of a manifest that a worker asks for in one call."""
 
 
 def _existing(text: str) -> str:
