@@ -3,7 +3,8 @@
 Ten of one large step cost one batch read, ten writes and one or two marks; on one machine all of it is one commit.
 Only what is plainly so is done here: a task that this worker holds and that has run to its end. Everything else
 (repeated and late reports, failures) goes to `leases.report`, one by one, and is told why. A process that dies between
-the writes and the marks leaves the marks to the event feed and the sweep, as there.
+the writes and the marks leaves the marks to the event feed and the sweep, as there; so what trails them, which is
+released after all that.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from . import dependents, gates, leases, queue_mode, settle, statistics, trace
+from . import dependents, gates, leases, queue_mode, settle, statistics, trace, trailing
 from .farm import Farm
 from .leases import Report
 from .lifecycle import Outcome, TaskStatus
 from .model import Attempt, JobId, Task, TaskId, WorkerId
 from .records import task_writes
-from .windows import window_of
+from .windows import Window, window_of
 
 
 @dataclass(frozen=True)
@@ -35,22 +36,34 @@ def complete(farm: Farm, worker_id: WorkerId, completions: Sequence[Completion])
     wanted = [one for one in completions if one.said.outcome is Outcome.COMPLETED]
     if not wanted:
         return frozenset()
-    done, may_have_ended = farm.table.at_once(lambda: _end(farm, worker_id, wanted))
+    done, marked = farm.table.at_once(lambda: _end(farm, worker_id, wanted))
     for task, attempt in done:
+        gates.tell(farm, task)
         trace.attempt("ended", task.job, task.id, attempt.generation, attempt.worker, outcome=attempt.outcome.value)
         statistics.ended(farm, attempt)
         if task.children:
             dependents.resolve(farm, task)
-    for job in may_have_ended:
+    for job in {one.job for one in marked if trailing.go_on(farm, one.tasks, one.window) or one.may_have_ended}:
         settle.settle(farm, job)
     return frozenset(task.id for task, _ in done)
 
 
 Ended = Sequence[tuple[Task, Attempt]]
+"""The tasks as they were under their leases."""
 
 
-def _end(farm: Farm, worker_id: WorkerId, wanted: Sequence[Completion]) -> tuple[Ended, frozenset[JobId]]:
-    """What ended, and the jobs that may have ended with it: their windows are marked."""
+@dataclass(frozen=True)
+class Marked:
+    """Tasks of one window that ended, and what `settle.marked` said of it."""
+
+    job: JobId
+    tasks: Sequence[Task]
+    window: Window | None
+    may_have_ended: bool
+
+
+def _end(farm: Farm, worker_id: WorkerId, wanted: Sequence[Completion]) -> tuple[Ended, Sequence[Marked]]:
+    """What ended, and the windows that are marked with it."""
     found = farm.tasks.get_many([one.task for one in wanted])
     held = [
         (one, task, leases.attempt_of(farm, task, one.said))
@@ -58,14 +71,14 @@ def _end(farm: Farm, worker_id: WorkerId, wanted: Sequence[Completion]) -> tuple
         if task is not None and _is_held(task, worker_id, one.generation)
     ]
     if not held:
-        return (), frozenset()
+        return (), ()
     updates = [task_writes.ended(task, "complete", run, one.said.outputs, one.said.result) for one, task, run in held]
     ended = farm.tasks.update_each(updates)
-    done = [(_completed(task, run), run) for (_, task, run), wrote in zip(held, ended, strict=True) if wrote]
-    for task in (task for (_, task, _), wrote in zip(held, ended, strict=True) if wrote):
-        gates.ended(farm, task)
+    done = [(task, run) for (_, task, run), wrote in zip(held, ended, strict=True) if wrote]
+    for task, _ in done:
+        gates.leave(farm, task)
         queue_mode.ended(farm, task)
-    return done, _mark(farm, [task for task, _ in done])
+    return done, _mark(farm, [_completed(task, run) for task, run in done])
 
 
 def _is_held(task: Task, worker_id: WorkerId, generation: int) -> bool:
@@ -79,12 +92,12 @@ def _is_held(task: Task, worker_id: WorkerId, generation: int) -> bool:
 
 
 def _completed(task: Task, attempt: Attempt) -> Task:
-    """As the write has left it, as far as its marks and its children ask."""
+    """As the write has left it, as far as its marks and what trails it ask."""
     return replace(task, status=TaskStatus.COMPLETED, attempts=(*task.attempts, attempt), lease=None)
 
 
-def _mark(farm: Farm, ended: Sequence[Task]) -> frozenset[JobId]:
+def _mark(farm: Farm, ended: Sequence[Task]) -> Sequence[Marked]:
     windows: dict[tuple[JobId, int, int], list[Task]] = defaultdict(list)
     for task in ended:
         windows[task.job, task.step, window_of(task.index)].append(task)
-    return frozenset(of[0] for of, tasks in windows.items() if settle.marked(farm, *of, tasks))
+    return [Marked(of[0], tasks, *settle.marked(farm, *of, tasks)) for of, tasks in windows.items()]

@@ -78,11 +78,21 @@ def leave_unused(farm: Farm, picker: Picker, taken: set[JobId]) -> None:
 
 def ended(farm: Farm, task: Task) -> None:
     """This attempt has ended (the task as it was under its lease): somebody else may enter."""
-    if task.lease is None or task.lease.ticket is None:
-        return
-    farm.gates.leave(task.job, task.lease.ticket)
-    farm.registry.note_room(task.job)
-    farm.bell.ring(keys.ready_pk(task.requirement))
+    leave(farm, task)
+    tell(farm, task)
+
+
+def leave(farm: Farm, task: Task) -> None:
+    """Give back the ticket of this attempt, if it has one."""
+    if task.lease is not None and task.lease.ticket is not None:
+        farm.gates.leave(task.job, task.lease.ticket)
+
+
+def tell(farm: Farm, task: Task) -> None:
+    """That its ticket was given back."""
+    if task.lease is not None and task.lease.ticket is not None:
+        farm.registry.note_room(task.job)
+        farm.bell.ring(keys.ready_pk(task.requirement))
 
 
 def mend(farm: Farm, job: Job) -> None:

@@ -30,7 +30,7 @@ from .lifecycle import ENDED_JOBS, RUNNABLE_JOBS, JobStatus, StepStatus, TaskSta
 from .model import Job, JobId, Step, Task
 from .ports import Change, Set
 from .turns import Turn, begin_turn
-from .windows import marks_of, window_of
+from .windows import Window, marks_of, window_of
 
 ROUNDS = 1000
 """Far more than any job needs; what is left then is the sweep's."""
@@ -45,18 +45,19 @@ def task_ended(farm: Farm, task: Task) -> None:
 
 def mark(farm: Farm, job_id: JobId, step: int, number: int, tasks: Sequence[Task]) -> None:
     """Give a window the marks of these of its tasks, and settle the job if that may have ended it."""
-    if marked(farm, job_id, step, number, tasks):
+    window, may_have_ended = marked(farm, job_id, step, number, tasks)
+    left = trailing.go_on(farm, tasks, window)
+    if left or may_have_ended:
         settle(farm, job_id)
 
 
-def marked(farm: Farm, job_id: JobId, step: int, number: int, tasks: Sequence[Task]) -> bool:
-    """Give a window the marks of these of its tasks. True if the job may have ended: that fills the window, or one has
-    failed for good."""
+def marked(farm: Farm, job_id: JobId, step: int, number: int, tasks: Sequence[Task]) -> tuple[Window | None, bool]:
+    """Give a window the marks of these of its tasks: the window, if it was still open, and whether the job may have
+    ended (that fills the window, or one has failed for good). What trails these tasks goes on after that."""
     marks = frozenset[int]().union(*(marks_of(task) for task in tasks))
     window = farm.windows.mark(job_id, step, number, marks)
     shut = window is not None and window.full and farm.windows.close(window)
-    left = trailing.go_on(farm, tasks, window)
-    return shut or left or any(task.status is TaskStatus.FAILED for task in tasks)
+    return window, shut or any(task.status is TaskStatus.FAILED for task in tasks)
 
 
 def end_early(farm: Farm, job: Job, event: str, reason: str | None) -> Job | None:
