@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from millrace.agent import upgrading
+from millrace.agent import run, upgrading
+from millrace.agent.agent import Agent
 from millrace.agent.client import FarmClient
 from millrace.agent.errors import Refused
 from millrace.agent.protocol import Offer
 from millrace.agent.upgrading import Upgrader
+from tests.worker.manager import Manager
 from tests.worker.processes import until
 
 MINE, OTHER = "a" * 64, "b" * 64
@@ -86,6 +90,48 @@ def test_between_two_releases_it_does_not_go_to_and_fro(tmp_path: Path, clock: C
     hear(upgrader, farm, "c" * 64, tries=True)
     clock.now += HOUR
     hear(upgrader, farm, OTHER, tries=True)
+
+
+def test_a_disk_that_was_full_for_a_while_ends_no_upgrades(tmp_path: Path, clock: Clock) -> None:
+    farm, folder = Farm(), tmp_path / "state"
+    upgrader = Upgrader(farm, folder, MINE)  # nothing can be written: as on a full disk
+    hear(upgrader, farm, tries=False)
+    until(lambda: not upgrader._busy.locked(), "the end of the try", 20)
+    folder.mkdir()
+    hear(upgrader, farm, tries=True)
+
+
+def test_what_installs_and_tries_a_release_is_told_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MILLRACE_TOKEN", "mr_secret")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://index.example/simple")
+    seen = upgrading.run([sys.executable, "-c", "import os; print(dict(os.environ))"], 60.0, {"PYTHONPATH": "scratch"})
+    assert "mr_secret" not in seen and "https://index.example/simple" in seen and "scratch" in seen
+
+
+@pytest.mark.parametrize("is_stopped", [True, False])
+def test_a_worker_that_is_stopped_while_pip_is_at_work_ends(
+    manager: Manager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_stopped: bool
+) -> None:
+    class Ready:
+        """A release is ready from the beginning, and installed at once."""
+
+        agent: Agent
+
+        def hear(self, offer: Offer) -> None:
+            """Heard."""
+
+        def begin(self, drain: Callable[[], None]) -> None:
+            self.agent = drain.__self__  # type: ignore[attr-defined]
+            drain()
+
+        def finish(self) -> None:
+            if is_stopped:
+                self.agent.stop()
+
+    monkeypatch.setattr(run, "_upgrader", lambda client, state: Ready())
+    monkeypatch.setattr(upgrading, "start_anew", lambda: 77)
+    code = run.run_worker(manager.url, name="node7", state_dir=tmp_path / "state", upgrade=True)
+    assert code == (0 if is_stopped else 77)
 
 
 def test_what_cannot_be_an_offer_is_none() -> None:

@@ -82,16 +82,9 @@ def run_worker(
             upgrader = _upgrader(client, state) if upgrade else None
             on_offer = upgrader.hear if upgrader is not None else None
             agent = Agent(client, state, description, options, programs, join_token, on_offer)
-            _end_on_signals(agent)
-            _end_with(agent, stop_event)
-            if on_ec2:
-                NoticeWatch(agent.leave).start()
-            if upgrader is not None:
-                upgrader.begin(agent.leave_when_idle)
-            code = agent.run()
-            if upgrader is None or not agent.left_by_itself:
+            code = _worked(agent, upgrader, stop_event, on_ec2)
+            if code is not None:
                 return code
-            upgrader.finish()
         from millrace.agent.upgrading import start_anew
 
         return start_anew()
@@ -101,6 +94,22 @@ def run_worker(
     except BadAuthorities as error:
         say("start", str(error), level=ERROR)
         return 2
+
+
+def _worked(agent: Agent, upgrader: Upgrader | None, stop_event: threading.Event | None, on_ec2: bool) -> int | None:
+    """The exit code; None: it is to start anew, as the release that is installed now."""
+    _end_on_signals(agent)
+    _end_with(agent, stop_event)
+    if on_ec2:
+        NoticeWatch(agent.leave).start()
+    if upgrader is not None:
+        upgrader.begin(agent.leave_when_idle)
+    code = agent.run()
+    if upgrader is None or not agent.left_by_itself:
+        return code
+    upgrader.finish()
+    # Whoever asked it to end while pip was at work waits for that.
+    return None if agent.left_by_itself else code
 
 
 def _upgrader(client: FarmClient, state: StateFolder) -> Upgrader | None:

@@ -27,6 +27,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from millrace.agent.errors import FarmCallError
 from millrace.agent.installed import cannot_upgrade, missing_pins, wheel_sha256
 from millrace.agent.observe import WARNING, say
 from millrace.agent.protocol import JsonObject, Offer
+from millrace.agent.shield import environment_without_secrets
 
 _TRIES = 3
 _NOT_BACK_SECONDS = 3600.0
@@ -112,14 +114,16 @@ class Upgrader:
     # -- the parts -----------------------------------------------------------------------------------------------------
 
     def _prepare(self, offer: Offer) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="upgrade-", dir=self._folder))
+        folder: Path | None = None
         try:
+            folder = Path(tempfile.mkdtemp(prefix="upgrade-", dir=self._folder))
             self._count(offer.sha256, "it was interrupted")
             say("upgrade", f"The farm serves release {offer.version}; getting it ready.", wheel=offer.sha256[:12])
             self.ready = self._prepared(offer, folder)
             self._drain()
         except (UpgradeFailed, FarmCallError, OSError) as error:
-            shutil.rmtree(folder, ignore_errors=True)
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
             self._failed(offer, error)
         finally:
             self._busy.release()
@@ -181,7 +185,8 @@ class Upgrader:
 
     def _failed(self, offer: Offer, error: Exception) -> None:
         say("upgrade", f"Staying with the old release; {offer.version} failed: {error}", level=WARNING)
-        write_json_durably(self._record, {**self._tries(), "why": str(error)[:1000]})
+        with suppress(OSError):  # a full disk may be why it failed
+            write_json_durably(self._record, {**self._tries(), "why": str(error)[:1000]})
 
 
 class _kept_aside:  # noqa: N801 - reads as what it does
@@ -223,7 +228,8 @@ def starts(variables: Mapping[str, str]) -> None:
 
 
 def run(command: Sequence[str], seconds: float = _PIP_SECONDS, variables: Mapping[str, str] | None = None) -> str:
-    environment = {**os.environ, **_pip_variables(), **(variables or {})}
+    # Unlike ourselves these may be looked into by every process of this user, tasks included (`shield`).
+    environment = {**environment_without_secrets(), **_pip_variables(), **(variables or {})}
     try:
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, errors="replace", timeout=seconds, cwd=sys.prefix
