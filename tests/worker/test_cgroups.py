@@ -81,6 +81,49 @@ def test_a_program_that_is_not_there_is_named_as_ever(like_v2: Path, bench: Work
         bench.run("exec", argv=["no-such-program"])
 
 
+def test_a_program_that_is_not_there_leaves_no_group(
+    like_v2: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Cgroups, "limits", lambda groups: iter(()))  # files in a real group are not in its way
+    bench.keep_apart(Isolation(cgroups=Cgroups(like_v2)))
+    with pytest.raises(CommandFailed, match="no such file or directory"):
+        bench.run("exec", argv=["./no-such-program"])
+    assert list(like_v2.glob("millrace-*")) == []
+
+
+def test_a_process_that_cannot_be_noted_does_not_go_on(bench: Workbench) -> None:
+    """The next start, or the guard, would not find it by its note."""
+    (note := bench.work.with_name(f"{bench.work.name}.pid")).mkdir()
+    (note / "in the way").touch()
+    with pytest.raises(CommandFailed):
+        bench.run("exec", argv=["sleep", f"987{os.getpid()}"])
+    found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert f"sleep 987{os.getpid()}" not in found
+
+
+def test_a_noted_process_of_which_nobody_knows_when_it_began_is_let_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its number may be another's by now, as after a power cut."""
+    work = tmp_path / "7-1"
+    monkeypatch.setattr(processes, "started_at", lambda pid: None)
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as other:
+        try:
+            write_json_durably(work.with_name("7-1.pid"), {"pid": other.pid, "started": None})
+            assert processes.end_work(work) == []
+            assert other.poll() is None
+        finally:
+            other.kill()
+
+
+def test_where_there_is_no_proc_ps_knows_when_a_process_began() -> None:
+    ours = processes.started_by_ps(os.getpid())
+    assert ours is not None and ours == processes.started_by_ps(os.getpid())
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    assert processes.started_by_ps(ended.pid) is None
+
+
 def test_a_group_that_cannot_be_entered_starts_nothing(like_v2: Path, bench: Workbench, tmp_path: Path) -> None:
     group = Cgroups(like_v2).made(bench.work.name)
     (group / "cgroup.procs").mkdir()

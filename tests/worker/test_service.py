@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
 import plistlib
 import shlex
 import subprocess
+import sys
+import threading
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from millrace.cli.worker import worker
+from millrace.cli.worker_service import _give
 from millrace.service import launchd, systemd, windows
 from millrace.service.definition import Service, carried, label_of
 
@@ -81,6 +89,53 @@ def test_only_what_a_worker_needs_is_taken_along() -> None:
         "HOME": "/",
     }
     assert carried(mine) == {"HTTPS_PROXY": "http://p", "PATH": "/bin"}
+
+
+def test_a_service_takes_what_its_machine_has_the_programs_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no environment but what was kept for it."""
+    kept = carried({"MILLRACE_BLENDER": "/opt/blender/blender", "MILLRACE_ON_EC2": "1", "PATH": os.environ["PATH"]})
+    (tmp_path / "service.json").write_text(json.dumps({"environment": kept}))
+    for name in ("MILLRACE_BLENDER", "MILLRACE_ON_EC2"):
+        monkeypatch.setenv(name, "")
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr("millrace.agent.run.run_worker", lambda url, **options: asked.update(options) or 0)
+    done = CliRunner().invoke(worker, ["--environment", str(tmp_path / "service.json")])
+    assert done.exit_code == 0, done.output
+    assert {"blender-render", "exr-merge", "sleep"} <= set(asked["task_types"]) and asked["on_ec2"] is True
+
+
+@pytest.mark.parametrize("subcommand", ["install", "uninstall", "join"])
+def test_options_that_would_be_forgotten_are_refused(subcommand: str) -> None:
+    done = CliRunner().invoke(worker, ["--sandbox", "--slots", "4", subcommand])
+    assert done.exit_code == 2 and f"stand behind '{subcommand}': --slots, --sandbox" in done.output
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root gives folders away")
+def test_what_is_given_to_a_user_is_nothing_behind_a_link(tmp_path: Path) -> None:
+    """Whatever that user does to the folder, which may be theirs already, at that moment."""
+    (victim := tmp_path / "victim" / "file").parent.mkdir()
+    victim.write_text("root's")
+    folder, ended = tmp_path / "state", threading.Event()
+    (folder / "a").mkdir(parents=True)
+    (folder / "a" / "file").write_text("theirs")
+
+    def swap() -> None:
+        while not ended.is_set():
+            (folder / "a").rename(tmp_path / "aside")
+            (folder / "a").symlink_to(tmp_path / "victim")
+            (folder / "a").unlink()
+            (tmp_path / "aside").rename(folder / "a")
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    try:
+        for _ in range(3000):
+            _give(folder, "nobody")
+    finally:
+        ended.set()
+        swapper.join()
+    assert victim.stat().st_uid == 0
+    assert {(folder / "a").stat().st_uid, (folder / "a" / "file").stat().st_uid} == {folder.stat().st_uid}
 
 
 @pytest.mark.parametrize(("name", "label"), [("node 7", "node-7"), ("../../etc", "etc"), ("ü", "default")])

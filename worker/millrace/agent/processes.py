@@ -72,26 +72,33 @@ class ProcessTree:
         ValueError for a word with a NUL.
         """
         group = isolation.cgroups.made(work.name) if isolation.cgroups is not None else None
-        process = subprocess.Popen(
-            isolation.command(argv, work, folder or work, environment.get("PATH")),
-            cwd=folder or work,
-            env=dict(environment),
-            stdin=stdin if stdin is not None else subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            close_fds=True,
-            start_new_session=True,
-            **isolation.popen_options(),
-        )
+        try:
+            process = subprocess.Popen(
+                isolation.command(argv, work, folder or work, environment.get("PATH")),
+                cwd=folder or work,
+                env=dict(environment),
+                stdin=stdin if stdin is not None else subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                close_fds=True,
+                start_new_session=True,
+                **isolation.popen_options(),
+            )
+        except (OSError, ValueError):
+            if group is not None:
+                cgroups.remove(group)
+            raise
         note, started = work.with_name(work.name + ".pid"), started_at(process.pid)
-        write_json_durably(note, {"pid": process.pid, "started": started, **({"cgroup": str(group)} if group else {})})
-        if group is not None:
-            try:
+        noted = {"pid": process.pid, "started": started, **({"cgroup": str(group)} if group else {})}
+        try:
+            write_json_durably(note, noted)
+            if group is not None:
                 cgroups.enter(group, process.pid)
-            except OSError:
-                with process:  # closes its pipes and collects it
-                    note.unlink(missing_ok=True)
-                    raise
+        except OSError:
+            with process:  # closes its pipes and collects it
+                _kill_until_gone(process.pid, work, group)
+                note.unlink(missing_ok=True)
+                raise
         return cls(process, work, note, isolation.sandbox, started, group)
 
     @property
@@ -170,11 +177,11 @@ def members_of(leader: int, work: Path, started: str | None = None) -> list[int]
     `started`: when the leader was, if known. It is at the end of each command that all processes of the machine are
     looked at, so what is older than the command is not asked for its environment.
     """
-    oldest = int(started) if started is not None else 0
     if sys.platform == "win32":
         return _descendants_by_psutil(leader)
     if not Path("/proc/self/stat").exists():
         return _descendants_by_psutil(leader) or ([leader] if _group_alive(leader) else [])
+    oldest = int(started) if started is not None else 0
     marker = f"{WORK_VARIABLE}={work}".encode()
     found = []
     for pid in _pids():
@@ -201,8 +208,9 @@ def end_work(work: Path) -> list[int]:
     """Kill every process that works in `work`; returns the pids."""
     noted = read_json(work.with_name(work.name + ".pid")) or {}
     pid = noted.get("pid")
-    # The same number with another start time is somebody else's process.
-    leader = pid if isinstance(pid, int) and started_at(pid) == noted.get("started") else -1
+    # The same number with another start time, or one that nobody knows, may be somebody else's process.
+    started = noted.get("started")
+    leader = pid if isinstance(pid, int) and started is not None and started_at(pid) == started else -1
     group = Path(noted["cgroup"]) if isinstance(noted.get("cgroup"), str) else None
     return _kill_until_gone(leader, work, group)
 
@@ -234,7 +242,32 @@ def _living(group: Path | None) -> list[int]:
 def started_at(pid: int) -> str | None:
     """When the process was started, in the system's own words: with the pid it names a process uniquely."""
     stat = _stat(pid)
-    return stat[19] if stat else None
+    return stat[19] if stat else _started_without_proc(pid)
+
+
+def _started_without_proc(pid: int) -> str | None:
+    if sys.platform == "win32":
+        return _started_by_psutil(pid)
+    return None if Path("/proc/self/stat").exists() else started_by_ps(pid)
+
+
+def started_by_ps(pid: int) -> str | None:
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
+    command = ["ps", "-o", "lstart=", "-p", str(pid)]
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+def _started_by_psutil(pid: int) -> str | None:
+    try:
+        import psutil
+
+        return str(psutil.Process(pid).create_time())
+    except Exception:  # none, no such process, or not ours to look at
+        return None
 
 
 def _send(pid: int, number: int) -> None:

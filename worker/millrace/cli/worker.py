@@ -17,11 +17,23 @@ from millrace.sdk.urls import is_farm_url
 MASTER_TOKEN = "MILLRACE_MASTER_TOKEN"
 
 
+def take_environment(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    """Before other options are read: some look for programs, and some may stand in a variable."""
+    if path is not None and not context.resilient_parsing:
+        os.environ.update(read_environment(path))
+
+
 @click.group("worker", cls=FarmSubgroup, invoke_without_command=True)
 @worker_options
 @click.option("--upgrade", is_flag=True, help="Become the release that the farm serves, between two tasks.")
 @click.option(
-    "--environment", type=click.Path(path_type=Path), hidden=True, help="What `install` kept for the service."
+    "--environment",
+    type=click.Path(path_type=Path),
+    hidden=True,
+    is_eager=True,
+    expose_value=False,
+    callback=take_environment,
+    help="What `install` kept for the service.",
 )
 @pass_invocation
 @click.pass_context
@@ -49,13 +61,11 @@ def worker(
     task_processes: int | None,
     no_pictures: bool,
     upgrade: bool,
-    environment: Path | None,
 ) -> int:
     """Be a worker of the farm, until SIGTERM or Ctrl-C: then it finishes its tasks and signs off."""
     if context.invoked_subcommand is not None:
+        refuse_options_before(context, context.invoked_subcommand)
         return 0
-    if environment is not None:
-        os.environ.update(read_environment(environment))
     if listen is not None or master is not None or storage is not None:
         return serve_master(listen, master, storage, state)
     # Here, not above: the other commands start faster without the agent.
@@ -88,6 +98,17 @@ def worker(
         },
         pictures=not no_pictures,
     )
+
+
+def refuse_options_before(context: click.Context, subcommand: str) -> None:
+    """They would be read, and forgotten."""
+    given = [
+        one.opts[0]
+        for one in context.command.params
+        if one.expose_value and context.get_parameter_source(one.name or "") is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise click.UsageError(f"options of `worker {subcommand}` stand behind {subcommand!r}: {', '.join(given)}")
 
 
 worker.add_command(install)

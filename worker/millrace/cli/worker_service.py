@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -228,14 +229,18 @@ def _run(arguments: Sequence[str]) -> str | None:
 
 
 def _give(folder: Path, account: str) -> None:
-    import shutil
-
     try:
-        for path in (folder, *folder.rglob("*")):
-            if not path.is_symlink():
-                shutil.chown(path, account)
-    except LookupError:
+        import pwd  # not on Windows
+
+        uid = pwd.getpwnam(account).pw_uid
+    except (ImportError, KeyError):
         raise click.BadParameter(f"there is no user {account!r} on this machine", param_hint="--as") from None
+    for _, _, files, opened in os.fwalk(folder):
+        # By what was opened: a path may lead elsewhere by now, for the folder may be that user's already.
+        os.chown(opened, uid, -1)
+        for name in files:
+            with suppress(FileNotFoundError):
+                os.chown(name, uid, -1, dir_fd=opened, follow_symlinks=False)
 
 
 def read_environment(path: Path) -> dict[str, str]:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CARRIED = (
-    *("PATH", "MILLRACE_BLENDER", "MILLRACE_FFMPEG", "MILLRACE_CA_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
-    *("SSL_CERT_FILE", "SSL_CERT_DIR", "PIP_CERT", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"),
+    *("PATH", "MILLRACE_BLENDER", "MILLRACE_FFMPEG", "MILLRACE_ON_EC2", "MILLRACE_CA_FILE", "REQUESTS_CA_BUNDLE"),
+    *("CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+    *("PIP_CERT", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"),
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
 )
 """Variables of whoever installs the service that it gets too."""
