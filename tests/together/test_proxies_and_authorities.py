@@ -50,9 +50,9 @@ def studio(request: pytest.FixtureRequest, found: Found, tmp_path: Path) -> Iter
     port = int(ensemble.server.url.rpartition(":")[2])
     ca, certificate = authority(tmp_path)
     front = TlsFront(port, certificate)
-    login = base64.b64encode(b"artist:secret").decode()
+    login = base64.b64encode(b"artist:s@cret/1").decode()
     proxy = Proxy({NAME: front.port if request.param == "https" else port}, login)
-    through = proxy.url.replace("//", "//artist:secret@")
+    through = proxy.url.replace("//", "//artist:s%40cret%2F1@")
     token = ensemble.server.admin_token
     variables = {f"{request.param.upper()}_PROXY": through, "NO_PROXY": "elsewhere.test", "MILLRACE_TOKEN": token}
     url = f"{request.param}://{NAME}"

@@ -43,6 +43,8 @@ class Manager:
         self.secrets: dict[str, str] = {}
         self.queued: list[dict[str, Any]] = []
         self.active: dict[str, dict[str, Any]] = {}
+        self.granted_at: dict[str, float] = {}
+        """When a task was last given, or its lease renewed (`time.time`)."""
         self.outcomes: dict[tuple[str, int], dict[str, Any]] = {}
         self.claims: dict[str, list[dict[str, Any]]] = {}
         self.doubled: list[tuple[str, int]] = []
@@ -195,6 +197,7 @@ class Manager:
         for assignment in given:
             assignment["lease_seconds"] = self.lease_seconds
             self.active[assignment["task"]] = assignment
+            self.granted_at[assignment["task"]] = time.time()
         return given
 
     def _renewed(self, wanted: dict[str, Any]) -> dict[str, Any]:
@@ -202,6 +205,7 @@ class Manager:
         lease = {"task": wanted["task"], "generation": wanted["generation"]}
         if wanted["task"] in self.lost or wanted["task"] not in self.active:
             return {**lease, "held": False}
+        self.granted_at[wanted["task"]] = time.time()
         return {**lease, "held": True, "lease_seconds": self.lease_seconds}
 
     def _cancels(self) -> list[dict[str, Any]]:

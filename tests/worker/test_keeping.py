@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -375,6 +376,26 @@ def test_the_secret_of_one_farm_is_not_told_to_another(tmp_path: Path) -> None:
 def test_a_worker_without_a_usable_farm_url_or_interpreter_does_not_start(tmp_path: Path) -> None:
     assert run_worker("farm:8000", state_dir=tmp_path) == 2
     assert run_worker("http://farm:8000", state_dir=tmp_path, runtimes=["cobol"]) == 2
+
+
+def test_a_worker_that_the_farm_knows_and_refuses_says_why_and_ends(
+    manager: Manager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert run_briefly(manager, tmp_path) == 0
+    refusal = {"code": 1, "status": "error", "message": "the name is another worker's"}
+    monkeypatch.setattr(manager, "sign_on", lambda body: (409, refusal))
+    assert run_briefly(manager, tmp_path) == 1
+    assert "the farm refuses this worker: " in caplog.text and "the name is another worker's" in caplog.text
+    assert len(manager.secrets) == 1
+
+
+def run_briefly(manager: Manager, state: Path) -> int:
+    stop, signed_on = threading.Event(), len(manager.signed_on)
+    with ThreadPoolExecutor(1) as pool:
+        code = pool.submit(run_worker, manager.url, name="node7", state_dir=state, stop_event=stop)
+        manager.wait_for(lambda: code.done() or len(manager.signed_on) > signed_on)
+        stop.set()
+        return code.result(20)
 
 
 def test_a_state_folder_is_held_by_one_agent_at_a_time(tmp_path: Path) -> None:

@@ -168,12 +168,14 @@ def test_a_report_survives_the_kill_of_the_agent(manager: Manager, start_process
 def test_a_stuck_agent_s_task_ends_before_its_lease(
     manager: Manager, start_process: StartProcess, tmp_path: Path
 ) -> None:
-    manager.lease_seconds = 2.0
-    manager.queue("1", waiting_for(tmp_path / "never", tmp_path / "pid"))
+    manager.lease_seconds = 10.0
+    alive = tmp_path / "alive"
+    manager.queue("1", ("exec", {"cmd": f"sh -c 'echo $$ > {tmp_path}/pid; while touch {alive}; do sleep 0.02; done'"}))
     agent = start_process()
     pid = number_in(tmp_path / "pid")
     agent.send_signal(signal.SIGSTOP)
-    gone(pid, seconds=2.5)
+    gone(pid, seconds=30)
+    assert appears(alive).stat().st_mtime < manager.granted_at["1"] + manager.lease_seconds
     agent.kill()
 
 

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from typing import IO, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Timeout
 from urllib3.util import make_headers, parse_url
@@ -68,7 +68,9 @@ def _new_pool(proxy: str | None, scheme: str) -> PoolManager:
     if proxy is None:
         return PoolManager(**options)
     login = parse_url(proxy).auth
-    return ProxyManager(proxy, proxy_headers=make_headers(proxy_basic_auth=login) if login else None, **options)
+    # In a URL some characters of a password can only stand encoded.
+    headers = make_headers(proxy_basic_auth=unquote(login)) if login else None
+    return ProxyManager(proxy, proxy_headers=headers, **options)
 
 
 def _authorities() -> dict[str, str]:

@@ -63,7 +63,7 @@ class Membership:
         """Register if need be, sign on with what is still to be reported; True if we are the worker we were before.
 
         A farm that no longer knows us gets a new registration, once; if it then refuses its own new worker,
-        `StartError`.
+        `StartError`, as for one that it knows and refuses.
         """
         self._client.started(self._state.next_start())
         known = self._state.credentials(self._client.farm_url)
@@ -75,6 +75,8 @@ class Membership:
                 return True
             except NotRecognised as refusal:
                 say("register", f"The farm does not know this worker any more: {refusal}", level=WARNING)
+            except Refused as refusal:
+                raise StartError(f"the farm refuses this worker: {refusal}", 1) from refusal
         self._register()
         try:
             self._sign_on([])
