@@ -49,7 +49,7 @@ def measure(options: Options) -> Iterator[Finding]:
                     clients[f"{what}"] = made(url)
                 except NotInstalled as reason:
                     yield absent(what, reason)
-            yield from _compared(clients, client, source, folder, megabytes, 2 if options.quick else 1)
+            yield from _compared(clients, client, source, folder, megabytes, 1 if options.quick else 2)
 
 
 def _compared(

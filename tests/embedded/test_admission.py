@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +12,7 @@ from chalicelib.edge.urgency import Urgency
 from chalicelib.embedded import admission
 from chalicelib.embedded.admission import Gate, stepping_aside
 from chalicelib.embedded.http1 import Refused
+from tests.worker.processes import until
 
 HELD, ASKED, LATER = Urgency
 
@@ -33,10 +33,13 @@ class Crowd:
         self._threads: list[threading.Thread] = []
 
     def comes(self, name: str, urgency: Urgency) -> None:
+        """Returns when it stands in line, or has been sent away."""
+        waiting = self.gate._waiting
+        before = waiting[urgency]
         thread = threading.Thread(target=self._visit, args=(name, urgency))
         self._threads.append(thread)
         thread.start()
-        time.sleep(0.02)  # so that they stand in the order in which they came
+        until(lambda: waiting[urgency] > before or not thread.is_alive(), f"{name} in line", 20)
 
     def goes(self) -> None:
         for thread in self._threads:
@@ -84,7 +87,7 @@ def test_who_has_waited_in_vain_is_refused_and_leaves_no_gap(monkeypatch: pytest
     crowd = Crowd(gate)
     with gate.place(HELD):
         crowd.comes("claim", LATER)
-        time.sleep(0.3)
+        until(lambda: crowd.refused == ["claim"], "the end of its patience", 20)
         crowd.comes("report", HELD)
     crowd.goes()
     assert (crowd.refused, crowd.served) == (["claim"], ["report"])
@@ -144,13 +147,14 @@ def test_workers_are_told_to_ask_less_often_up_to_what_a_person_may_have_to_wait
 
 def test_a_short_line_that_does_not_move_takes_more_and_a_longer_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stall of the disk is no overload."""
-    monkeypatch.setitem(admission.PATIENCE_SECONDS, LATER, 0.6)
+    monkeypatch.setitem(admission.PATIENCE_SECONDS, LATER, 100.0)
     gate = Gate(places=1)
     crowd = Crowd(gate)
     with gate.place(HELD):
         for number in range(3):
             crowd.comes(f"claim {number}", LATER)
-        time.sleep(0.35)
+        for ticket in gate._lines[LATER]:
+            ticket.since -= 60.0
         gate.look(LATER)
         monkeypatch.setattr(admission, "PLACES", 2)
         with pytest.raises(Refused):

@@ -100,13 +100,15 @@ def checkout(ministack: Ministack, tmp_path_factory: pytest.TempPathFactory) -> 
         pytest.skip("missing system program: git")
     folder = clean_copy(tmp_path_factory.mktemp("checkout"))
     functions = folder / "infra" / "functions.yaml"
-    functions.write_text(functions.read_text().replace(LAST_OF_THE_API, LAST_OF_THE_API + SHORT_TURNS))
+    text = functions.read_text()
+    assert text.count(LAST_OF_THE_API) == 1, "the API's environment ends otherwise now"
+    functions.write_text(text.replace(LAST_OF_THE_API, LAST_OF_THE_API + SHORT_TURNS))
     return Checkout(folder, ministack.environment)
 
 
 @pytest.fixture(scope="module")
 def deployment(ministack: Ministack, checkout: Checkout) -> Iterator[Deployment]:
-    """Deployed once for a module; `token` is what the command told, once."""
+    """Deployed once for a module, and gone after it; `token` is what the command told, once."""
     front = Front(ministack)
     said = checkout.succeeds("deploy", *deploy_options(front.url))
     print(said)
@@ -115,5 +117,6 @@ def deployment(ministack: Ministack, checkout: Checkout) -> Iterator[Deployment]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", ministack.url)
         yield Deployment(checkout, ministack, front.url, found[1], said)
+    checkout.millrace("destroy", "--stage", STAGE.name, "--yes", "--delete-data")  # the next module's is a new one
     front.close()
     print(ministack.log.read_text()[-20_000:])

@@ -1,6 +1,6 @@
-"""The whole way of a farm on AWS, on a stand-in: deployed, worked with by a real worker, updated, destroyed, revived.
+"""The way of a farm on AWS, on a stand-in: deployed, worked with by a real worker, updated.
 
-The tests of this file run in order, on one deployment.
+One deployment for all tests of this file that a process runs, in any order. `test_destroying.py` has what ends one.
 """
 
 from __future__ import annotations
@@ -157,31 +157,8 @@ def test_an_update_goes_by_unnoticed_by_a_running_task(deployment: Deployment, w
     there = deployment.stack.describe()
     assert there is not None
     assert (there.status, there.parameters["WaitSeconds"]) == ("UPDATE_COMPLETE", "2")
-
-
-def test_what_was_given_once_stays_with_the_next_update(deployment: Deployment) -> None:
+    # What was given once stays with the next update.
     deployment.redeploy("--alarm-email", "somebody@example.com")
     there = deployment.stack.describe()
     assert there is not None
     assert (there.parameters["WaitSeconds"], there.parameters["AlarmEmail"]) == ("2", "somebody@example.com")
-
-
-def test_destroyed_it_keeps_its_data_and_comes_back_with_it(deployment: Deployment) -> None:
-    farm = deployment.farm
-    before = {job.id: job.status for job in farm.jobs()}
-    said = deployment.checkout.succeeds("destroy", "--stage", STAGE.name, "--yes")
-    assert "Kept: the table millrace-rehearsal" in said
-    assert deployment.stack.describe() is None
-    said = deployment.redeploy()
-    assert "is taken up again" in said
-    assert "Admin token" not in said
-    assert {job.id: job.status for job in farm.jobs()} == before
-
-
-def test_destroyed_with_its_data_nothing_is_left(deployment: Deployment) -> None:
-    deployment.checkout.succeeds("destroy", "--stage", STAGE.name, "--yes", "--delete-data")
-    assert deployment.stack.describe() is None
-    assert STAGE.table not in deployment.aws.client("dynamodb").list_tables()["TableNames"]
-    names = [bucket["Name"] for bucket in deployment.aws.client("s3").list_buckets()["Buckets"]]
-    assert not [name for name in names if name.startswith(STAGE.stack)]
-    assert deployment.checkout.millrace("status", "--stage", STAGE.name).returncode == 1

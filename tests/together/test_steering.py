@@ -112,14 +112,20 @@ def test_a_worker_asked_to_go_signs_off_and_its_task_goes_to_another(
     assert {worker.name: worker.status for worker in farm.workers()} == {"leaving": "offline", "staying": "awake"}
 
 
-def test_a_terminated_worker_finishes_its_task_and_loses_nothing(found: Callable[..., Ensemble]) -> None:
+def test_a_terminated_worker_finishes_its_task_and_loses_nothing(
+    found: Callable[..., Ensemble], tmp_path: Path
+) -> None:
     ensemble = found()
     farm = ensemble.farm
     worker = ensemble.worker("drains")
-    job = submit(farm, shell("short", "sleep 1.5; echo done"))
+    release = tmp_path / "release"
+    job = submit(farm, shell("short", f"until test -e {shlex.quote(str(release))}; do sleep 0.05; done; echo done"))
     until_status(farm, job, "active")
     next_job = submit(farm, shell("for the next one", "true"))
-    assert worker.terminate() == 0
+    worker.process.terminate()
+    until(lambda: "no new tasks" in worker.output, "the drain", 10)
+    release.touch()
+    assert worker.process.wait(40) == 0
     assert farm.job(job).status == "completed"
     assert outcomes(farm, job) == [("short", ["completed"])]
     [one] = farm.tasks(job)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from millrace import Farm
 from millrace.sdk.values import Job
 from tests.together.conftest import Found
 from tests.together.ensemble import ROOT, Ensemble, Program
+from tests.together.submissions import shell, submit
 from tests.worker.processes import until
 
 UPGRADE_SECONDS = 100.0
@@ -187,5 +189,10 @@ def test_a_worker_that_was_not_asked_to_or_cannot_stays_as_it_is(
     ensemble.server.start()
     plain = ensemble.worker("plain")
     asked = ensemble.worker("asked", "--upgrade")
-    until(lambda: len(list(ensemble.farm.workers())) == 2, "the workers", 40)
+    # Two tasks that wait for each other: each worker has one, and has heard all that the farm has to say.
+    meets = "touch {0}; until test -e {1}; do sleep 0.05; done"
+    here, there = (shlex.quote(str(tmp_path / name)) for name in ("here", "there"))
+    job = submit(ensemble.farm, shell("one", meets.format(here, there)), shell("other", meets.format(there, here)))
+    assert ensemble.farm.wait(job, timeout=60).status == "completed"
+    assert len(list(ensemble.farm.workers())) == 2
     assert "does not follow the farm's release" in asked.output and "upgrade" not in plain.output

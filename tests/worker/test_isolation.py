@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,19 +33,25 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs tasks as 
 
 
 @pytest.fixture
-def apart(bench: Workbench, tmp_path: Path) -> Callable[..., Workbench]:
-    """The bench, its tasks kept apart as asked for. The folder of tests is root's alone: the way to it is opened."""
+def apart(bench: Workbench, tmp_path: Path) -> Iterator[Callable[..., Workbench]]:
+    """The bench, its tasks kept apart as asked for. The folder of tests is root's alone: the way to it is opened, and
+    closed again at the end."""
+    opened: dict[Path, int] = {}
 
     def keep(**wanted: Any) -> Workbench:
         state, work = tmp_path, bench.work.parent
         if "user" in wanted:
             for folder in (tmp_path, *tmp_path.parents):
-                if folder != Path("/") and not folder.stat().st_mode & stat.S_IXOTH:
-                    folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
+                mode = stat.S_IMODE(folder.stat().st_mode)
+                if folder != Path("/") and not mode & stat.S_IXOTH:
+                    opened[folder] = mode
+                    folder.chmod(mode | stat.S_IXOTH)
         bench.keep_apart(prepared(state, work, **wanted))
         return bench
 
-    return keep
+    yield keep
+    for folder, mode in opened.items():
+        folder.chmod(mode)
 
 
 # ---- always

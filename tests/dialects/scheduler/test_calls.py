@@ -14,6 +14,7 @@ from chalicelib.core import claiming, jobs, leases, workers
 from chalicelib.core.jobs import Submission
 from chalicelib.core.lifecycle import Outcome, TaskStatus
 from chalicelib.core.workers import Description
+from chalicelib.dialects.scheduler import calls
 from chalicelib.edge.uuids import id_of, uuid_of
 from tests.dialects.scheduler.conftest import ENDED, KILLED, RUNNING, HandWorker, Site, failed
 
@@ -34,14 +35,15 @@ def started(site: Site, hand: HandWorker) -> tuple[str, Any]:
 # ---- starting ------------------------------------------------------------------------------------------------------
 
 
-def test_a_start_is_answered_when_the_worker_says_so(site: Site, hand: HandWorker) -> None:
+def test_a_start_is_answered_when_the_worker_says_so(
+    site: Site, hand: HandWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "START_SECONDS", 60.0)
     with ThreadPoolExecutor(1) as pool:
-        began_at = time.monotonic()
         future = pool.submit(site.post, "/start", worker_id=hand.uuid, command="true", path="")
         given = hand.take()
         hand.say_started(given)
         answer = future.result(10)
-    assert time.monotonic() - began_at < 0.9
     assert answer.status_code == 201 and list(answer.json()) == ["job_id"]
     assert UUID.fullmatch(answer.json()["job_id"]) and answer.content.endswith(b"}\n")
     assert answer.headers["Content-Type"] == "application/json"
@@ -50,7 +52,7 @@ def test_a_start_is_answered_when_the_worker_says_so(site: Site, hand: HandWorke
 def test_a_silent_worker_is_waited_for_one_second(site: Site, hand: HandWorker) -> None:
     began_at = time.monotonic()
     job = site.start(hand.uuid)
-    assert 0.9 < time.monotonic() - began_at < 2.0
+    assert 0.9 < time.monotonic() - began_at < 10.0
     assert site.query(hand.uuid, job) == RUNNING
 
 
