@@ -57,6 +57,7 @@ class Durability:
         self._numbers[_SYNCED] = min(self._numbers[_SYNCED], self._numbers[_DONE])
         self._one_at_a_time = threading.Lock()
         self._failure: OSError | None = None
+        self._descriptor: int | None = None
         self._here = _Scope()
 
     # ---- the writer, under the table's lock
@@ -94,6 +95,7 @@ class Durability:
             self._reach(self._here.number)
 
     def close(self) -> None:
+        self._forget_descriptor()
         self._numbers.release()
         self._map.close()
         self._file.close()
@@ -127,8 +129,7 @@ class Durability:
     def _sync(self) -> None:
         self._refuse_after_a_failure()
         try:
-            # Opened anew each time: SQLite removes the file with its last connection, and makes another one.
-            descriptor = os.open(self._wal, _OPEN_TO_SYNC)
+            descriptor = self._opened()
         except FileNotFoundError:
             return  # all of it stands in the database file, which SQLite has synced
         except OSError as error:  # too many open files: nothing was tried yet, and the next time it may work
@@ -138,10 +139,23 @@ class Durability:
         except OSError as error:
             self._numbers[_FAILED] = 1
             self._failure = error
-        finally:
-            os.close(descriptor)
-        # The kernel tells one process of a failure: after it the sync of another succeeds, without the lost pages.
         self._refuse_after_a_failure()
+
+    def _opened(self) -> int:
+        """The file's descriptor, the same as long as SQLite does not make another file: one that is opened after a
+        failure was told to somebody succeeds without the lost pages. That somebody may be SQLite, which syncs before
+        it moves frames into the database, and keeps to itself what comes of it."""
+        if self._descriptor is not None:
+            if os.path.samestat(os.stat(self._wal), os.fstat(self._descriptor)):
+                return self._descriptor
+            self._forget_descriptor()
+        self._descriptor = os.open(self._wal, _OPEN_TO_SYNC)
+        return self._descriptor
+
+    def _forget_descriptor(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def _refuse_after_a_failure(self) -> None:
         if self._numbers[_FAILED]:

@@ -206,6 +206,52 @@ def test_a_failure_during_somebody_elses_sync_spoils_that_too(
     other.close()
 
 
+def test_a_failure_that_sqlite_kept_to_itself_is_heard_of(
+    table: SqliteTable, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It syncs the file too. As on Linux: a failure is told once to whoever had the file open, not to who opens it
+    when somebody has heard of it."""
+    opened, owed = set[int](), set[int]()
+    true_open = os.open
+
+    def noted(path: object, *arguments: object, **more: object) -> int:
+        descriptor: int = true_open(path, *arguments, **more)  # type: ignore[call-overload]
+        owed.discard(descriptor)
+        if str(path).endswith("-wal"):
+            opened.add(descriptor)
+        return descriptor
+
+    def sync(descriptor: int) -> None:
+        if descriptor in owed:
+            owed.remove(descriptor)
+            raise OSError(5, "Input/output error")
+        disk._sync(descriptor)
+
+    monkeypatch.setattr(os, "open", noted)
+    monkeypatch.setattr(durability, "_sync_data", sync)
+    table.write(item("a"))
+    owed |= opened
+    with pytest.raises(TableUnavailable, match="failed to keep"):
+        table.write(item("b"))
+
+
+def test_a_file_that_sqlite_made_anew_is_the_one_that_is_synced(
+    table: SqliteTable, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(durability, "_sync_data", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    wal = disk.folder / "farm.db-wal"
+    table.write(item("a"))
+    made = [wal.stat().st_ino]
+    while table._idle:
+        table._idle.pop().close()
+    table._commits._connection.close()  # type: ignore[union-attr]  (the last one: SQLite removes the file with it)
+    table._commits._connection = None
+    assert not wal.exists()
+    table.write(item("b"))
+    assert synced == [*made, wal.stat().st_ino] and synced[0] != synced[1]
+
+
 def test_who_starts_when_nobody_else_is_there_begins_anew(table: SqliteTable, disk: Disk, tmp_path: Path) -> None:
     disk.broken = True
     with pytest.raises(TableUnavailable, match="failed to keep"):
