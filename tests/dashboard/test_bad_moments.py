@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from chalicelib.dashboard import files
+from millrace.sdk.values import Job
 from tests.dashboard.browsing import PATIENCE_MILLISECONDS, goto, page_of
 from tests.together.ensemble import Ensemble
 
@@ -237,3 +239,162 @@ def test_to_allow_one_thing_again_takes_no_other_off_the_blocklist(
         left = [entry["task_type"] for entry in page.request.get(path).json()["entries"]]
         page.request.put(path, data={"entries": []})
         assert left == ["transcode"]
+
+
+def waiting(ensemble: Ensemble, *names: str) -> list[Job]:
+    """Jobs that no worker takes."""
+    settings = {"frames": "1-3", "command": ["true", "{frame}"]}
+    return [ensemble.farm.submit("frames", settings, name=name, tags=["nobody has it"]) for name in names]
+
+
+def test_a_list_of_which_a_page_could_not_be_read_is_not_shown_as_if_it_were_whole(
+    browser: Browser, ensemble: Ensemble
+) -> None:
+    waiting(ensemble, "of many")
+
+    def with_more(route: Route) -> None:
+        route.fulfill(json={**route.fetch().json(), "next": "more"})
+
+    with page_of(browser, ensemble.server.url, may_complain_of=TROUBLE) as page:
+        page.route("**/api/v1/jobs?limit=100", with_more)
+        page.route("**/api/v1/jobs?limit=1000&cursor=more", fail)
+        page.reload()
+        expect(page.get_by_role("link", name="of many")).to_be_visible()
+        said = page.get_by_text("jobs could be read")
+        expect(said).to_be_visible()
+        page.unroute_all()
+        page.get_by_role("button", name="Try again").click()
+        expect(said).to_be_hidden()
+        expect(page.get_by_role("link", name="of many")).to_be_visible()
+
+
+def test_the_keyboard_keeps_its_place_when_what_it_is_on_is_drawn_again(browser: Browser, ensemble: Ensemble) -> None:
+    waiting(ensemble, "kept one", "kept two")
+    with page_of(browser, ensemble.server.url) as page:
+        goto(page, "jobs?q=kept")
+        box = page.get_by_label("Mark all jobs shown")
+        box.focus()
+        page.keyboard.press("Space")
+        expect(page.get_by_text("2 jobs marked")).to_be_visible()
+        expect(box).to_be_checked()
+        expect(box).to_be_focused()
+        page.get_by_label("Mark kept one").uncheck()
+        expect(box).not_to_be_checked()
+        page.get_by_role("button", name="Job", exact=True).focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("button", name="Job", exact=True)).to_be_focused()
+        goto(page, "farm")
+        page.get_by_role("button", name="Day", exact=True).focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("button", name="Day", exact=True)).to_have_attribute("aria-pressed", "true")
+        expect(page.get_by_role("button", name="Day", exact=True)).to_be_focused()
+
+
+def test_jobs_that_could_not_be_steered_are_counted_and_stay_marked(browser: Browser, ensemble: Ensemble) -> None:
+    jobs = waiting(ensemble, *(f"crew {number}" for number in range(6)))
+    with page_of(browser, ensemble.server.url, may_complain_of=TROUBLE) as page:
+        for job in jobs[:5]:
+            page.route(f"**/api/v1/jobs/{job.id}/pause", fail)
+        goto(page, "jobs?q=crew")
+        page.get_by_label("Mark all jobs shown").check()
+        page.get_by_role("button", name="Pause", exact=True).click()
+        expect(page.get_by_text("5 jobs could not be paused.")).to_be_visible()
+        expect(page.get_by_text("5 jobs marked")).to_be_visible()
+        expect(page.get_by_label("Mark crew 5")).not_to_be_checked()
+        page.get_by_role("button", name="Unmark all").click()
+        expect(page.get_by_text("jobs marked")).to_be_hidden()
+
+
+def test_a_paused_job_is_paused_again_when_its_cancel_is_undone(browser: Browser, ensemble: Ensemble) -> None:
+    [job] = waiting(ensemble, "held back")
+    ensemble.farm.pause(job)
+    with page_of(browser, ensemble.server.url) as page:
+        goto(page, f"jobs/{job.id}")
+        page.get_by_role("button", name="Cancel", exact=True).click()
+        page.get_by_role("button", name="Cancel the job").click()
+        expect(page.locator(".filters .status")).to_have_text("canceled")
+        page.get_by_role("button", name="Undo").click()
+        expect(page.get_by_text("“held back” queued again.")).to_be_visible()
+    assert ensemble.farm.job(job.id).status == "paused"
+
+
+def test_a_log_that_grows_leaves_the_search_where_it_is(browser: Browser, ensemble: Ensemble, tmp_path: Path) -> None:
+    go_on = tmp_path / "go-on"
+    script = f"echo a line; echo a line; until [ -e {go_on} ]; do sleep 0.1; done; echo a line"
+    commands = [{"name": "exec", "settings": {"argv": ["sh", "-c", script]}}]
+    job = ensemble.farm.submit(
+        "commands", {"tasks": [{"name": "t", "task_type": "exec", "commands": commands}]}, name="l"
+    )
+    try:
+        with page_of(browser, ensemble.server.url) as page:
+            goto(page, f"jobs/{job.id}")
+            page.get_by_role("link", name="t", exact=True).click()
+            page.get_by_label("Search the log").fill("LINE")
+            expect(page.get_by_text("2 found")).to_be_visible()
+            page.get_by_role("button", name="Match before").click()
+            expect(page.get_by_text("2 of 2")).to_be_visible()
+            go_on.touch()
+            expect(page.get_by_text("2 of 3")).to_be_visible()
+    finally:
+        go_on.touch()
+
+
+def test_an_order_that_was_refused_is_not_shown_as_if_it_held(browser: Browser, ensemble: Ensemble) -> None:
+    with page_of(browser, ensemble.server.url, may_complain_of=TROUBLE) as page:
+        goto(page, "settings")
+        page.route("**/api/v1/queue", fail)
+        page.get_by_label("they share the workers evenly").click()
+        expect(page.get_by_text("the farm is unwell")).to_be_visible()
+        expect(page.get_by_label("The oldest first")).to_be_checked()
+
+
+@pytest.mark.needs("ffmpeg")
+def test_one_job_that_cannot_be_read_keeps_no_other_picture_away(browser: Browser, ensemble: Ensemble) -> None:
+    source = ["-f", "lavfi", "-i", "testsrc2=s=64x36", "-frames:v", "1"]
+    settings = {"frames": "1", "command": ["ffmpeg", "-v", "error", *source, "{output}/{frame}.png"]}
+    good, bad = (ensemble.farm.submit("frames", settings, name=name) for name in ("good one", "bad one"))
+    for job in (good, bad):
+        ensemble.farm.wait(job, timeout=60)
+    with page_of(browser, ensemble.server.url, may_complain_of=TROUBLE) as page:
+        page.route(f"**/api/v1/jobs/{bad.id}/last-rendered", fail)
+        goto(page, "pictures")
+        expect(page.get_by_role("link", name="good one")).to_be_visible()
+        expect(page.get_by_role("link", name="bad one")).to_have_count(0)
+
+
+MERGED = """
+async module => {
+  const { TasksOfJob } = await import(module);
+  const tasks = new TasksOfJob("1");
+  const calls = [];
+  const page = (cursor, next) => ({ cursor, next, items: [{ id: cursor ?? "first" }] });
+  tasks.page = cursor => new Promise(resolve => calls.push(next => resolve(page(cursor, next))));
+  const settled = () => new Promise(resolve => setTimeout(resolve));
+  tasks.more();
+  calls.shift()("a");
+  await settled();
+  tasks.more();
+  tasks.refresh(0, 0);
+  const [second, again] = calls;
+  again("b"); // the first page ends elsewhere now: what was asked for behind its old end does not follow on it
+  await settled();
+  second("c");
+  await settled();
+  return [tasks.items.map(task => task.id), tasks.next];
+}
+"""
+
+
+def test_a_page_of_tasks_that_no_longer_follows_on_those_before_is_not_shown(
+    browser: Browser, ensemble: Ensemble
+) -> None:
+    with page_of(browser, ensemble.server.url) as page:
+        assert page.evaluate(MERGED, f"/ui/{files.version()}/tasks_of_job.js") == [["first"], "b"]
+
+
+def test_times_are_rounded_before_they_are_split(browser: Browser, ensemble: Ensemble) -> None:
+    said = {59.7: "1 min", 3599: "1 h 0 min", 7199: "2 h 0 min", 5400: "1 h 30 min", 172_799: "2 days", 40: "40 s"}
+    words = "async ([module, all]) => { const { duration } = await import(module); return all.map(duration); }"
+    with page_of(browser, ensemble.server.url) as page:
+        module = f"/ui/{files.version()}/format.js"
+        assert page.evaluate(words, [module, list(said)]) == list(said.values())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from millrace import Farm
 from tests.dashboard.browsing import FLAGS, goto, obstacles, page_of
@@ -64,33 +64,55 @@ def test_a_link_to_a_file_works_for_who_is_signed_in(browser: Browser, closed: E
     with page_of(browser, closed.server.url) as page:
         page.get_by_label("Token").fill(closed.server.admin_token)
         page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+        expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_visible()
         with page.expect_download() as started:
             page.evaluate(CLICK_A_DOWNLOAD, blob)
         assert Path(started.value.path()).read_text() == "content"
 
 
-def test_downloads_work_at_plain_http_too_where_browsers_say_not_who_asks(
-    browser: Browser, closed: Ensemble, tmp_path: Path, require_program: Callable[[str], str]
-) -> None:
-    """To names that are not loopback Chromium sends no Sec-Fetch-Site without https."""
-    farm = Farm(closed.server.url, closed.server.admin_token)
-    (tmp_path / "bytes").write_text("content")
-    blob = farm.upload(tmp_path / "bytes")
-    url = closed.server.url.replace("127.0.0.1", "farm.lan")
+@pytest.fixture
+def plain(browser: Browser, closed: Ensemble, require_program: Callable[[str], str]) -> Iterator[Page]:
+    """An administrator's page of the farm at http://farm.lan: less to a browser than loopback or https."""
     flags = [*FLAGS, "--host-resolver-rules=MAP farm.lan 127.0.0.1", "--no-proxy-server"]
     elsewhere = browser.browser_type.launch(executable_path=require_program("chromium"), args=flags)
     try:
-        with page_of(elsewhere, url) as page:
+        with page_of(elsewhere, closed.server.url.replace("127.0.0.1", "farm.lan")) as page:
             assert not page.evaluate("isSecureContext")
             page.get_by_label("Token").fill(closed.server.admin_token)
             page.get_by_role("button", name="Sign in").click()
-            expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
-            with page.expect_download() as started:
-                page.evaluate(CLICK_A_DOWNLOAD, blob)
-            assert Path(started.value.path()).read_text() == "content"
+            expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_visible()
+            yield page
     finally:
         elsewhere.close()
+
+
+def test_downloads_work_at_plain_http_too_where_browsers_say_not_who_asks(
+    plain: Page, closed: Ensemble, tmp_path: Path
+) -> None:
+    farm = Farm(closed.server.url, closed.server.admin_token)
+    (tmp_path / "bytes").write_text("content")
+    blob = farm.upload(tmp_path / "bytes")
+    with plain.expect_download() as started:
+        plain.evaluate(CLICK_A_DOWNLOAD, blob)
+    assert Path(started.value.path()).read_text() == "content"
+
+
+def test_at_plain_http_where_browsers_copy_nothing_the_line_for_a_machine_is_made_too(plain: Page) -> None:
+    goto(plain, "workers")
+    plain.get_by_role("button", name="Add a worker").first.click()
+    plain.get_by_role("button", name="Make the line").click()
+    expect(plain.get_by_role("dialog").locator("pre").first).to_be_focused()
+    expect(plain.locator(".toast")).to_have_count(0)
+
+
+def test_what_goes_wrong_in_a_dialog_is_said_where_it_can_be_read_and_clicked(plain: Page) -> None:
+    goto(plain, "workers")
+    plain.get_by_role("button", name="Add a worker").first.click()
+    plain.route("**/api/v1/join-tokens", lambda route: route.fulfill(status=409, json={"detail": "not now"}))
+    plain.get_by_role("button", name="Make the line").click()
+    expect(plain.get_by_role("dialog").get_by_text("not now")).to_be_visible()
+    plain.get_by_role("dialog").get_by_role("button", name="Dismiss").click()
+    expect(plain.get_by_text("not now")).to_have_count(0)
 
 
 def test_who_is_signed_out_by_a_revoked_token_types_the_next_one_in_peace(browser: Browser, closed: Ensemble) -> None:
@@ -114,7 +136,7 @@ def test_an_administrator_makes_the_line_that_lets_one_machine_in(browser: Brows
     with page_of(browser, closed.server.url) as page:
         page.get_by_label("Token").fill(closed.server.admin_token)
         page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+        expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_visible()
         goto(page, "workers")
         page.get_by_role("button", name="Add a worker").first.click()
         page.get_by_role("button", name="Make the line").click()

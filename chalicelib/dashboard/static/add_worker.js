@@ -2,7 +2,7 @@
 
 import { post, ROOT } from "./api.js";
 import { freshId, h, replace } from "./dom.js";
-import { complain, notice } from "./notices.js";
+import { complain, notice, showModal } from "./notices.js";
 import { may, me } from "./store.js";
 
 const script = new URL("install/install.py", ROOT).href;
@@ -25,9 +25,7 @@ async function open() {
     h("p", { class: "faint" }, "It opens no port, and appears here within seconds. ", h("a", { href: new URL("install", ROOT).href, target: "_blank", rel: "noreferrer" }, "What the line does, and other ways")),
     h("form", { method: "dialog", class: "buttons" }, h("button", {}, "Close")),
   );
-  dialog.addEventListener("close", () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
+  showModal(dialog);
   replace(lines, me.auth === "token" ? closed(lines) : shown(""));
 }
 
@@ -38,7 +36,7 @@ function closed(lines) {
     try {
       const made = await post("/join-tokens", { name: "made on the web page" });
       replace(lines, shown(` --join ${made.token}`), h("p", {}, "The token in it lets in one machine, within 15 minutes. It is not shown again."));
-      lines.querySelector("button").focus();
+      (lines.querySelector("button") ?? lines.querySelector("pre")).focus(); // browsers copy at https only
     } catch (error) {
       complain(error);
     }

@@ -25,11 +25,11 @@ export function ago(at, now = Date.now()) {
 }
 
 export function duration(seconds) {
-  if (seconds < 60) return `${Math.round(seconds)} s`;
-  if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
-  const hours = Math.floor(seconds / 3600);
-  if (hours < 48) return `${hours} h ${Math.round((seconds % 3600) / 60)} min`;
-  return `${Math.round(hours / 24)} days`;
+  if (Math.round(seconds) < 60) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  if (minutes < 48 * 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return `${Math.round(minutes / (24 * 60))} days`;
 }
 
 export function seconds(from, to) {

@@ -16,13 +16,20 @@ const MOST_ROWS = 12;
 /** id: the job's. query: of the URL: `tasks` is a status, `look` a part of a step: "2.100-199". */
 export function jobTasks(id, query) {
   const tasks = new TasksOfJob(id);
+  let asked = null;
+  /** Said once of each page that cannot be read, however often somebody scrolls meanwhile. */
+  const more = () => {
+    const reading = tasks.more();
+    if (reading && reading !== asked) reading.catch(complain);
+    asked = reading;
+  };
   const strips = new Map();
   const heading = h("h2", {}, "Tasks");
   const stripsPlace = h("div", { class: "stack" });
   const chooser = h("label", { class: "inline", hidden: true });
   const chips = h("div", { class: "chips", role: "group", "aria-label": "Status of tasks" });
   const told = h("p", { class: "faint hint", role: "status" });
-  const rows = new Rows({ label: "Tasks", className: "tasks", rowHeight: ROW, key: (task) => task.id, columns: COLUMNS, onEnd: () => tasks.more()?.catch(complain) });
+  const rows = new Rows({ label: "Tasks", className: "tasks", rowHeight: ROW, key: (task) => task.id, columns: COLUMNS, onEnd: more });
   const element = h("div", { class: "card stack" }, heading, chooser, stripsPlace, chips, rows.element, told);
   let job = null;
   let [wanted, look] = chosen(query);
@@ -98,14 +105,14 @@ export function jobTasks(id, query) {
       job = now;
       const shown = drawStrips();
       drawChips();
-      const list = tasks.pages.length ? tasks.refresh(rows.first, rows.last) : tasks.more();
+      const list = tasks.pages.length ? tasks.refresh(rows.first, rows.last) : (asked = tasks.more());
       await Promise.all([list, ...shown.map((step) => strips.get(step.index).refresh(step.count))]);
     },
     filter(next) {
       [wanted, look] = chosen(next);
       tasks.choose(wanted, cursor());
       rows.element.scrollTop = 0;
-      tasks.more()?.catch(complain);
+      more();
       if (job) drawStrips();
       draw();
     },

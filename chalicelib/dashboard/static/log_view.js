@@ -18,11 +18,12 @@ export function logView(path, isOver) {
   let closed = false;
   let found = [];
   let current = -1;
+  let troubled = 0;
 
   const follow = h("input", { type: "checkbox", checked: true, id: "follow" });
   const search = h("input", { type: "search", placeholder: "Search the log  ( / )", "aria-label": "Search the log", oninput: () => mark() });
   const tally = h("span", { class: "faint", role: "status" });
-  const step = (by) => () => show(current + by);
+  const step = (by) => () => show(current < 0 && by < 0 ? found.length - 1 : current + by);
   const trouble = h("button", { hidden: true, onclick: () => lines.find((line) => line.classList.contains("trouble"))?.scrollIntoView({ block: "center" }) });
   const body = h("div", { class: "log", tabindex: "0", role: "region", "aria-label": "Log" }, h("p", { class: "faint" }, "Nothing yet."));
   const element = h(
@@ -64,24 +65,35 @@ export function logView(path, isOver) {
       body.lastChild.append(line);
     }
     if (fresh.length) {
-      mark();
-      const troubled = lines.filter((line) => line.classList.contains("trouble")).length;
+      find(fresh);
+      troubled += fresh.filter((line) => line.classList.contains("trouble")).length;
       trouble.hidden = !troubled;
       trouble.textContent = `${number(troubled)} suspicious`;
     }
     toEnd();
   }
 
+  /** Another text is searched for. */
   function mark() {
-    const wanted = search.value.toLowerCase();
+    found[current]?.classList.remove("current");
+    for (const line of found) line.classList.remove("found");
     found = [];
-    for (const line of lines) {
-      const fits = wanted !== "" && line.textContent.toLowerCase().includes(wanted);
-      line.classList.toggle("found", fits);
-      if (fits) found.push(line);
-    }
     current = -1;
-    tally.textContent = wanted ? `${number(found.length)} found` : "";
+    find(lines);
+  }
+
+  /** Lines that came meanwhile: the place among what was found stays. */
+  function find(fresh) {
+    const wanted = search.value.toLowerCase();
+    const more = wanted ? fresh.filter((line) => line.textContent.toLowerCase().includes(wanted)) : [];
+    for (const line of more) line.classList.add("found");
+    for (const line of more) found.push(line);
+    say();
+  }
+
+  function say() {
+    const all = number(found.length);
+    tally.textContent = !search.value ? "" : current < 0 ? `${all} found` : `${number(current + 1)} of ${all}`;
   }
 
   function show(index) {
@@ -91,7 +103,7 @@ export function logView(path, isOver) {
     follow.checked = false;
     found[current].classList.add("current");
     found[current].scrollIntoView({ block: "center" });
-    tally.textContent = `${number(current + 1)} of ${number(found.length)}`;
+    say();
   }
 
   async function read() {

@@ -1,6 +1,7 @@
 // What a person is told, and asked: short notices that may hold an undo, and questions before anything destructive.
 
-import { freshId, h } from "./dom.js";
+import { freshId, h, replace } from "./dom.js";
+import { number } from "./format.js";
 
 const SECONDS = 8;
 
@@ -21,6 +22,23 @@ export function notice(text, { undo = null, isError = false } = {}) {
 
 export const complain = (error) => notice(error.message, { isError: true });
 
+/** Above a list of which a page could not be read: that there are more, and a way to them. Gives { element, draw() }. */
+export function partNotice(collection, words) {
+  const element = h("div", { class: "buttons", role: "status", hidden: true });
+  let told = "";
+  return {
+    element,
+    draw() {
+      const { error, items } = collection;
+      const text = error && items.size ? `Only ${number(items.size)} ${words} could be read. ${error.message}` : "";
+      if (text === told) return;
+      told = text;
+      element.hidden = !text;
+      replace(element, h("p", { class: "problem" }, text), h("button", { onclick: () => collection.load() }, "Try again"));
+    },
+  };
+}
+
 /** Asks in a native dialog. content: nodes below the question. Gives true only if the person said so. */
 export function confirmed({ title, content = [], act, isDanger = true }) {
   const id = freshId("question");
@@ -40,12 +58,18 @@ export function confirmed({ title, content = [], act, isDanger = true }) {
       ),
     ),
   );
+  return new Promise((resolve) => showModal(dialog, () => resolve(dialog.returnValue === "yes")));
+}
+
+/** Notices come along: below a modal dialog they could neither be clicked nor heard. */
+export function showModal(dialog, onClose = () => {}) {
+  const toasts = document.getElementById("toasts");
+  dialog.append(toasts);
+  dialog.addEventListener("close", () => {
+    document.body.append(toasts);
+    dialog.remove();
+    onClose();
+  });
   document.body.append(dialog);
   dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(dialog.returnValue === "yes");
-    });
-  });
 }

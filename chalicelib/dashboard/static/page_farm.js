@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { chart } from "./charts.js";
-import { h, replace } from "./dom.js";
+import { h, redraw, replace } from "./dom.js";
 import { bytes, duration, number } from "./format.js";
 import { pricePerWorkerHour } from "./prices.js";
 import { filter, href } from "./router.js";
@@ -23,18 +23,21 @@ export function openFarm(place) {
 
   async function read() {
     const wanted = minutes;
-    replace(spans, Object.entries(SPANS).map(([span, title]) => chip(span, title, minutes)));
+    redraw(spans, Object.entries(SPANS).map(([span, title]) => chip(span, title, minutes)));
     try {
       const answer = await get(`/statistics?minutes=${wanted}`);
       if (wanted !== minutes || closed) return;
-      shown = answer;
-      redraw();
+      shown = { ...answer, wanted };
+      show();
     } catch (error) {
+      // What is shown of the same span is a minute old: better than nothing. The next look may bring more.
+      if (wanted !== minutes || closed || shown?.wanted === wanted) return;
+      shown = null;
       replace(body, h("div", { class: "empty" }, h("h2", {}, "The statistics could not be read"), h("p", {}, error.message), h("button", { onclick: read }, "Try again")));
     }
   }
 
-  function redraw() {
+  function show() {
     if (!shown) return;
     const { points, seconds_per_point: seconds } = shown;
     close();
@@ -44,7 +47,7 @@ export function openFarm(place) {
 
   const timer = setInterval(() => !document.hidden && read(), LOOK_EVERY_SECONDS * 1000);
   // Failures show the names of workers once these are read.
-  read().then(() => workers.load()).then(() => !closed && redraw());
+  read().then(() => workers.load()).then(() => !closed && show());
   return {
     element: h("section", { class: "page" }, h("div", { class: "filters" }, h("h1", {}, "Farm"), spans), body),
     update(next) {

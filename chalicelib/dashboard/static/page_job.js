@@ -105,7 +105,8 @@ export function missing(error, word, again) {
 
 function drawJob(parts, job, again) {
   const act = (action) => async () => {
-    if ((await steer(action, [job])) && action === "delete") location.hash = "#/jobs";
+    const { succeeded } = await steer(action, [job]);
+    if (succeeded.length && action === "delete") location.hash = "#/jobs";
   };
   const button = (action) =>
     allowing(action, [job]).length > 0 &&

@@ -1,7 +1,8 @@
 // All jobs: filtered, searched, sorted, and steered several at a time.
 
-import { h, replace } from "./dom.js";
+import { h, redraw, replace } from "./dom.js";
 import { number, plural, status, time } from "./format.js";
+import { partNotice } from "./notices.js";
 import { bar, secondsLeft, timeLeft, total } from "./progress.js";
 import { at, filter, href } from "./router.js";
 import { Rows } from "./rows.js";
@@ -27,30 +28,33 @@ export function openJobs(place) {
 
   const toggle = (job) => {
     if (!marked.delete(job.id)) marked.add(job.id);
+    remarked();
+  };
+  const remarked = () => {
     rows.redraw();
     draw();
   };
+  let seen = [];
+  let areAllMarked = false;
   const rows = new Rows({
     label: "Jobs",
     className: "jobs",
     key: (job) => job.id,
-    columns: columns(marked, toggle, () => markAll()),
+    columns: columns(marked, toggle, () => markAll(), () => areAllMarked),
     onSort: (key) => filter({ sort: key, up: sortedBy(query).key === key && sortedBy(query).down ? "1" : "" }),
     onMark: may("operate") ? toggle : undefined,
     onOpen: (job) => (location.hash = href("jobs", job.id)),
   });
   const filters = filterBar(query);
   const tools = h("div", { class: "tools", hidden: true });
+  const part = partNotice(jobs, "jobs");
   const empty = h("div", { class: "empty", hidden: true });
   const view = new SortedView();
-  let seen = [];
 
   const markAll = () => {
     const all = seen.every((job) => marked.has(job.id));
     for (const job of seen) all ? marked.delete(job.id) : marked.add(job.id);
-    rows.drawHead();
-    rows.redraw();
-    draw();
+    remarked();
   };
 
   /** changed: which jobs did; without it, all are looked at. */
@@ -58,8 +62,18 @@ export function openJobs(place) {
     for (const id of marked) if (!jobs.items.has(id)) marked.delete(id);
     seen = view.update(query.toString(), jobs.items, changed, choice(query));
     rows.show(seen, sortedBy(query));
+    const areAll = seen.length > 0 && seen.every((job) => marked.has(job.id));
+    if (areAll !== areAllMarked) {
+      areAllMarked = areAll;
+      rows.drawHead();
+    }
     filters.count(seen.length);
-    drawTools(tools, [...marked].map((id) => jobs.items.get(id)), () => (marked.clear(), rows.redraw(), rows.drawHead(), draw()));
+    drawTools(tools, [...marked].map((id) => jobs.items.get(id)), (failed = []) => {
+      marked.clear();
+      for (const job of failed) marked.add(job.id);
+      remarked();
+    });
+    part.draw();
     drawEmpty(empty, jobs.items.size, seen.length);
     rows.element.hidden = seen.length === 0;
   }
@@ -68,7 +82,7 @@ export function openJobs(place) {
   jobs.addEventListener("change", onChange);
   jobs.load();
   return {
-    element: h("section", { class: "page" }, filters.element, tools, rows.element, empty),
+    element: h("section", { class: "page" }, filters.element, part.element, tools, rows.element, empty),
     opened: () => draw(),
     update(next) {
       query = next.query;
@@ -82,11 +96,11 @@ export function openJobs(place) {
   };
 }
 
-function columns(marked, toggle, markAll) {
+function columns(marked, toggle, markAll, areAllMarked) {
   const mark = {
     key: "mark",
     className: "mark",
-    headCell: () => h("input", { type: "checkbox", "aria-label": "Mark all jobs shown", onchange: markAll, checked: false }),
+    headCell: () => h("input", { type: "checkbox", "aria-label": "Mark all jobs shown", onchange: markAll, checked: areAllMarked() }),
     cell: (job) =>
       h("input", {
         type: "checkbox",
@@ -184,23 +198,37 @@ function drawTools(tools, list, clear) {
   if (!list.length) return;
   const button = (action) => {
     const count = allowing(action, list).length;
-    const act = async () => (await steer(action, list)) && clear();
+    const act = async (event) => {
+      const { succeeded, failed } = await busy(tools, event.target, () => steer(action, list));
+      if (succeeded.length || failed.length) clear(failed);
+    };
     return h("button", { disabled: count === 0, class: action === "cancel" ? "danger" : "", onclick: act }, ACTIONS[action].title, count > 0 && count < list.length ? ` ${number(count)}` : "");
   };
   const priority = h("input", { type: "number", min: 0, max: 100, required: true, value: list[0].priority, "aria-label": "Priority, 0 to 100" });
   const set = (event) => {
     event.preventDefault();
-    prioritise(list, Number(priority.value)).then(clear);
+    busy(tools, priority, () => prioritise(list, Number(priority.value))).then(clear);
   };
-  if (tools.contains(document.activeElement) && tools.dataset.marked === String(list.length)) return;
+  if (tools.inert || (tools.contains(document.activeElement) && tools.dataset.marked === String(list.length))) return;
   tools.dataset.marked = list.length;
-  replace(
+  redraw(
     tools,
     h("strong", {}, `${plural(list.length, "job")} marked`),
     ["pause", "resume", "retry", "cancel", "delete"].map(button),
     h("form", { class: "inline", onsubmit: set }, priority, h("button", {}, "Set priority")),
-    h("button", { class: "plain", onclick: clear }, "Unmark all"),
+    h("button", { class: "plain", onclick: () => clear() }, "Unmark all"),
   );
+}
+
+/** Nothing else is begun with what is marked until this is done; then the keyboard is where it was. */
+async function busy(tools, held, act) {
+  tools.inert = true;
+  try {
+    return await act();
+  } finally {
+    tools.inert = false;
+    held.focus();
+  }
 }
 
 function drawEmpty(element, all, seen) {

@@ -8,38 +8,64 @@ import { isPicture, isRendered, lastRendered, picture, smallPicture } from "./pi
 import { href } from "./router.js";
 
 const JOBS = 200;
+const AT_ONCE = 4;
 const LOOK_AT_MOST_EVERY_SECONDS = 5;
+/** For how long a job that had no picture yet is taken at its word, as long as nothing in it changes. */
+const BELIEVED_SECONDS = 60;
 
 export function openPictures() {
   const wall = h("div", { class: "wall" });
   const empty = h("div", { class: "empty" }, h("p", {}, "Looking for pictures…"));
-  const shown = new Map();
+  /** By job: what it was when it was looked at, its element (null: it had no picture), and when. */
+  const known = new Map();
   let next = 0;
+  let busy = false;
+  let again = false;
+  let timer = null;
   let closed = false;
 
+  function look() {
+    if (busy) again = true;
+    else timer ??= setTimeout(read, Math.max(0, next - Date.now()));
+  }
+
   async function read() {
-    if (Date.now() < next) return;
+    timer = null;
+    busy = true;
     next = Date.now() + LOOK_AT_MOST_EVERY_SECONDS * 1000;
     try {
       const { items } = await get(`/jobs?limit=${JOBS}`);
-      for (const job of items) if (!closed) await show(job);
-      const listed = items.filter((job) => shown.has(job.id)).map((job) => shown.get(job.id));
-      const order = listed.sort((a, b) => b.at - a.at).map((one) => one.element);
-      if (order.some((element, index) => wall.children[index] !== element)) replace(wall, order);
-      if (!order.length) replace(empty, h("h2", {}, "No pictures yet"), h("p", {}, "Jobs whose outputs are images or videos show the newest of them here."));
-      empty.hidden = order.length > 0;
+      const rest = [...items];
+      const lane = async () => {
+        for (let job = rest.shift(); job && !closed; job = rest.shift()) {
+          // One that was deleted meanwhile, or cannot be read now, keeps none of the others away.
+          if (await show(job).catch(() => false)) arrange(items);
+        }
+      };
+      await Promise.all(Array.from({ length: AT_ONCE }, lane));
+      if (!closed) arrange(items);
+      if (!wall.firstChild) replace(empty, h("h2", {}, "No pictures yet"), h("p", {}, "Jobs whose outputs are images or videos show the newest of them here."));
     } catch (error) {
       replace(empty, h("p", {}, error.message));
     }
+    busy = false;
+    if (again && !closed) look();
+    again = false;
   }
 
+  /** Gives whether there is another picture than before. */
   async function show(job) {
     const files = await outputs(job);
     const state = `${files.findLast(isRendered)?.blob} ${job.status}`;
-    if (!files.some(isRendered) || shown.get(job.id)?.state === state) return;
+    const before = known.get(job.id);
+    if (!files.some(isRendered)) return false;
+    if (before?.state === state && (before.element || Date.now() - before.lookedAt < BELIEVED_SECONDS * 1000)) return false;
     const small = await lastRendered(job.id);
     const last = small ?? files.findLast(isPicture);
-    if (!last) return;
+    if (!last) {
+      known.set(job.id, { state, element: null, lookedAt: Date.now() });
+      return Boolean(before?.element);
+    }
     const alt = `${last.name} of ${job.name}`;
     const element = h(
       "a",
@@ -48,16 +74,27 @@ export function openPictures() {
       h("span", { class: "caption" }, h("strong", {}, job.name), status(job.status)),
       h("span", { class: "caption faint" }, h("span", {}, last.name), small && time(small.at)),
     );
-    shown.set(job.id, { state, element, at: new Date(small?.at ?? job.finished_at ?? job.created_at) });
+    known.set(job.id, { state, element, at: new Date(small?.at ?? job.finished_at ?? job.created_at) });
+    return true;
   }
 
-  live.addEventListener("changes", read);
-  read();
+  function arrange(items) {
+    const shown = items.map((job) => known.get(job.id)).filter((one) => one?.element);
+    const order = shown.sort((a, b) => b.at - a.at).map((one) => one.element);
+    if (order.length !== wall.children.length || order.some((element, index) => wall.children[index] !== element)) replace(wall, order);
+    empty.hidden = order.length > 0;
+  }
+
+  live.addEventListener("changes", look);
+  live.addEventListener("restart", look);
+  look();
   return {
     element: h("section", { class: "page" }, h("h1", {}, "Last rendered"), wall, empty),
     close() {
       closed = true;
-      live.removeEventListener("changes", read);
+      clearTimeout(timer);
+      live.removeEventListener("changes", look);
+      live.removeEventListener("restart", look);
     },
   };
 }

@@ -4,6 +4,7 @@ import { addWorkerButton } from "./add_worker.js";
 import { get } from "./api.js";
 import { h, replace } from "./dom.js";
 import { number, plural, status, time } from "./format.js";
+import { partNotice } from "./notices.js";
 import { filter, href } from "./router.js";
 import { Rows } from "./rows.js";
 import { SortedView } from "./sorted_view.js";
@@ -32,6 +33,7 @@ export function openWorkers(place) {
   const chips = ["", ...STATUSES].map((word) =>
     h("button", { class: "chip", "data-status": word, onclick: () => filter({ status: word }) }, word || "all", h("span", { class: "tally" })),
   );
+  const part = partNotice(workers, "workers");
   const empty = h("div", { class: "empty", hidden: true });
 
   function sort(key) {
@@ -52,6 +54,7 @@ export function openWorkers(place) {
     counts.textContent = seen.length === all ? "" : `${number(seen.length)} shown`;
     rows.show(seen, sortedBy(query));
     rows.element.hidden = seen.length === 0;
+    part.draw();
     empty.hidden = seen.length > 0;
     if (!seen.length) drawEmpty(empty, all);
   }
@@ -77,6 +80,7 @@ export function openWorkers(place) {
       "section",
       { class: "page" },
       h("div", { class: "filters" }, h("h1", {}, "Workers"), h("div", { class: "chips", role: "group", "aria-label": "Status" }, chips), search, counts, h("span", { class: "end" }, addWorkerButton())),
+      part.element,
       rows.element,
       empty,
     ),

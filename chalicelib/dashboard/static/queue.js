@@ -1,7 +1,7 @@
 // In which order jobs of equal priority are served.
 
 import { get, put } from "./api.js";
-import { h, replace } from "./dom.js";
+import { h, redraw, replace } from "./dom.js";
 import { complain, notice } from "./notices.js";
 
 const MODES = {
@@ -11,6 +11,7 @@ const MODES = {
 
 export function queueCard(isAllowed) {
   const place = h("div", {}, h("p", { class: "faint" }, "Reading…"));
+  let now = null;
   const read = async () => {
     try {
       draw((await get("/queue")).mode);
@@ -24,12 +25,14 @@ export function queueCard(isAllowed) {
       notice("It holds for steps that begin from now on.", { undo: before && { text: "Undo", act: () => set(before, null) } });
     } catch (error) {
       complain(error);
+      draw(now); // what was chosen is not what holds
     }
   };
-  function draw(now) {
-    const choice = ([mode, title]) =>
-      h("label", { class: "inline" }, h("input", { type: "radio", name: "queue-mode", value: mode, checked: mode === now, disabled: !isAllowed, onchange: () => set(mode, now) }), title);
-    replace(place, h("div", { class: "stack tight", role: "radiogroup", "aria-label": "Jobs of equal priority" }, Object.entries(MODES).map(choice)));
+  function draw(mode) {
+    now = mode;
+    const choice = ([value, title]) =>
+      h("label", { class: "inline" }, h("input", { type: "radio", name: "queue-mode", value, checked: value === now, disabled: !isAllowed, onchange: () => set(value, now) }), title);
+    redraw(place, h("div", { class: "stack tight", role: "radiogroup", "aria-label": "Jobs of equal priority" }, Object.entries(MODES).map(choice)));
   }
   read();
   return h("div", { class: "card stack" }, h("h2", {}, "Jobs of equal priority"), place);

@@ -38,7 +38,7 @@ function form(days, read) {
       const found = await get(`/retention/preview?ended_jobs_days=${field.value}`);
       if (mine === asked) replace(effect, preview(found));
     } catch (error) {
-      replace(effect, h("p", { class: "problem" }, error.message));
+      if (mine === asked) replace(effect, h("p", { class: "problem" }, error.message));
     }
     return null;
   }

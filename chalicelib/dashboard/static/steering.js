@@ -25,20 +25,28 @@ export const ACTIONS = {
 export const allowing = (action, list) =>
   list.filter((job) => ACTIONS[action].from.includes(job.status) || ACTIONS[action].also?.(job));
 
-/** Does it to those of the list that allow it. Gives the number of jobs it was done to. */
+/** Does it to those of the list that allow it. Gives { succeeded, failed }: jobs. Who answers no to a question: neither. */
 export async function steer(action, list) {
   const chosen = allowing(action, list);
   const { asks, done, undo } = ACTIONS[action];
-  if (!chosen.length || (asks && !(await confirmed(question(action, await counted(chosen)))))) return 0;
+  if (!chosen.length || (asks && !(await confirmed(question(action, await counted(chosen)))))) return { succeeded: [], failed: [] };
   const { succeeded, failures } = await each(chosen, (job) => one(action, job));
   if (action === "delete") jobs.drop(succeeded.map((job) => job.id));
   if (succeeded.length) {
     const text = `${named(succeeded)} ${done}.`;
     notice(text, { undo: undo && { text: "Undo", act: () => takeBack(undo, succeeded) } });
   }
-  failures.slice(0, 3).forEach(complain);
+  complainOf(failures, done);
   soon();
-  return succeeded.length;
+  return { succeeded, failed: failures.map((failure) => failure.job) };
+}
+
+/** done: what could not be done to these. */
+function complainOf(failures, done) {
+  if (!failures.length) return;
+  const [{ job, error }] = failures;
+  if (failures.length === 1) complain(error);
+  else notice(`${plural(failures.length, "job")} could not be ${done}. “${job.name}”: ${error.message}`, { isError: true });
 }
 
 /** most: how many tasks of the job may run at once; null: no limit. */
@@ -91,12 +99,13 @@ function following(steps, number) {
 
 export async function prioritise(list, priority) {
   const before = new Map(list.map((job) => [job.id, job.priority]));
-  const set = (value) => each(list, (job) => keep(patch(`/jobs/${job.id}`, { priority: value(job) })));
+  const set = (value, all = list) => each(all, (job) => keep(patch(`/jobs/${job.id}`, { priority: value(job) })));
   const { succeeded, failures } = await set(() => priority);
-  const undo = { text: "Undo", act: () => set((job) => before.get(job.id)).then(soon) };
+  const undo = { text: "Undo", act: () => set((job) => before.get(job.id), succeeded).then(({ failures: left }) => (complainOf(left, "changed back"), soon())) };
   if (succeeded.length) notice(`${named(succeeded)}: priority ${priority}.`, { undo });
-  failures.slice(0, 3).forEach(complain);
+  complainOf(failures, "changed");
   soon();
+  return failures.map((failure) => failure.job);
 }
 
 /** Counts in lists may be a moment old, or not there yet: a question tells those of now. */
@@ -113,16 +122,19 @@ async function takeBack(action, list) {
   const patiently = async (job) => {
     for (;;) {
       try {
-        return await one(action, job);
+        await one(action, job);
+        break;
       } catch (error) {
         if (error.status !== 409 || Date.now() > until) throw error;
         await new Promise((resolve) => setTimeout(resolve, 2000));
       }
     }
+    // `job` is as it was then: what stood paused before it was canceled stands again.
+    if (action === "retry" && job.status === "paused") await one("pause", job);
   };
   const { succeeded, failures } = await each(list, patiently);
   if (succeeded.length) notice(`${named(succeeded)} ${ACTIONS[action].done}.`);
-  failures.slice(0, 3).forEach(complain);
+  complainOf(failures, ACTIONS[action].done);
   soon();
 }
 
@@ -174,7 +186,7 @@ async function each(list, act) {
         await act(job);
         succeeded.push(job);
       } catch (error) {
-        failures.push(error);
+        failures.push({ job, error });
       }
     }
   };

@@ -13,6 +13,8 @@ export class Collection extends EventTarget {
     this.slim = slim;
     this.first = first;
     this.loading = null;
+    /** How often it was forgotten: what was asked for before is not put in among what is read after. */
+    this.generation = 0;
     this.announced = false;
     this.changed = new Set();
     /** Items by status, kept as they come and go. */
@@ -26,21 +28,26 @@ export class Collection extends EventTarget {
   }
 
   async read() {
+    const { generation } = this;
     this.error = null;
     try {
       for await (const items of pages(this.path, { first: this.first })) {
+        if (generation !== this.generation) return;
         // A change that came meanwhile is newer than the list.
         for (const item of items) if (!this.items.has(item.id)) this.set(item.id, this.slim(item));
         this.announce();
       }
       this.complete = true;
     } catch (error) {
+      if (generation !== this.generation) return;
       this.error = error;
       this.loading = null;
     }
   }
 
   forget() {
+    this.generation += 1;
+    this.error = null;
     this.items.clear();
     this.tally = {};
     this.changed = null;

@@ -37,15 +37,19 @@ export class TasksOfJob extends EventTarget {
 
   /** The next page with something on it; nothing happens while one is being read, or after the last. */
   more() {
-    if (!this.isEnded) this.reading ??= this.readOn().finally(() => (this.reading = null));
-    return this.reading;
+    if (this.isEnded || this.reading) return this.reading;
+    const reading = this.readOn().finally(() => {
+      if (this.reading === reading) this.reading = null; // of another choice otherwise
+    });
+    this.reading = reading;
+    return reading;
   }
 
   async readOn() {
     for (let looked = 0; looked < MOST_EMPTY_PAGES && !this.isEnded; looked += 1) {
-      const { pages } = this;
-      const page = await this.page(this.next);
-      if (pages !== this.pages) return; // another choice was made meanwhile
+      const { pages, next: cursor } = this;
+      const page = await this.page(cursor);
+      if (pages !== this.pages || cursor !== this.next) return; // another choice was made meanwhile, or pages fell away
       this.next = page.next;
       this.isEnded = page.next === null;
       this.pages.push(page);
