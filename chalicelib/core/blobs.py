@@ -146,9 +146,10 @@ def is_what_it_says(farm: Farm, key: str, size: int) -> bool:
 
 
 def as_outputs(farm: Farm, named: Mapping[str, BlobId]) -> tuple[Output, ...]:
-    """What a worker says it produced, verified: raises ObjectMissing that names what is not there."""
+    """What a worker says it produced, verified, and kept from being removed as old at this moment. Raises ObjectMissing
+    that names what is not there, Unavailable: try again."""
     known = farm.blobs.get_many(list(named.values()))
     for name, blob_id in named.items():
-        if blob_id not in known or farm.objects.head(known[blob_id].object_key) is None:
+        if blob_id not in known or holding.held(farm, known[blob_id].object_key) is None:
             raise ObjectMissing(f"output missing: {name!r} (blob {blob_id}) is not stored")
     return tuple(Output(name, b, known[b].size, known[b].sha256) for name, b in named.items())

@@ -148,11 +148,17 @@ def _decide(farm: Farm, job_id: JobId, choose: Choose) -> Job:
         if busy is not None:
             raise Conflict(f"step {busy.name!r} is at work on what these tasks made; try again when it has ended")
         waiting = [step for step in later if step.status is StepStatus.WAITING]
-        if farm.jobs.restart(job, chosen.as_json(), waiting) is not None:
+        if farm.jobs.restart(job, chosen.as_json(), waiting) is not None or _is_decided(farm, job, chosen):
             settle(farm, job_id)
             farm.bell.ring(f"job/{job_id}", times=None)
             return farm.jobs.get(job_id) or job
     raise Conflict("the job keeps changing; try again")
+
+
+def _is_decided(farm: Farm, job: Job, chosen: Chosen) -> bool:
+    """Just this, after a write that failed: sent again by the engine as its answer got lost, it met its own effect."""
+    now = farm.jobs.get(job.id)
+    return now is not None and (now.restart_epoch, now.restart_of) == (job.epoch + 1, chosen.as_json())
 
 
 def _ready(farm: Farm, job_id: JobId) -> Job:

@@ -123,7 +123,12 @@ def _advance(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn, followers:
         restarting.restart(farm, job, steps, turn)
         return True
     if job.epoch != job.aligned_epoch:
-        aligning.align(farm, job, steps, turn)
+        try:
+            aligning.align(farm, job, steps, turn)
+        except Unavailable:
+            raise
+        except FarmError as error:  # a hole in a paused job whose settings this version no longer accepts
+            end_early(farm, job, "fail", error.message)
         return True
     if job.on_failure == "stop" and job.status not in ENDED_JOBS and (failure := _first_failure(farm, job, steps)):
         end_early(farm, job, "fail", failure)

@@ -241,6 +241,8 @@ def test_a_decision_whose_answer_was_lost_is_made_once(clock: SimulatedClock) ->
     assert jobs.pause(farm, job.id).status is JobStatus.PAUSED
     assert jobs.resume(farm, job.id).status is JobStatus.QUEUED
     assert jobs.cancel(farm, job.id).status is JobStatus.CANCELED
+    assert jobs.retry(farm, job.id).status is JobStatus.QUEUED
+    assert Bench(farm, clock).counts(job) == {"queued": 3}
 
 
 @pytest.mark.parametrize("who", ["feed", "sweep"])

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
+from pydantic import BaseModel
 
 from chalicelib.core import claiming, jobs, sweeping, tasks
-from chalicelib.core.farm import Limits
+from chalicelib.core.errors import BadInput
+from chalicelib.core.farm import Farm, Limits
 from chalicelib.core.lifecycle import Outcome, TaskStatus
 from chalicelib.core.model import Job
+from chalicelib.core.plans import StepPlan
+from chalicelib.core.ports import Add, Update
+from chalicelib.core.records import keys
 from chalicelib.core.records.keys import INDEXES
 from chalicelib.store.counting import CountingTable
 from tests.core.conftest import Bench, make_farm
+from tests.core.ladder import Ladder
 from tests.engines.simulated import SimulatedClock, SimulatedTable
 from tests.store.engines import dynamo_table_with, moto_client
 
@@ -43,6 +50,25 @@ def test_a_cancel_ends_all_of_it(bench: Bench) -> None:
     last = tasks.get(bench.farm, step.base + MILLION - 1)
     assert (last.status, last.error) == (TaskStatus.CANCELED, "job canceled")
     assert items_of(bench, job) == 100  # the window that was begun is whole; nothing behind it was written
+
+
+class Refuses(Ladder):
+    def plan(self, settings: BaseModel) -> Sequence[StepPlan]:
+        raise BadInput("this version wants something else")
+
+
+def test_a_job_with_a_hole_ends_when_its_settings_are_no_longer_accepted(bench: Bench) -> None:
+    """A claim died, the farm was upgraded, and then somebody paused the job."""
+    job = bench.submit({"count": 150})
+    bench.report(bench.take(bench.worker()))
+    [cursor] = bench.farm.cursors.of(bench.farm.jobs.steps(job.id)[0])
+    key = keys.cursor(job.id, cursor.step, cursor.shard)
+    bench.farm.table.update(Update(key, (Add("next", 2),)))
+    upgraded = Farm(bench.farm.table, bench.farm.objects, bench.clock, bench.farm.bell, {"ladder": Refuses()})
+    jobs.pause(upgraded, job.id)
+    ended = jobs.get(upgraded, job.id)
+    assert (ended.status, ended.error, ended.settled) == ("failed", "this version wants something else", True)
+    assert Bench(upgraded, bench.clock).counts(job) == {"completed": 1, "canceled": 149}
 
 
 def test_what_was_never_begun_is_canceled_at_once(bench: Bench) -> None:

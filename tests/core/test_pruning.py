@@ -104,6 +104,14 @@ def test_what_nobody_needs_goes_and_a_dry_run_only_says_so(farm: Farm) -> None:
     assert left(farm) == set()
 
 
+def test_what_a_worker_says_it_made_is_not_removed_at_that_moment(farm: Farm) -> None:
+    """It was uploaded days ago, and the worker could say so only now."""
+    made = store(farm, "a frame")
+    blobs.as_outputs(farm, {"frame.png": int(made)})
+    assert pruning.prune(farm, older_than_days=1, dry_run=False).removed == 0
+    assert left(farm) == {b"a frame"}
+
+
 def test_what_a_living_job_names_stays_until_the_job_is_deleted(farm: Farm, objects: AgedObjects) -> None:
     manifest = manifest_of(farm, "a texture")
     job = rendering(farm, inputs={"scene": store(farm, "a scene")}, manifest=manifest)
