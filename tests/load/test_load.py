@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.edge.urgency import Urgency
+from chalicelib.embedded.admission import LONGEST_LINE
 from millrace import Farm
 from tests.bench.served import served
 from tests.chaos.checker import violations
@@ -18,7 +20,7 @@ from tests.load.tally import Tally, percentile
 
 TASKS = 400
 WORKERS = 40
-READERS = 320
+READERS = LONGEST_LINE[Urgency.ASKED] + 100
 """More than may stand in line for reading."""
 NORMAL_MS = 1000
 """What half of the calls take, and far more than they take: the machine may be busy with something else."""
