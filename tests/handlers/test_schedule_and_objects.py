@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core import hooks
+from chalicelib.core import hooks, sweeping
 from chalicelib.core.farm import Farm
 from chalicelib.core.ports import TableUnavailable
 from chalicelib.edge import current
@@ -66,6 +66,20 @@ def test_each_minute_tells_how_long_work_has_waited(bench: AwsBench, capsys: pyt
     assert told() == 20
     bench.work_off(bench.worker("other", "other"))
     assert told() == 0
+
+
+def test_a_sweep_that_fails_tells_nothing(
+    bench: AwsBench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The alarm for a farm without a sweep goes by what is told."""
+
+    def out_of_reach(*_: object, **__: object) -> None:
+        raise TableUnavailable("the table does not answer")
+
+    monkeypatch.setattr(sweeping, "sweep", out_of_reach)
+    with pytest.raises(TableUnavailable):
+        deliver("minute_passed", minute("07"))
+    assert "OldestQueuedSeconds" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("networks", "is_called"), [((ip_network("10.1.0.0/16"),), True), ((), False)])
