@@ -52,7 +52,7 @@ from .core.hooks import is_mail_address
 from .edge.networks import PUBLIC
 from .fleet_settings import FleetSettings, parsed
 
-VERSION = "0.1.0"
+VERSION = "0.2.0.dev0"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 AUTHS = ("open", "token")
 LOGS = ("text", "json")

@@ -39,6 +39,14 @@ def test_what_the_manager_imports_is_required() -> None:
     assert needed <= named_in("requirements.txt", "requirements-local.txt")
 
 
+def test_manager_and_worker_are_of_one_version() -> None:
+    places = ("chalicelib/config.py", "worker/millrace/__init__.py", "worker/pyproject.toml")
+    said = [
+        re.findall(r'^(?:VERSION|__version__|version) = "(.+)"$', (ROOT / name).read_text(), re.M) for name in places
+    ]
+    assert said[0] and said == [said[0]] * 3
+
+
 def test_every_requirement_is_pinned_and_says_why_and_under_which_licence() -> None:
     for name in ("requirements.txt", "requirements-local.txt", "requirements-dev.txt"):
         for line in (ROOT / name).read_text().splitlines():

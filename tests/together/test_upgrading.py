@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.install.packing import packed
-from millrace import Farm
+from millrace import Farm, __version__
 from millrace.sdk.values import Job
 from tests.together.conftest import Found
 from tests.together.ensemble import ROOT, Ensemble, Program
@@ -38,10 +38,10 @@ def release(tmp_path: Path) -> Release:
     def made(version: str, **changes: str) -> Path:
         folder = tmp_path / f"release-{version}"
         shutil.copytree(ROOT / "worker", folder, ignore=shutil.ignore_patterns("__pycache__"))
-        for name, old in (("pyproject.toml", 'version = "0.1.0"'), ("millrace/__init__.py", '__version__ = "0.1.0"')):
-            text = (folder / name).read_text()
+        for name, key in (("pyproject.toml", "version"), ("millrace/__init__.py", "__version__")):
+            old, text = f'{key} = "{__version__}"', (folder / name).read_text()
             assert old in text
-            (folder / name).write_text(text.replace(old, old.replace("0.1.0", version)))
+            (folder / name).write_text(text.replace(old, f'{key} = "{version}"'))
         for name, code in changes.items():
             path = folder / "millrace" / name
             first = "from __future__ import annotations\n"

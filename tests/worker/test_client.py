@@ -126,7 +126,8 @@ def test_a_report_is_written_as_recorded() -> None:
 def test_a_worker_describes_itself_as_recorded() -> None:
     wire = recorded("register")["request"]["body"]
     described = Description("node7", ("sleep", "transcode"), ("python3", "bash"), ("gpu",), 2).to_wire()
-    assert {**described, "worker": {**described["worker"], "platform": "linux"}} == wire
+    then = {"platform": "linux", "software": "millrace-worker/0.1.0"}
+    assert {**described, "worker": {**described["worker"], **then}} == wire
 
 
 def test_a_cancel_notice_is_heard() -> None:
