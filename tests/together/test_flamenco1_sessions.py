@@ -172,7 +172,8 @@ def test_a_pulled_task_is_stopped_by_the_answer_to_a_report(
     ends: list[str | None] = []
     turn = threading.Thread(target=lambda: ends.append(worker.turn()))
     turn.start()
-    until(lambda: flamenco.worker("node8")["current_task"] == 43, "a running task", 10)
+    until(lambda: flamenco.worker("node8")["activity"] is not None, "the task's first report", 10)
+    assert flamenco.worker("node8")["current_task"] == 43
     assert flamenco.call("DELETE", "/tasks", 202, data={"tasks": [43]}) == 43
     turn.join(20)
     assert (ends, worker.stopped_by) == (["canceled"], [(403, "Task cancelled")])
