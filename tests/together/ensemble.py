@@ -7,6 +7,7 @@ killed worker's tasks left running.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -81,11 +82,15 @@ class Server(Program):
     def start(self) -> None:
         """Returns when it is ready."""
         port = self.url.rpartition(":")[2] or "0"
-        answered = self.output.count("ready ")
+        answered = len(self._addresses())
         self.begin([sys.executable, *self.program, "--port", port, "--data", str(self.data), *self._options])
-        until(lambda: self.output.count("ready ") > answered or not self.runs, "a ready server", START_SECONDS)
+        until(lambda: len(self._addresses()) > answered or not self.runs, "a ready server", START_SECONDS)
         assert self.runs, self.output
-        self.url = next(line.split()[1] for line in self.output.splitlines() if line.startswith("ready "))
+        self.url = self._addresses()[-1]
+
+    def _addresses(self) -> list[str]:
+        """Where it has said to be ready. Other threads say things too, and may be in the middle of a line."""
+        return re.findall(r"ready (http://\S*:\d+)", self.output)
 
     @property
     def admin_token(self) -> str:
