@@ -3,6 +3,7 @@ only one may do at a time."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,9 @@ def held_alone(path: Path) -> Iterator[bool]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
+            return
+        if os.name == "posix" and not os.fstat(file.fileno()).st_nlink:
+            yield False  # whoever had it removed it since it was opened: what others lock now is another file
             return
         try:
             yield True

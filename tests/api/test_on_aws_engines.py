@@ -15,6 +15,7 @@ from chalicelib.core import blobs, uploads
 from chalicelib.core.records.keys import INDEXES
 from chalicelib.store.s3 import S3ObjectStore
 from millrace import Farm as Client
+from millrace import s3
 from millrace.sdk import transfers
 from millrace.sdk.errors import BadRequest
 from tests.api.bench import Bench, serving
@@ -95,7 +96,7 @@ class Gateway(requests.adapters.BaseAdapter):
 def client(aws: Bench, monkeypatch: pytest.MonkeyPatch) -> Client:
     """What is above 6 MiB goes in parts of 5, the least that S3 takes."""
     monkeypatch.setattr(uploads, "LARGEST_REQUEST_BYTES", 6 * 1024**2)
-    monkeypatch.setattr(transfers, "LARGEST_REQUEST_BYTES", 6 * 1024**2)
+    monkeypatch.setattr(s3, "REQUEST_BYTES", 6 * 1024**2)
     monkeypatch.setattr(uploads, "_part_bytes", lambda blob: 5 * 1024**2)
     client = Client("http://farm.test", patience_seconds=0.5)
     client._calls.session.mount("http://farm.test", Gateway(aws))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import os
 import shutil
 import time
+from pathlib import Path
+from typing import IO
 
 import pytest
 import requests
@@ -156,3 +159,17 @@ def test_what_was_left_goes_however_many_fresh_parts_stand_before_it(
         (fresh / f"={number:05d}").touch()
     folder.begin_parts(KEY)
     assert not file.exists() and len(os.listdir(fresh)) == 10_000
+
+
+def test_a_lock_whose_file_was_removed_since_it_was_opened_is_nobodys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, lock = tmp_path / "upload.lock", fcntl.flock
+
+    def after_its_holder_has_left(file: IO[bytes], operation: int) -> None:
+        path.unlink()
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", after_its_holder_has_left)
+    with held_alone(path) as is_held:
+        assert not is_held

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from millrace.sdk import transfers
+from millrace import s3
 from tests.together.ensemble import Ensemble, Server
 from tests.worker.processes import until
 
@@ -54,7 +54,7 @@ def test_a_large_blob_goes_up_and_down_in_constant_memory(ensemble: Ensemble, tm
 def test_a_blob_goes_up_in_parts_in_constant_memory(
     ensemble: Ensemble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfers, "LARGEST_REQUEST_BYTES", 100 * MB)
+    monkeypatch.setattr(s3, "REQUEST_BYTES", 100 * MB)
     large, digest = tmp_path / "large", hashlib.sha256()
     with large.open("wb") as file:
         for piece in megabytes(LARGE_BYTES // MB):

@@ -319,7 +319,7 @@ def test_an_empty_output_is_stored(manager: Manager, transfer: Transfer, tmp_pat
 def test_an_output_that_s3_would_refuse_is_refused_before_it_is_sent(
     manager: Manager, transfer: Transfer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("millrace.agent.client.S3_REQUEST_BYTES", 3)
+    monkeypatch.setattr("millrace.s3.REQUEST_BYTES", 3)
     (tmp_path / "work" / "film.mp4").write_bytes(b"film")
     files = gathered(["film.mp4"], tmp_path / "work")
     [stored] = transfer.publish(files, lambda seconds: None)

@@ -103,10 +103,11 @@ class BlobCache:
 
     def adopt_one_of_many(self, file: Path, sha256: str) -> Path:
         """The same without making room, which looks at every file here: who adopts many does that once, at the end."""
-        os.chmod(file, 0o444)
-        os.utime(file, ns=(time.time_ns(), _UNTOUCHED_NS))
         path = self._folder / sha256
-        os.replace(file, path)
+        with self._lock:  # with its time of a cached file and its name of a download it would be taken for a stale one
+            os.chmod(file, 0o444)
+            os.utime(file, ns=(time.time_ns(), _UNTOUCHED_NS))
+            os.replace(file, path)
         return path
 
     def adopt_copy(self, file: Path, sha256: str) -> None:

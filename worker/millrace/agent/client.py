@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import IO
 from urllib.parse import quote, urljoin, urlsplit
@@ -17,17 +16,14 @@ from urllib.parse import quote, urljoin, urlsplit
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError, ProxyError, SSLError
 
+from millrace import s3
 from millrace.agent.connections import Connections
 from millrace.agent.errors import NotRecognised, Refused, Unreachable
 from millrace.agent.load import Load
 from millrace.agent.protocol import Credentials, JsonObject, LeaseId
 
 ANSWER_SECONDS = 30.0
-S3_REQUEST_BYTES = 5 * 1024**3
 _BUSY = {429, 500, 502, 503, 504}
-_S3_LATER = re.compile(rb"(?<=<Code>)(RequestTimeout|ExpiredToken)|(?<=<Message>)Request has expired")
-"""Of an upload: the line stood still, or what the request was signed with has ended since. It is then signed anew
-(docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html)."""
 
 
 class FarmClient:
@@ -129,8 +125,8 @@ class FarmClient:
         """Send a blob to where `announce_blob` said, with exactly the headers it named. What S3 would refuse after the
         whole of it was sent is refused before."""
         target = url if urlsplit(url).scheme else self.farm_url_root + url
-        if size > S3_REQUEST_BYTES and "X-Amz-" in urlsplit(target).query:
-            limit = f"S3 takes up to {S3_REQUEST_BYTES:,} in one request"
+        if size > s3.REQUEST_BYTES and "X-Amz-" in urlsplit(target).query:
+            limit = f"S3 takes up to {s3.REQUEST_BYTES:,} in one request"
             raise Refused(f"{size:,} bytes are too many for a worker to store: {limit}; split the file", 413)
         # Without a length a file would go out chunked, which presigned URLs refuse.
         length = {} if any(name.lower() == "content-length" for name in headers) else {"Content-Length": str(size)}
@@ -223,7 +219,7 @@ def _error_of(method: str, url: str, response: BaseHTTPResponse) -> Exception:
     what = f"{method} {_without_query(url)}: HTTP {status}"
     if status in _BUSY:
         return Unreachable(what, _retry_after(response))
-    if method == "PUT" and (passing := _S3_LATER.search(_content_of(response))):
+    if method == "PUT" and (passing := s3.LATER.search(_content_of(response))):
         return Unreachable(f"{what}: {passing[0].decode()}")
     if answer is None and method == "POST":
         # A gateway or a captive portal answered, not the farm: nothing may be concluded from its 401 or 404.

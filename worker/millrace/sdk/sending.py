@@ -6,7 +6,6 @@ A request that was signed lasts an hour, so whoever gets "later" asks the farm f
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +14,13 @@ from urllib.parse import urljoin
 
 import requests
 
+from millrace import s3
 from millrace.sdk.calls import DISTURBANCES, LATER, TIMEOUT_SECONDS, Calls, cause, successful
 from millrace.sdk.errors import BadRequest
 from millrace.sdk.sessions import Session
 from millrace.sdk.values import Json
 
 CHUNK = 1 << 20
-_S3_LATER = re.compile(rb"<Code>(RequestTimeout|ExpiredToken)</Code>")
-"""S3 answers 400 to a line that stood still too, and to what was signed with credentials that have ended since
-(docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html)."""
 
 OnBytes = Callable[[int, int], None]
 """Told (bytes done, bytes in all)."""
@@ -103,8 +100,8 @@ def put(calls: Calls, session: requests.Session, signed: Json, body: Body | byte
         return f"the store is busy ({response.status_code})"
     if response.status_code == 403:
         return "the store does not take the signed request (403): it is too old, or the clocks differ"
-    if response.status_code == 400 and (passing := _S3_LATER.search(response.content)):
-        return f"the store says {passing[1].decode()}"
+    if response.status_code == 400 and (passing := s3.LATER.search(response.content)):
+        return f"the store says {passing[0].decode()}"
     if response.status_code == 400:
         named = ", ".join(map(str, body.files[:3])) if isinstance(body, Body) else "the manifest"
         text = f"{named}: changed while it was uploaded, or was damaged on the way"

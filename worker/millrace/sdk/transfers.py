@@ -10,15 +10,13 @@ import os
 import re
 from pathlib import Path, PurePosixPath
 
+from millrace import s3
 from millrace.files.paths import wrong_with
 from millrace.sdk.calls import DISTURBANCES, Breaks, Calls, cause
 from millrace.sdk.errors import Damaged, Unreachable
 from millrace.sdk.parts import upload_in_parts
 from millrace.sdk.sending import CHUNK, Body, OnBytes, Slice, put, without_credentials
 from millrace.sdk.values import Output
-
-LARGEST_REQUEST_BYTES = 5 * 1024**3
-"""S3's limit; what is larger goes in parts."""
 
 _DRIVE = re.compile("[A-Za-z]:")
 """Within a zip file too, which may be unpacked on Windows. Elsewhere in a name a colon is a sign as others."""
@@ -44,7 +42,7 @@ def upload(calls: Calls, path: Path, on_bytes: OnBytes | None = None) -> str:
         number, signed = str(blob["id"]), blob.get("upload")
         if signed is None:
             return number
-        if size > LARGEST_REQUEST_BYTES:
+        if size > s3.REQUEST_BYTES:
             upload_in_parts(calls, number, path, size, sha256, on_bytes)
             return number
         body = Body([Slice(path, 0, size)], lambda done: on_bytes(done, size) if on_bytes else None)
