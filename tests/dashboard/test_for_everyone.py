@@ -42,6 +42,15 @@ def test_no_page_has_a_serious_obstacle(
         assert not found, "\n".join(found)
 
 
+def test_a_page_that_is_still_being_read_keeps_nobody_out(browser: Browser, ensemble: Ensemble) -> None:
+    with page_of(browser, ensemble.server.url, width=360) as page:
+        page.route("**/api/v1/{variables,tokens,webhooks,storage,statistics}**", lambda route: None)  # no answer yet
+        for place in ("farm", "settings"):
+            page.goto(f"/#/{place}")
+            expect(page.get_by_text("Reading…").first).to_be_visible()
+            assert obstacles(page) == [], place
+
+
 def test_a_question_is_no_obstacle_either(browser: Browser, ensemble: Ensemble, places: list[str]) -> None:
     with page_of(browser, ensemble.server.url) as page:
         goto(page, "jobs")

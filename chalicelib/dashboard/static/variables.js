@@ -45,14 +45,11 @@ export function variableCard() {
     replace(told, h("p", { class: "problem" }, text), h("button", { type: "button", onclick: load }, "Read them again"));
   }
 
+  // What scrolls stands around the fieldset: it is to be scrolled by keys also while, or by whom, nothing may be changed.
   const lines = h(
     "fieldset",
     { disabled: true, class: "whole", "aria-label": "Variables" },
-    h(
-      "div",
-      { class: "scrolls whole", tabindex: "0", role: "region", "aria-label": "Lines" },
-      h("table", {}, h("thead", {}, h("tr", {}, TITLES.map((title) => h("th", { scope: "col" }, title)), h("td", {}))), body),
-    ),
+    h("table", {}, h("thead", {}, h("tr", {}, TITLES.map((title) => h("th", { scope: "col" }, title)), h("td", {}))), body),
   );
   const add = h("button", { type: "button", onclick: () => body.append(line("", "oneway", { value: "", platforms: [], audience: "all" })) }, "Add a line");
   const submit = h("button", { class: "primary" }, "Save the variables");
@@ -63,7 +60,7 @@ export function variableCard() {
     { class: "card stack", onsubmit: save },
     h("h2", {}, "Variables"),
     h("p", { class: "faint" }, "{name} in the settings of commands becomes the value for the worker’s platform: linux, windows, darwin; none means all. Where paths go both ways, a path that begins with a value becomes that of the worker’s platform."),
-    lines,
+    h("div", { class: "scrolls whole", tabindex: "0", role: "region", "aria-label": "Lines" }, lines),
     told,
     isAllowed && h("div", { class: "buttons" }, add, submit),
   );
