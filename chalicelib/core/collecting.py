@@ -24,7 +24,7 @@ from . import holding, pruning
 from .errors import Conflict, Unavailable
 from .farm import Farm
 from .model import JobId
-from .ports import Absent, ConditionFailed, Equals, ObjectHead, Put
+from .ports import Absent, Condition, ConditionFailed, Equals, Item, ObjectHead, Put
 from .records import keys
 from .turns import Turn
 
@@ -106,10 +106,8 @@ def begin(farm: Farm, *, older_than_days: int, dry_run: bool) -> Collection:
         return found
     new = Collection(farm.ids.one(), now - older_than_days * DAY_MS, dry_run, moved_at=now)
     condition = Absent() if found is None else Equals("id", found.id)
-    try:
-        farm.table.write(Put(_item(new), (condition,)))
-    except ConditionFailed:
-        raise Conflict("somebody else has just begun a collection; look again") from None
+    if not _write(farm, _item(new), condition):
+        raise Conflict("somebody else has just begun a collection; look again")
     return new
 
 
@@ -159,9 +157,11 @@ def begin_daily(farm: Farm, older_than_days: int | None) -> None:
     condition = Absent() if item is None else Equals("begun_at", int(item["begun_at"]))
     try:
         pruning.require_todays_form(farm)
-        farm.table.write(Put({"pk": key.pk, "sk": key.sk, "begun_at": now}, (condition,)))
+        word = {"pk": key.pk, "sk": key.sk, "begun_at": now, "by": farm.random.getrandbits(48)}
+        if not _write(farm, word, condition):
+            return
         begun = begin(farm, older_than_days=older_than_days, dry_run=False)
-    except (ConditionFailed, Conflict, Unavailable):
+    except (Conflict, Unavailable):
         return  # somebody was quicker, or the farm is still being brought up to date
     if farm.errands is not None:
         farm.errands.collect(begun.id)
@@ -278,12 +278,8 @@ def _commit(farm: Farm, before: Collection, after: Collection) -> bool:
     done = replace(after, piece=before.piece + 1, moved_at=farm.clock.now())
     if done.is_over:
         done = replace(done, filter_key=None)
-    item = _item(done)
-    try:
-        farm.table.write(Put(item, (Equals("id", before.id), Equals("piece", before.piece))))
-    except ConditionFailed as failed:
-        if failed.item != item:  # equal: the table's client has repeated it, since the answer was lost
-            return False
+    if not _write(farm, _item(done), Equals("id", before.id), Equals("piece", before.piece)):
+        return False
     if before.filter_key is not None and before.filter_key != done.filter_key:
         farm.objects.delete(before.filter_key)
     if done.is_over and farm.errands is None:
@@ -300,6 +296,15 @@ def _forget_filters(farm: Farm, over: Collection) -> None:
             if int(head.key.split("/")[1]) <= over.id:
                 farm.objects.delete(head.key)
         after = heads[-1].key
+
+
+def _write(farm: Farm, item: Item, *conditions: Condition) -> bool:
+    """False if somebody else was quicker. No two may write the same."""
+    try:
+        farm.table.write(Put(item, conditions))
+    except ConditionFailed as failed:
+        return failed.item == item  # the table's client has repeated it, since the answer was lost
+    return True
 
 
 def _item(collection: Collection) -> dict[str, Any]:

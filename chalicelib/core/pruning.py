@@ -97,8 +97,8 @@ def remove(farm: Farm, heads: Sequence[ObjectHead], before: int) -> list[ObjectH
     """Those that went. Dies half way: the rest is doomed until that is forgotten, and another pass removes it."""
     if not heads:
         return []
-    doomed_at = farm.blobs.doom([head.key.removeprefix(PREFIX) for head in heads], farm.clock.now(), DOOMED_MS)
-    if doomed_at is None:
+    by, doomed_at = farm.random.getrandbits(48), farm.clock.now()
+    if not farm.blobs.doom([head.key.removeprefix(PREFIX) for head in heads], by, doomed_at, DOOMED_MS):
         raise Conflict("another process prunes; wait until it is through")
     gone = []
     for head in heads:
@@ -108,7 +108,7 @@ def remove(farm: Farm, heads: Sequence[ObjectHead], before: int) -> list[ObjectH
         if found is not None and found.modified_at < before:
             farm.objects.delete(head.key)
             gone.append(head)
-    farm.blobs.undoom(doomed_at)
+    farm.blobs.undoom(by)
     return gone
 
 

@@ -181,13 +181,14 @@ def test_of_two_at_one_piece_one_counts(site: Site) -> None:
 
 
 def a_table_whose_answers_are_lost(site: Site, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]) -> None:
-    """What ends a piece is written, and its answer lost: the client writes it again, and its condition fails."""
+    """What begins a collection or ends a piece is written, and its answer lost: the client writes it again, and its
+    condition fails."""
     write = site.farm.table.write
 
     def deaf(*operations: Operation) -> None:
         write(*operations)
         first = operations[0]
-        if isinstance(first, Put) and (first.item["pk"], first.item["sk"]) == keys.collection():
+        if isinstance(first, Put) and first.key in (keys.collection(), keys.daily_collection()):
             meanwhile()
             write(*operations)
 
@@ -202,6 +203,25 @@ def test_a_piece_that_did_not_hear_of_its_own_end_has_ended(site: Site, monkeypa
     done = site.run_all()
     assert (done.phase, done.removed) == ("done", len(garbage)) and all(map(site.there, needed))
     assert site.farm.objects.list("collections/") == []
+
+
+def test_who_did_not_hear_that_a_collection_was_begun_has_begun_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_table_whose_answers_are_lost(site, monkeypatch, lambda: None)
+    first = collecting.begin(site.farm, older_than_days=30, dry_run=True)
+    assert collecting.current(site.farm) == first
+    site.left.collect(first.id)
+    site.run_all()
+    second = collecting.begin(site.farm, older_than_days=30, dry_run=True)
+    assert collecting.current(site.farm) == second != first
+
+
+def test_nor_does_the_sweep_put_off_the_daily_one_by_a_day(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_table_whose_answers_are_lost(site, monkeypatch, lambda: None)
+    for _ in range(2):
+        collecting.begin_daily(site.farm, 30)
+        assert len(site.left.collections) == 1
+        site.run_all()
+        site.bench.clock.advance(collecting.DAY_MS)
 
 
 def test_nor_does_it_take_away_what_another_goes_on_with(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

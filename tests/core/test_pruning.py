@@ -19,10 +19,13 @@ from chalicelib.core.jobs import Submission
 from chalicelib.core.lifecycle import Outcome
 from chalicelib.core.model import Function
 from chalicelib.core.ports import ObjectHead
+from chalicelib.core.records.blobs import BlobRecords
+from chalicelib.core.records.keys import INDEXES
 from chalicelib.core.records.notes import Notes
 from chalicelib.store.files import FileObjectStore
 from tests.api.bench import Bench
 from tests.api.conftest import bench as bench  # the served farm
+from tests.engines.simulated import Faults, SimulatedTable
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -241,11 +244,26 @@ def test_a_job_that_is_deleted_meanwhile_needs_nothing_and_stops_nobody(farm: Fa
 
 def test_two_passes_do_not_meet_and_a_dead_one_is_forgotten(bench: Bench, farm: Farm) -> None:
     store(farm, "unused")
-    assert farm.blobs.doom(["ab" * 32], farm.clock.now(), holding.DOOMED_MS) is not None
+    assert farm.blobs.doom(["ab" * 32], 1, farm.clock.now(), holding.DOOMED_MS)
     with pytest.raises(Conflict, match="another process prunes"):
         pruning.prune(farm, older_than_days=1, dry_run=False)
     bench.clock.advance(holding.DOOMED_MS + 1)
     assert pruning.prune(farm, older_than_days=1, dry_run=False).removed == 1
+
+
+@pytest.mark.parametrize("one_died_before", [False, True])
+def test_a_pass_knows_its_own_word_whose_answer_was_lost_from_anothers(bench: Bench, one_died_before: bool) -> None:
+    """The table's client writes it again, and its condition fails on what it has written itself."""
+    table = SimulatedTable(INDEXES, seed=1, lag_ms=(0, 0), faults=Faults(repeated=1.0))
+    blobs_of_it, now, digests = BlobRecords(table), bench.clock.now(), ["ab" * 32]
+    if one_died_before:
+        assert blobs_of_it.doom(["cd" * 32], 1, now - 2 * holding.DOOMED_MS, holding.DOOMED_MS)
+    assert blobs_of_it.doom(digests, 2, now, holding.DOOMED_MS)
+    assert not blobs_of_it.doom(digests, 3, now, holding.DOOMED_MS), "the same, said by another at the same moment"
+    blobs_of_it.undoom(3)
+    assert blobs_of_it.doomed(now) == frozenset(digests), "nobody takes another's word back"
+    blobs_of_it.undoom(2)
+    assert blobs_of_it.doomed(now) == frozenset()
 
 
 def test_submissions_and_passes_at_once_lose_no_file_of_a_job(farm: Farm, objects: AgedObjects) -> None:

@@ -41,22 +41,28 @@ class BlobRecords:
 
     # ---- content about to be removed ----
 
-    def doom(self, digests: Sequence[str], now: int, forgotten_ms: int) -> int | None:
-        """Say that this content is about to be removed; when that was said. None: another process is at it. Of one that
-        died the word holds until it is `forgotten_ms` old."""
+    def doom(self, digests: Sequence[str], by: int, now: int, forgotten_ms: int) -> bool:
+        """Say that this content is about to be removed. False: another process is at it. Of one that died the word
+        holds until it is `forgotten_ms` old.
+
+        `by`: a number that nobody else has. So who is refused by its own word, as the table's client has repeated the
+        write since its answer was lost, knows it for its own; also beside another who says the same at the same moment.
+        """
         key = keys.doomed()
-        item = {"pk": key.pk, "sk": key.sk, "digests": list(digests), "at": now}
+        item = {"pk": key.pk, "sk": key.sk, "digests": list(digests), "at": now, "by": by}
         for free in (Absent(), AtMost("at", now - forgotten_ms)):
             try:
                 self._table.write(Put(item, (free,)))
-            except ConditionFailed:
+            except ConditionFailed as failed:
+                if failed.item == item:
+                    return True
                 continue
-            return now
-        return None
+            return True
+        return False
 
-    def undoom(self, doomed_at: int) -> None:
+    def undoom(self, by: int) -> None:
         with contextlib.suppress(ConditionFailed):
-            self._table.write(Delete(keys.doomed(), (Equals("at", doomed_at),)))
+            self._table.write(Delete(keys.doomed(), (Equals("by", by),)))
 
     def doomed(self, since: int) -> frozenset[str]:
         """Digests of what is about to be removed, as said since then."""
