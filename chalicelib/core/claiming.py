@@ -200,10 +200,12 @@ def _picker(farm: Farm, worker: Worker, request_id: str, slots: int, lease_secon
 
 
 def _note_head(farm: Farm, lanes: Sequence[Lane], taken: Task | Cursor) -> None:
-    """The registry's `top` follows the lane's head down; a minute's patience leaves producers in peace."""
-    lane = next(lane for lane in lanes if lane.requirement == taken.requirement)
-    if taken.priority < lane.top and farm.clock.now() - lane.touched_at > 60_000:
-        farm.lanes.lower(lane, taken.priority)
+    """The registry's `top` follows the lane's head; a minute's patience before it falls leaves producers in peace. What
+    a producer puts there at this moment, relying on the row as it was, may then stand in too low a lane, behind up to
+    three better ones, until the next sweep."""
+    lane, now = next(lane for lane in lanes if lane.requirement == taken.requirement), farm.clock.now()
+    if taken.priority > lane.top or (taken.priority < lane.top and now - lane.touched_at > 60_000):
+        farm.lanes.correct(lane, taken.priority, now)
         farm.registry.forget()
 
 

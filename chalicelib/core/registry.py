@@ -13,6 +13,9 @@ TOUCH_EVERY_MS = 10 * 60 * 1000
 """A producer writes a row again when its knowledge of it is older than this; rows die after a day untouched."""
 SURELY_TOUCHED_MS = TOUCH_EVERY_MS + 60 * 1000
 """A row untouched for so long is written by any producer before it puts a task, even if its clock is a bit off."""
+LOOKED_AFTER_MS = 5 * 60 * 1000
+"""For so long after a lane's top was corrected each sweep looks at its head: far longer than a producer takes from its
+look at the row to its task, and than an index lags."""
 FORGET_AFTER_MS = 24 * 3600 * 1000
 FULL_MS = 1_000
 """How long a gate is taken for full that was found so."""
@@ -54,13 +57,15 @@ class RegistryCache:
     def will_queue(self, requirement: Requirement, priority: int) -> None:
         """Make sure the lane is known, with at least this priority, before a task is put into it."""
         now = self._clock.now()
-        lane = self._lane(requirement)
-        if lane is not None and lane.top >= priority and now - lane.touched_at < TOUCH_EVERY_MS:
-            return
-        top = max(priority, lane.top if lane is not None else 0)
-        self._records.touch(Lane(requirement, top, now))
-        self.forget()
-        if lane is None:  # nobody waits for a lane that did not exist: let all look again, and wait for this one too
+        first = lane = self._lane(requirement)
+        while lane is None or lane.top < priority or now - lane.touched_at >= TOUCH_EVERY_MS:
+            top = max(priority, lane.top if lane is not None else 0)
+            touched = self._records.touch(Lane(requirement, top, now))
+            self.forget()
+            if touched:
+                break
+            lane = self._lane(requirement)
+        if first is None:  # nobody waits for a lane that did not exist: let all look again, and wait for this one too
             self._bell.ring(NEW_LANE, times=None)
 
     def _lane(self, requirement: Requirement) -> Lane | None:
@@ -87,15 +92,25 @@ class RegistryCache:
         self._records.unhalt(job_id, epoch)
         self.forget()
 
-    def prune(self, is_empty: Callable[[Requirement], bool]) -> None:
+    def prune(self, head: Callable[[Requirement], int | None]) -> None:
         """Forget lanes untouched for a day in which nothing stands: workers may have been away for the weekend.
         Producers refresh what they use far more often than an index lags. Those that have just become empty go behind
-        the others."""
+        the others. Those whose top was corrected lately, perhaps to less than what was just being put there, go by
+        their head.
+
+        `head`: the highest priority in a lane, None if it is empty; asked only where it matters.
+        """
         now = self._clock.now()
         for lane in self.refresh().lanes:
-            unused_ms = now - lane.touched_at
-            if unused_ms > FORGET_AFTER_MS and is_empty(lane.requirement):
+            unused_ms, corrected_ms = now - lane.touched_at, now - lane.corrected_at
+            is_due = unused_ms > (SURELY_TOUCHED_MS if lane.top > 0 else FORGET_AFTER_MS)
+            if not is_due and corrected_ms >= LOOKED_AFTER_MS:
+                continue
+            top = head(lane.requirement)
+            if top is None and unused_ms > FORGET_AFTER_MS:
                 self._records.forget(lane)
-            elif unused_ms > SURELY_TOUCHED_MS and lane.top > 0 and is_empty(lane.requirement):
-                self._records.lower(lane, 0)
+            elif top is None and is_due:
+                self._records.correct(lane, 0, now)
+            elif top is not None and top > lane.top:
+                self._records.correct(lane, top, now)
         self.forget()

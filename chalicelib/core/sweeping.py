@@ -10,8 +10,9 @@ from . import changes, collecting, dependents, gates, queue_mode, retention, sta
 from .errors import FarmError
 from .farm import Farm
 from .leases import expire
-from .model import Job, JobId
+from .model import Job, JobId, Requirement
 from .ports import TableUnavailable
+from .records import keys
 from .records.tasks import Due
 from .settle import settle
 
@@ -51,13 +52,18 @@ def sweep(farm: Farm, *, thorough: bool = False, ends_leases: bool = True) -> Sw
     changes.forget(farm)
     kept = retention.read(farm)
     retention.prune(farm, kept.ended_jobs_days)
-    farm.registry.prune(lambda requirement: not farm.tasks.head(requirement, 1))
+    farm.registry.prune(lambda requirement: _head(farm, requirement))
     _lift_halts(farm)
     gates.forget(farm)
     upgrading.advance(farm)
     collecting.begin_daily(farm, kept.content_days)
     collecting.look_after(farm)
     return Swept(expired, settled, failed)
+
+
+def _head(farm: Farm, requirement: Requirement) -> int | None:
+    """The highest priority in a lane."""
+    return next((keys.priority_of(entry["ready_sk"]) for entry in farm.tasks.head(requirement, 1)), None)
 
 
 def _come_due(farm: Farm, entry: Due) -> bool:

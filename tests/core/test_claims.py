@@ -145,6 +145,48 @@ def test_a_lane_that_has_become_empty_goes_behind_the_others(bench: Bench) -> No
     assert bench.take(worker).task.job == urgent.id  # whoever puts something in again says so
 
 
+def with_another_process(bench: Bench) -> tuple[Worker, Bench]:
+    """Another manager of this farm, and a worker for which three lanes hold much of priority 60."""
+    for task_type in CLASSES[:3]:
+        bench.submit({"count": 5, "task_type": task_type}, priority=60)
+    return bench.worker("all", *CLASSES), Bench(make_farm(bench.farm.table, bench.clock), bench.clock)
+
+
+def test_what_is_put_into_a_lane_while_its_top_falls_waits_for_the_sweep_at_most(bench: Bench) -> None:
+    worker, other = with_another_process(bench)
+    bench.submit({"count": 1, "task_type": "render"}, priority=90)
+    bench.submit({"count": 2, "task_type": "render"}, priority=40)
+    bench.clock.advance(61_000)
+    bench.take(worker)
+    other.farm.registry.read()  # it knows the lane as one for 90, and sees no need to say so again
+    while bench.claim(bench.worker("renders", "render")):
+        pass  # what is left there is less urgent, and the lane's top falls
+    urgent = other.submit({"count": 1, "task_type": "render"}, priority=90)
+    sweeping.sweep(bench.farm)
+    assert bench.take(worker).task.job == urgent.id
+
+
+def test_whoever_refreshes_a_lane_takes_nothing_off_what_another_has_just_said(bench: Bench) -> None:
+    worker, other = with_another_process(bench)
+    bench.submit({"count": 1, "task_type": "render"}, priority=40)
+    bench.clock.advance(11 * 60 * 1000)
+    other.farm.registry.read()
+    urgent = bench.submit({"count": 1, "task_type": "render"}, priority=90)
+    other.submit({"count": 1, "task_type": "render"}, priority=40)
+    bench.farm.registry.forget()
+    assert bench.take(worker).task.job == urgent.id
+
+
+def test_a_worker_that_meets_urgent_work_in_a_low_lane_tells_the_others(bench: Bench) -> None:
+    worker, _ = with_another_process(bench)
+    urgent = bench.submit({"count": 2, "task_type": "render"}, priority=90)
+    [lane] = [lane for lane in bench.farm.registry.read().lanes if lane.requirement.task_type == "render"]
+    bench.farm.lanes.correct(lane, 40, bench.clock.now())
+    bench.farm.registry.forget()
+    assert bench.take(bench.worker("renders", "render")).task.job == urgent.id
+    assert bench.take(worker).task.job == urgent.id
+
+
 def test_what_a_worker_does_not_know_of_is_released(bench: Bench) -> None:
     job = bench.submit({"count": 2})
     worker = bench.worker()

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..model import JobId, Requirement
-from ..ports import AtMost, ConditionFailed, Delete, Equals, Item, Put, Table
+from ..ports import Absent, AtMost, ConditionFailed, Delete, Equals, Item, Put, Set, Table
+from ..ports import Update as Change
 from . import keys
 from .fields import from_json, to_json
 from .gates import NO_LIMIT
@@ -26,6 +27,8 @@ class Lane:
     """The highest job priority put into it lately, 0 once it is empty: lanes are tried in this order where no index is
     exact."""
     touched_at: int
+    corrected_at: int = 0
+    """When `top` was last set by what was seen at the head: the sweep looks after that for a while."""
 
 
 class Served(NamedTuple):
@@ -68,24 +71,32 @@ class LaneRecords:
                 lanes.append(_lane_from(item))
         return Registry(tuple(lanes), frozenset(halted), frozenset(gated), frozenset(unlimited))
 
-    def touch(self, lane: Lane) -> None:
-        """Write the row; called before a task is put into the lane."""
-        self._table.write(Put(_lane_item(lane)))
+    def touch(self, lane: Lane) -> bool:
+        """Write the row; called before a task is put into the lane. False: somebody else has just put something of a
+        higher priority into it, and has said so; look again."""
+        said = (Set("requirement", _requirement(lane)), Set("top", lane.top), Set("touched_at", lane.touched_at))
+        for there in (AtMost("top", lane.top), Absent()):
+            if self._write(Change(keys.lane(lane.requirement), said, (there,))):
+                return True
+        return False
 
-    def lower(self, lane: Lane, top: int) -> None:
-        """The head of the lane has a lower priority than the row says. Loses against any producer's `touch`."""
-        item = _lane_item(Lane(lane.requirement, top, lane.touched_at))
-        self._write_if_untouched(lane, Put(item, (Equals("touched_at", lane.touched_at), Equals("top", lane.top))))
+    def correct(self, lane: Lane, top: int, now: int) -> None:
+        """The head of the lane has another priority than the row says. Loses against any producer's `touch`; but one
+        that knew the row as fresh, and does not write it, may have put something of the old priority into the lane
+        that was not seen (the index lags). So whoever lowers a lane leaves a mark by which the sweep looks again."""
+        untouched = (Equals("touched_at", lane.touched_at), Equals("top", lane.top))
+        self._write(Change(keys.lane(lane.requirement), (Set("top", top), Set("corrected_at", now)), untouched))
 
     def forget(self, lane: Lane) -> None:
         key = keys.lane(lane.requirement)
-        self._write_if_untouched(lane, Delete(key, (Equals("touched_at", lane.touched_at),)))
+        self._write(Delete(key, (Equals("touched_at", lane.touched_at),)))
 
-    def _write_if_untouched(self, lane: Lane, operation: Put | Delete) -> None:
+    def _write(self, operation: Change | Delete) -> bool:
         try:
             self._table.write(operation)
         except ConditionFailed:
-            return
+            return False
+        return True
 
     def halt(self, job_id: JobId, epoch: int) -> None:
         key = keys.halt(job_id)
@@ -98,21 +109,12 @@ class LaneRecords:
             return
 
 
-def _lane_item(lane: Lane) -> Item:
-    key = keys.lane(lane.requirement)
+def _requirement(lane: Lane) -> str:
     requirement = lane.requirement
-    return {
-        "pk": key.pk,
-        "sk": key.sk,
-        "requirement": to_json(
-            [requirement.task_type, sorted(requirement.require), sorted(requirement.forbid), requirement.worker]
-        ),
-        "top": lane.top,
-        "touched_at": lane.touched_at,
-    }
+    return to_json([requirement.task_type, sorted(requirement.require), sorted(requirement.forbid), requirement.worker])
 
 
 def _lane_from(item: Item) -> Lane:
     task_type, require, forbid, worker = from_json(item["requirement"])
     requirement = Requirement(task_type, frozenset(require), frozenset(forbid), worker)
-    return Lane(requirement, item["top"], item["touched_at"])
+    return Lane(requirement, item["top"], item["touched_at"], item.get("corrected_at", 0))
