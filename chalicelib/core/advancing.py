@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from . import making, settle
 from .cursors import Cursor
-from .errors import FarmError, Unavailable
+from .errors import Refusal
 from .farm import Farm
 from .filling import write_windows
 from .model import Lease, Task
@@ -28,9 +28,7 @@ def begin(farm: Farm, cursor: Cursor, moved: int, lease: Lease) -> list[Task]:
     """
     try:
         of = making.opened_before(farm, cursor.job, cursor.step, cursor.base)
-    except Unavailable:  # what was given away are holes until somebody fills them
-        raise
-    except FarmError as error:
+    except Refusal as error:  # after a moment's fault what was given away are holes until somebody fills them
         _give_up(farm, cursor, error)
         return []
     if of is None:
@@ -47,7 +45,7 @@ def begin(farm: Farm, cursor: Cursor, moved: int, lease: Lease) -> list[Task]:
     return begun
 
 
-def _give_up(farm: Farm, cursor: Cursor, error: FarmError) -> None:
+def _give_up(farm: Farm, cursor: Cursor, error: Refusal) -> None:
     """This version of the farm can make no tasks of it: the job fails, instead of its workers' calls."""
     log.warning("A job has no plan any more", extra={"action": "job_unplanned", "job": str(cursor.job)})
     job = farm.jobs.get(cursor.job)

@@ -1,13 +1,16 @@
 """What can go wrong in the farm, named by what the caller does next. The docstring is the default message.
 
     FarmError
-      BadInput          the request is wrong: mend it (HTTP 400/422)
-      NotFound          no such thing (404)
-        ObjectMissing   the blob is known, its bytes are not there (404)
-      Conflict          right request, wrong moment: look at the state again (409)
-        LeaseLost       the task is no longer this worker's: stop working on it (409)
-      Forbidden         who asks may not do this (401/403)
-      Unavailable       try again later (503)
+      Refusal             the same again, with all as it is, is refused again
+        BadInput          the request is wrong: mend it (HTTP 400/422)
+        NotFound          no such thing (404)
+          ObjectMissing   the blob is known, its bytes are not there (404)
+        Conflict          right request, wrong moment: look at the state again (409)
+          LeaseLost       the task is no longer this worker's: stop working on it (409)
+        Forbidden         who asks may not do this (401/403)
+      Unavailable         try again later (503)
+
+Of these, FarmError and Refusal are never raised themselves: they are for who catches.
 
 No HTTP numbers here: each door translates once, at its edge.
 """
@@ -29,7 +32,14 @@ class FarmError(Exception):
         return str(self.args[0])
 
 
-class BadInput(FarmError):
+class Refusal(FarmError):
+    """The farm refuses this, and will again.
+
+    What cannot go on for such a reason has failed; a moment's fault is no such reason.
+    """
+
+
+class BadInput(Refusal):
     """The request is not valid."""
 
     def __init__(self, message: str | None = None, *, field: str | None = None, **context: Any) -> None:
@@ -38,7 +48,7 @@ class BadInput(FarmError):
         """Which field is wrong, dotted (`settings.tasks.3.name`), or None for the whole."""
 
 
-class NotFound(FarmError):
+class NotFound(Refusal):
     """There is no such thing."""
 
 
@@ -46,7 +56,7 @@ class ObjectMissing(NotFound):
     """The blob is known, but its content was never uploaded."""
 
 
-class Conflict(FarmError):
+class Conflict(Refusal):
     """The state does not allow this now."""
 
 
@@ -54,7 +64,7 @@ class LeaseLost(Conflict):
     """The task is no longer leased to this worker."""
 
 
-class Forbidden(FarmError):
+class Forbidden(Refusal):
     """This is not allowed for who asks."""
 
 

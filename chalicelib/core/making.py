@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from .compiling import Opened
-from .errors import FarmError, Unavailable
+from .errors import Refusal
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, TASK, JobStatus, TaskStatus, next_status
 from .model import Blob, BlobId, Job, JobId, Lease, Requirement, Step, Task, TaskId, TaskInput, Work
@@ -44,9 +44,7 @@ def opened_or_blank(farm: Farm, job: Job, step: Step) -> Opened:
     index is known."""
     try:
         return opened(farm, job, step)
-    except Unavailable:  # it is not lost, and a task that was written without it could never run
-        raise
-    except FarmError:
+    except Refusal:  # not what cannot be read at this moment: a task that was written without it could never run
         cursors = farm.cursors.of(step)
         requirement = cursors[0].requirement if cursors else Requirement("unknown")
         blank = Expansion(step.count, lambda index: TaskPlan(f"{step.name} {index}", requirement, ()), alike=True)

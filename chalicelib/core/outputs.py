@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from .errors import FarmError, Unavailable
+from .errors import Refusal
 from .farm import Farm
 from .model import Job, Output, Step
 from .results import tasks_of
@@ -21,9 +21,7 @@ def publishing_steps(farm: Farm, job: Job, steps: Sequence[Step]) -> list[Step]:
     Unavailable while they cannot be read."""
     try:
         plans = farm.plans.of(job) if steps else ()
-    except Unavailable:
-        raise
-    except FarmError:
+    except Refusal:
         return []
     # A job that got longer since it was read has steps that its plan of then has not.
     return [step for step in steps if step.number < len(plans) and plans[step.number].publishes]

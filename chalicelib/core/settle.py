@@ -24,7 +24,7 @@ from . import (
     trail_looks,
     trailing,
 )
-from .errors import FarmError, Unavailable
+from .errors import Refusal
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, RUNNABLE_JOBS, JobStatus, StepStatus, TaskStatus
 from .model import Job, JobId, Step, Task
@@ -125,9 +125,7 @@ def _advance(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn, followers:
     if job.epoch != job.aligned_epoch:
         try:
             aligning.align(farm, job, steps, turn)
-        except Unavailable:
-            raise
-        except FarmError as error:  # a hole in a paused job whose settings this version no longer accepts
+        except Refusal as error:  # a hole in a paused job whose settings this version no longer accepts
             end_early(farm, job, "fail", error.message)
         return True
     if job.on_failure == "stop" and job.status not in ENDED_JOBS and (failure := _first_failure(farm, job, steps)):
@@ -143,9 +141,9 @@ def _advance(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn, followers:
     try:
         if any(_advance_step(farm, job, steps, step, turn) for step in _trailing_first(steps)):
             return True
-    except Unavailable:  # the sweep comes back: a moment's fault is no reason to fail
-        raise
-    except FarmError as error:  # the plan cannot go on with what the steps before it produced
+    except (
+        Refusal
+    ) as error:  # the plan cannot go on with what was produced; after a moment's fault the sweep comes back
         end_early(farm, job, "fail", error.message)
         return True
     if not steps or all(step.status in (StepStatus.DONE, StepStatus.SKIPPED) for step in steps):
@@ -176,9 +174,7 @@ def _first_failure(farm: Farm, job: Job, steps: Sequence[Step]) -> str | None:
 def _compile(farm: Farm, job: Job, steps: Sequence[Step]) -> bool:
     try:
         planned = expanding.plan_steps(job, farm.plans.of(job))
-    except Unavailable:
-        raise
-    except FarmError as error:
+    except Refusal as error:
         end_early(farm, job, "fail", error.message)
         return True
     if len(steps) < len(planned):

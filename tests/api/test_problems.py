@@ -36,7 +36,7 @@ def kinds(kind: type[FarmError]) -> Iterator[type[FarmError]]:
             yield from kinds(below)
 
 
-@pytest.mark.parametrize("kind", sorted(set(kinds(FarmError)), key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted(set(kinds(FarmError)) - {errors.Refusal}, key=lambda kind: kind.__name__))
 def test_every_error_of_the_farm_has_a_status(kind: type[FarmError]) -> None:
     error = kind.__new__(kind)
     FarmError.__init__(error, "said so")
@@ -45,10 +45,15 @@ def test_every_error_of_the_farm_has_a_status(kind: type[FarmError]) -> None:
 
 def test_the_statuses_are_those_of_the_contract() -> None:
     own = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, FarmError)}
-    assert own - {FarmError} == set(STATUSES)
+    assert own - {FarmError, errors.Refusal} == set(STATUSES)
     assert {kind: status_of(kind("x")) for kind in STATUSES} == STATUSES
     assert status_of(IllegalTransition("x")) == 409
     assert status_of(Unauthenticated()) == 401
+
+
+def test_all_but_being_busy_is_refused_for_good() -> None:
+    """What fails a job when it cannot go on: nothing that may pass by itself, and all that does not."""
+    assert {kind for kind in STATUSES if not issubclass(kind, errors.Refusal)} == {errors.Unavailable}
 
 
 def test_busy_says_when_to_come_again() -> None:

@@ -56,7 +56,10 @@ def test_what_is_to_stop_is_cancel_requested(task: Task) -> None:
 
 def test_every_error_of_the_core_has_a_status() -> None:
     known = tuple(kind for kind, _ in replies._STATUSES)
-    of_the_core = {kind for kind in vars(errors).values() if isinstance(kind, type)} - {errors.FarmError}
+    of_the_core = {kind for kind in vars(errors).values() if isinstance(kind, type)} - {
+        errors.FarmError,
+        errors.Refusal,
+    }
     assert [kind for kind in of_the_core if issubclass(kind, errors.FarmError) and not issubclass(kind, known)] == []
 
 
