@@ -17,6 +17,7 @@ from .farm import Farm
 from .model import WorkerId
 from .ports import Absent, Delete, Item, Key, Put
 from .records import keys
+from .records.fresh import put_fresh
 from .records.paging import pages
 
 
@@ -93,7 +94,7 @@ def make_token(farm: Farm, name: str, scopes: Sequence[str]) -> tuple[Token, str
         raise BadInput(f"scopes are {', '.join(Scope)}; not {', '.join(unknown) or 'none'}", field="scopes")
     text = "mr_" + secrets.token_urlsafe(32)
     token = Token(farm.ids.one(), name, tuple(sorted(set(scopes))), farm.clock.now())
-    farm.table.write(put_token(token, text))
+    put_fresh(farm.table, put_token(token, text))
     return token, text
 
 

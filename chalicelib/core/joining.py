@@ -27,6 +27,7 @@ from .errors import BadInput, Conflict, Forbidden
 from .farm import Farm
 from .ports import Absent, ConditionFailed, Delete, Exists, Item, Key, Missing, Put, Set, Update
 from .records import keys
+from .records.fresh import put_fresh
 
 MINUTES = 15
 MOST_MINUTES = 24 * 60
@@ -59,7 +60,7 @@ def make(farm: Farm, name: str, minutes: int = MINUTES) -> tuple[Token, str]:
     fields = {"id": token.id, "name": name, "scopes": ["join"], "created_at": now, "ends_at": token.ends_at}
     rest = {"seed": secrets.token_hex(32), "expires_at": (now + KEPT_MS) // 1000}
     listed = {"listing_pk": keys.listing_pk("join-tokens"), "listing_sk": keys.digits(token.id)}
-    farm.table.write(Put({"pk": key.pk, "sk": key.sk, **fields, **rest, **listed}, (Absent(),)))
+    put_fresh(farm.table, Put({"pk": key.pk, "sk": key.sk, **fields, **rest, **listed}, (Absent(),)))
     _remove_old(farm)
     return token, text
 

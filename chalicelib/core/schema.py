@@ -34,8 +34,16 @@ def stamp(table: Table) -> None:
     """Note the number, if there is none; a farm that is new needs no upgrades. Raises NewerData."""
     check(table)
     key = keys.farm()
-    upgraded = 0 if table.scan(limit=1).items else len(UPGRADES)
+    upgraded = 0 if _holds_something(table) else len(UPGRADES)
     try:
         table.write(Put({"pk": key.pk, "sk": key.sk, "schema": SCHEMA, "upgraded": upgraded}, (Absent(),)))
     except ConditionFailed:
         pass  # it is there
+
+
+def _holds_something(table: Table) -> bool:
+    """A page may be empty and not the last."""
+    page = table.scan(limit=1)
+    while not page.items and page.cursor is not None:
+        page = table.scan(limit=1, cursor=page.cursor)
+    return bool(page.items)

@@ -1,9 +1,9 @@
 """The farm against a small model of itself, under random events and faults.
 
-On the simulated table everything that DynamoDB may do happens: index lag, lost and repeated answers, conflicts, and
-processes that die between any two calls, while managers' clocks differ by up to a minute. Between any two calls of one
-process to the table, another process may do something else (`InterleavedTable`). On SQLite processes start anew. What
-must hold, always:
+On the simulated table everything that DynamoDB may do happens: index lag, lost and repeated answers, conflicts, short
+and empty pages, and processes that die between any two calls, while managers' clocks differ by up to a minute. Between
+any two calls of one process to the table, another process may do something else (`InterleavedTable`). On SQLite
+processes start anew. What must hold, always:
 
 - no two workers believe at the same time that they hold one task, each by its own clock;
 - what was acknowledged as completed stays completed, and is never given away again, unless a person names it;
@@ -126,7 +126,8 @@ class FarmMachine(RuleBasedStateMachine):
     faulty = True
 
     def make_table(self, seed: int, rate: float) -> Table:
-        faults = Faults(lost_answer=rate, repeated=rate, refused=rate, conflict=rate, unreadable=rate, crash=rate)
+        every = dict.fromkeys(("lost_answer", "repeated", "refused", "conflict", "unreadable", "crash"), rate)
+        faults = Faults(**every, short_page=10 * rate)  # harmless by themselves, so often
         return SimulatedTable(INDEXES, seed, faults=faults, clock=self.time)
 
     def __init__(self) -> None:

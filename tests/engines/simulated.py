@@ -47,12 +47,16 @@ from chalicelib.store.checks import (
     check_size,
     check_transaction,
     check_update,
+    item_bytes,
 )
 from chalicelib.store.evaluate import demand, outcome
 from chalicelib.store.racing_take import RacingTake
 from tests.engines.lagging_index import LaggingIndex
 
 CONFLICT_RETRIES = 3
+PAGE_BYTES = 1024 * 1024
+BEFORE_ALL, BEHIND_ALL = "\x00", "\U0010ffff"
+"""Sort keys that nobody writes."""
 
 
 class Crash(BaseException):
@@ -74,6 +78,8 @@ class Faults:
     """A transaction is under way on the item; retried inside, and after three times TableUnavailable."""
     unreadable: float = 0.0
     """A read fails with TableUnavailable."""
+    short_page: float = 0.0
+    """A page ends before its limit, perhaps before its first item, and goes on behind its cursor."""
     crash: float = 0.0
     """The process dies before or after the call."""
     partition_writes_per_second: int | None = None
@@ -123,6 +129,8 @@ class SimulatedTable:
             name: LaggingIndex(name, fields, lag_ms, self.clock, self._chance) for name, fields in indexes.items()
         }
         self._writes: Counter[tuple[str, int]] = Counter()
+        self.struck: Counter[str] = Counter()
+        """What a test may want to be sure of."""
         self._lock = threading.RLock()
         self._racing = RacingTake(
             self.query, self.update, now=lambda: self.clock.now() / 1000, chance=random.Random(seed + 1)
@@ -177,18 +185,34 @@ class SimulatedTable:
             behind = rank(place)
             inside = [item for item in inside if (rank(item) < behind if descending else rank(item) > behind)]
         self._point()
-        page = copy.deepcopy(inside[:limit])
-        # As DynamoDB: a full page has a cursor even if nothing follows.
-        return Page(page, cursors.encode(page[-1], index) if len(page) == limit else None)
+        edge = BEHIND_ALL if descending else BEFORE_ALL
+        start = place or {pk_field: pk, **dict.fromkeys(order, edge)}
+        bounded = (last if descending else first) is not None
+        return self._page(inside, limit, index, None if bounded and place is None else start)
 
     def scan(self, *, limit: int = 100, cursor: str | None = None) -> Page:
         after = None if cursor is None else Key(*cursors.decode(cursor, None, None).values())
         self._before_read()
         with self._lock:
-            behind = sorted(key for key in self._items if after is None or key > after)[:limit]
-            page = copy.deepcopy([self._items[key] for key in behind])
+            found = [self._items[key] for key in sorted(self._items) if after is None or key > after]
         self._point()
-        return Page(page, cursors.encode(page[-1], None) if len(page) == limit else None)
+        return self._page(
+            found, limit, None, {"pk": BEFORE_ALL, "sk": BEFORE_ALL} if after is None else after._asdict()
+        )
+
+    def _page(self, found: Sequence[Item], limit: int, index: str | None, start: cursors.Place | None) -> Page:
+        """`start`: from where a page goes on that has nothing; None: such a page would be outside the range."""
+        room = _first_megabyte(found[:limit])
+        if found and self._happens(self.faults.short_page):
+            with self._lock:
+                shorter = self._chance.randrange(0 if start else 1, max(room, 2))
+                self.struck["short pages"] += shorter < room
+            room = min(room, shorter)
+        page = copy.deepcopy(list(found[:room]))
+        if len(page) < limit and len(page) == len(found):
+            return Page(page, None)
+        # As DynamoDB: a full page has a cursor even if nothing follows.
+        return Page(page, cursors.encode(page[-1] if page else start or {}, index))
 
     # ---- writing -------------------------------------------------------------------------------------------------
 
@@ -286,6 +310,16 @@ class SimulatedTable:
     def _happens(self, likelihood: float) -> bool:
         with self._lock:
             return likelihood > 0 and self._chance.random() < likelihood
+
+
+def _first_megabyte(items: Sequence[Item]) -> int:
+    """How many of them a page of DynamoDB holds: up to the item that reaches the limit."""
+    size = 0
+    for number, item in enumerate(items, 1):
+        size += item_bytes(item)
+        if size >= PAGE_BYTES:
+            return number
+    return len(items)
 
 
 def _within(sort_key: str, first: str | None, last: str | None) -> bool:

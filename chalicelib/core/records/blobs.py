@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from ..model import Blob, BlobId, Function, FunctionId
 from ..ports import Absent, AtMost, ConditionFailed, Delete, Equals, Key, Put, Table
 from . import keys, worker_items
+from .fresh import put_fresh
 from .paging import pages
 
 KEPT_BLOBS = 10_000
@@ -37,7 +38,7 @@ class BlobRecords:
         return wanted
 
     def add(self, blob: Blob) -> None:
-        self._table.write(Put(worker_items.blob_item(blob), (Absent(),)))
+        put_fresh(self._table, Put(worker_items.blob_item(blob), (Absent(),)))
 
     # ---- content about to be removed ----
 
@@ -79,7 +80,7 @@ class FunctionRecords:
         return None if item is None else worker_items.function_from(item)
 
     def add(self, function: Function) -> None:
-        self._table.write(Put(worker_items.function_item(function), (Absent(),)))
+        put_fresh(self._table, Put(worker_items.function_item(function), (Absent(),)))
 
     def all_codes(self) -> Iterator[BlobId]:
         """The code of every function; of one made a moment ago it may be missing where indexes lag."""

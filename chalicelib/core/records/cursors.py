@@ -28,6 +28,7 @@ from ..ports import (
     Update,
 )
 from . import cursor_items, keys
+from .paging import head
 from .task_writes import ticket_asked
 
 
@@ -67,8 +68,7 @@ class CursorRecords:
 
     def span_of(self, task_id: TaskId) -> Span | None:
         """The large step that this id would belong to."""
-        page = self._table.query(keys.SPANS, last=keys.digits(task_id), descending=True, limit=1)
-        for item in page.items:
+        for item in head(self._table, keys.SPANS, 1, last=keys.digits(task_id), descending=True):
             if task_id < item["base"] + item["count"]:
                 return Span(item["base"], item["count"], item["job"], item["step"])
         return None

@@ -14,7 +14,7 @@ from ..model import JobId
 from ..ports import Absent, ConditionFailed, Delete, Equals, Exists, Item, Key, Put, Remove, Set, Table, Update
 from . import keys
 from .fields import item
-from .paging import pages
+from .paging import head, pages
 
 HookId = int
 PENDING, DELIVERED, GIVEN_UP = "pending", "delivered", "given up"
@@ -108,8 +108,8 @@ class HookRecords:
 
     def due(self, now: int, limit: int) -> list[Delivery]:
         """What is to be tried by now, longest waiting first, as far as the index has heard."""
-        page = self._table.query(keys.OUTBOX, index="unsettled", last=keys.digits(now) + "~", limit=limit)
-        found = self._table.get_many([Key(entry["pk"], entry["sk"]) for entry in page.items]) if page.items else []
+        entries = head(self._table, keys.OUTBOX, limit, index="unsettled", last=keys.digits(now) + "~")
+        found = self._table.get_many([Key(entry["pk"], entry["sk"]) for entry in entries]) if entries else []
         deliveries = [_delivery_from(each) for each in found if each is not None]
         return [each for each in deliveries if each.status == PENDING and each.next_at <= now]
 
@@ -135,8 +135,7 @@ class HookRecords:
 
     def deliveries(self, hook_id: HookId, limit: int) -> list[Delivery]:
         """Newest first."""
-        page = self._table.query(keys.outbox(hook_id), descending=True, limit=limit)
-        return [_delivery_from(found) for found in page.items]
+        return [_delivery_from(found) for found in head(self._table, keys.outbox(hook_id), limit, descending=True)]
 
     def prune(self, hook_id: HookId, before: int) -> None:
         """Drop what ended long ago (DynamoDB does it by itself). `before`: of the events."""

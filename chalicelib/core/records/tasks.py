@@ -9,7 +9,7 @@ from ..cursors import Cursor
 from ..model import Requirement, Task, TaskId, WorkerId
 from ..ports import Absent, Check, ConditionFailed, Delete, Enough, Item, Key, Operation, Pick, Put, Table, Update
 from . import cursor_items, keys, task_items
-from .paging import pages
+from .paging import head, pages
 
 CHUNK = 99
 """Tasks per transaction: a hundred operations, one of which checks the job."""
@@ -106,12 +106,12 @@ class TaskRecords:
 
     def head(self, lane: Requirement, limit: int) -> Sequence[Item]:
         """The best entries of a lane, as far as the index has heard."""
-        return self._table.query(keys.ready_pk(lane), index="ready", limit=limit).items
+        return head(self._table, keys.ready_pk(lane), limit, index="ready")
 
     def num_ahead(self, task: Task, most: int) -> int:
         """How many stand before this queued task in its lane, the unbegun ones of its own step apart; up to `most`."""
         last = keys.ready_sk(task.priority, task.own_priority, task.id)
-        found = self._table.query(keys.ready_pk(task.requirement), index="ready", last=last, limit=most + 1).items
+        found = head(self._table, keys.ready_pk(task.requirement), most + 1, index="ready", last=last)
         return min(most, self.weigh([entry for entry in found if entry["id"] != task.id]))
 
     def weigh(self, entries: Sequence[Item]) -> int:

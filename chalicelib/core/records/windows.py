@@ -25,7 +25,7 @@ from ..ports import (
 )
 from ..windows import Window, window_of
 from . import job_items, keys
-from .paging import pages
+from .paging import head, pages
 
 Side = Callable[[JobId, int, int], Key]
 SIDES: tuple[Side, ...] = (keys.open_window, keys.shut_window, keys.done_window)
@@ -55,7 +55,7 @@ class WindowRecords:
     def some(self, step: Step, limit: int) -> dict[Key, Window]:
         """The first few there are in some partition, of any kind, by their keys."""
         for number in _partitions(step):
-            found = self._table.query(keys.windows(step.job, step.number, number), limit=limit).items
+            found = head(self._table, keys.windows(step.job, step.number, number), limit)
             if found:
                 return {Key(item["pk"], item["sk"]): job_items.window_from(item) for item in found}
         return {}
@@ -73,7 +73,7 @@ class WindowRecords:
         for number in reversed(_partitions(step)):
             pk = keys.windows(step.job, step.number, number)
             sides = (side(step.job, step.number, 0).sk[:5] for side in SIDES)
-            found = [self._table.query(pk, first=s, last=s + "~", descending=True, limit=1).items for s in sides]
+            found = [head(self._table, pk, 1, first=s, last=s + "~", descending=True) for s in sides]
             if any(found):
                 return max(job_items.window_from(item).number for items in found for item in items)
         return 0

@@ -26,6 +26,7 @@ from ..ports import (
 )
 from . import changes as changed
 from . import keys, worker_items
+from .fresh import put_fresh
 from .paging import pages
 
 
@@ -96,7 +97,7 @@ class WorkerRecords:
 
     def add(self, worker: Worker) -> None:
         item = worker_items.worker_item(worker) | changed.place(worker.id, self._clock.now())
-        self._table.write(Put(item, (Absent(),)))
+        put_fresh(self._table, Put(item, (Absent(),)))
 
     def change(self, worker_id: WorkerId, *changes: Change) -> Worker | None:
         """The worker as it is then, without its blocklist, or None if there is none."""
