@@ -52,13 +52,13 @@ def aws_farm(settings: Settings, session: boto3.session.Session | None = None) -
     import boto3
 
     from .embedded.bell import PollingBell
-    from .store.dynamo import DynamoTable
+    from .store import dynamo
     from .store.errands import QueuedErrands
     from .store.s3 import OnFirstUse, S3ObjectStore, client_config
 
     assert settings.table is not None and settings.bucket is not None
     session = session or boto3.session.Session()
-    table = DynamoTable(session.client("dynamodb"), settings.table, INDEXES)
+    table = dynamo.DynamoTable(session.client("dynamodb", config=dynamo.client_config()), settings.table, INDEXES)
     # A claim needs no object: its function starts without the client that would take half as long again.
     objects = S3ObjectStore(OnFirstUse(lambda: session.client("s3", config=client_config())), settings.bucket)
     errands = QueuedErrands(lambda: session.client("sqs"), settings.queue) if settings.queue else None

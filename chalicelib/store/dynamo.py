@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from botocore.config import Config
+
 from chalicelib.core.ports import (
     Check,
     ConditionFailed,
@@ -40,8 +42,15 @@ from chalicelib.store.racing_take import RacingTake
 KEYS_PER_READ = 100
 
 
+def client_config() -> Config:
+    """Repeating is the business of `Patience`. By default botocore repeats each attempt up to nine times, and waits a
+    minute for an answer: a read of a table that throttles was given up after 36 s, longer than API Gateway holds a
+    call; with this after 2 s. Two repetitions are left to botocore, for connections that broke."""
+    return Config(retries={"mode": "legacy", "total_max_attempts": 3}, connect_timeout=2, read_timeout=5)
+
+
 class DynamoTable:
-    """`Table` on DynamoDB. `client` is `boto3.client("dynamodb")`.
+    """`Table` on DynamoDB. `client` is `boto3.client("dynamodb", config=client_config())`.
 
     `parallel` is how many transactions `write_many` has under way at once; `patience` and `now` (seconds, for the
     memory of `take`) are for tests.

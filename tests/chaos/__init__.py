@@ -6,6 +6,9 @@
     unwell_server.py, simulated_server.py, unwell_worker.py
                   the programs of a round: events that come twice, late and in pieces; death between two writes; a table
                   that behaves as DynamoDB may; clocks that are wrong
+    dynamo_process.py
+                  DynamoDB as a service of its own, beneath `store/dynamo` and boto3: it throttles, fails, conflicts,
+                  does batches in part and ends pages early, and lives on when the farm's server is killed
     hosts.py, disks.py, clocks.py
                   network namespaces, a small disk and files that may only be read, wrong clocks
     round.py      one seeded round: a farm, its workers, jobs, people who change their minds, faults, the end

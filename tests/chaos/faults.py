@@ -115,7 +115,7 @@ def fill_the_disk(site: Site, choice: random.Random) -> bool:
 def make_the_table_read_only(site: Site, choice: random.Random) -> bool:
     """Under the server that has it open. Without its shared memory, or with it, which kills who writes there."""
     seconds, thorough = choice.uniform(0.5, 3.0), choice.random() < 0.3
-    if not site.server_may_die or site.disk is not None:
+    if not site.server_may_die or site.disk is not None or site.dynamo is not None:
         return False
     table = site.server.data / "farm.db"
     files = [table, table.with_name("farm.db-wal"), *([table.with_name("farm.db-shm")] if thorough else [])]

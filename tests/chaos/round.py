@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from millrace import Farm
@@ -18,7 +18,7 @@ from millrace.sdk.values import Job
 from tests.chaos import history
 from tests.chaos.checker import violations
 from tests.chaos.faults import one_of_them
-from tests.chaos.history import Run, ending_of
+from tests.chaos.history import Exchange, Run, ending_of
 from tests.chaos.proxy import Proxy, Weather
 from tests.chaos.site import Site, Wishes
 from tests.together.submissions import shell
@@ -42,10 +42,12 @@ class Outcome:
     """Under which they struck."""
 
 
-def play(seed: int, folder: Path, *, faults: int = 5) -> Outcome:
-    """Leaves in the folder what all processes said, and the history."""
+def play(seed: int, folder: Path, *, faults: int = 5, dynamo: bool = False) -> Outcome:
+    """Leaves in the folder what all processes said, and the history. `dynamo`: on `store/dynamo`, whatever the seed
+    wishes."""
     choice = random.Random(seed)
     wishes = Wishes.drawn(choice)
+    wishes = replace(wishes, simulated=False, dynamo=True) if dynamo else wishes
     folder.mkdir(parents=True)
     site = Site(folder, seed, wishes)
     struck: Counter[str] = Counter()
@@ -74,6 +76,9 @@ def play(seed: int, folder: Path, *, faults: int = 5) -> Outcome:
         ending = ending_of(site.farm)
         found += violations(proxy.history, people.acknowledged, ending, _run(folder))
         found += _pictures(site.farm, people.rendered, folder / "results")
+        if site.dynamo is not None:
+            found += _failures(proxy.history)
+            struck.update({f"table: {what}": number for what, number in site.dynamo.struck().items()})
     finally:
         if proxy is not None:
             proxy.stop()
@@ -193,6 +198,11 @@ def _pictures(farm: Farm, job: str | None, folder: Path) -> list[str]:
     made = {path.name: path.read_text() for path in farm.download(job, folder)}
     right = {f"f{frame}.txt": f"frame {frame}\n" for frame in range(1, RENDERED + 1)}
     return [] if made == right else [f"job {job} is complete, and its files are {made}"]
+
+
+def _failures(exchanges: Sequence[Exchange]) -> list[str]:
+    """What the farm could not explain: a troubled table is no reason for that."""
+    return [f"{one.method} {one.path} was answered 500" for one in exchanges if one.status == 500]
 
 
 def _wait_for_the_end(farm: Farm) -> list[str]:

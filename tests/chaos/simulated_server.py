@@ -1,26 +1,37 @@
-"""`python -m tests.chaos.simulated_server FOLDER SEED ARGUMENTS...`: a farm on a table that behaves as DynamoDB may.
+"""`python -m tests.chaos.simulated_server FOLDER SEED [--dynamo URL] ARGUMENTS...`: a farm on a table that behaves as
+DynamoDB may, with a stream of changes that come twice, late and in pieces.
 
-Throttled and conflicting writes, lost and repeated answers, index lag, handlers that die between two calls to the
-table (`tests/engines/simulated.py`), and a stream of changes that come twice, late and in pieces. The table is this
-process's memory: it is not to be killed. `FOLDER/peace` ends the faults.
+With `--dynamo` the table is `store/dynamo` and boto3, as on Lambda, and what behaves so is the service at that address
+(`dynamo_process.py`), which outlives this process: `FOLDER/die-after` and any kill may end it.
+
+Without, it is `tests/engines/simulated.py` in place of `store/dynamo`: it tells the core of every trouble, where boto3
+and `store/dynamo` would have got over most; and handlers die between two calls to the table. It is this process's
+memory: it is not to be killed. `FOLDER/peace` ends the faults.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+import urllib.request
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tests.chaos.clocks import skew_by
-from tests.chaos.unwell_server import Untidy
+from tests.chaos.unwell_server import DIE_AFTER, Untidy, mortal
+
+if TYPE_CHECKING:
+    from chalicelib.config import Settings
+    from chalicelib.core.ports import Table
+    from tests.engines.streamed_table import StreamedTable
 
 
 class TrueClock:
@@ -33,24 +44,33 @@ class TrueClock:
 PEACE = "peace"
 LAG_MS = (0, 1500)
 BATCH = 100
+Changed = tuple[str, str]
+
+
+class Stream(Protocol):
+    """What has changed and is not handled yet, oldest first."""
+
+    def next(self) -> Sequence[Changed]: ...
+
+    def handled(self, number: int) -> None: ...
 
 
 def main() -> int:
     folder, seed = Path(sys.argv[1]), int(sys.argv[2])
     skew_by(folder / "clock-server")
     parser = argparse.ArgumentParser()
+    parser.add_argument("--dynamo")
     parser.add_argument("--port", type=int)
     parser.add_argument("--data", type=Path)
     options = parser.parse_args(sys.argv[3:])
-    return _serve(folder, seed, options.port, options.data)
+    return _serve(folder, seed, options.port, options.data, options.dynamo)
 
 
-def _serve(folder: Path, seed: int, port: int, data: Path) -> int:
+def _serve(folder: Path, seed: int, port: int, data: Path, dynamo: str | None) -> int:
     from chalicelib.compilers import JOB_TYPES
     from chalicelib.config import settings_from
-    from chalicelib.core import schema, sweeping
+    from chalicelib.core import sweeping
     from chalicelib.core.farm import Farm
-    from chalicelib.core.records.keys import INDEXES
     from chalicelib.edge import current, log_lines
     from chalicelib.edge.clock import SystemClock
     from chalicelib.embedded.bell import PollingBell
@@ -58,39 +78,14 @@ def _serve(folder: Path, seed: int, port: int, data: Path) -> int:
     from chalicelib.embedded.timer import Timer
     from chalicelib.handlers import stream
     from chalicelib.store.files import FileObjectStore
-    from tests.engines.simulated import Crash, Faults, SimulatedTable
+    from tests.engines.simulated import Crash
 
-    class StreamedTable(SimulatedTable):
-        """Notes which items got a new status, as the stream's filter lets them through."""
-
-        def __init__(self, *arguments: Any, **more: Any) -> None:
-            super().__init__(*arguments, **more)
-            self.changed: list[tuple[str, str]] = []
-
-        def _store(self, key: Any, after: Any) -> None:
-            before = self._items.get(key)
-            if after is not None and after.get("status") not in (None, (before or {}).get("status")):
-                self.changed.append((key.pk, key.sk))
-            super()._store(key, after)
-
-    choice = random.Random(seed)
-    often = choice.choice([0.002, 0.01])
-    faults = Faults(
-        lost_answer=often,
-        repeated=often,
-        refused=often,
-        conflict=choice.choice([0.0, 0.3]),
-        unreadable=often,
-        crash=often / 4,
-        partition_writes_per_second=choice.choice([None, 30]),
-    )
     log_lines.set_up("text")
     clock = SystemClock()
-    table = StreamedTable(INDEXES, seed, lag_ms=LAG_MS, clock=TrueClock())
-    schema.stamp(table)
-    objects = FileObjectStore(data / "objects", b"a secret of this round, and no more", clock=clock)
     settings = replace(settings_from({**os.environ, "MILLRACE_TABLE": "", "MILLRACE_BUCKET": ""}), data=data)
     settings = replace(settings, auth="open", delivery="stream")
+    objects = FileObjectStore(data / "objects", b"a secret of this round, and no more", clock=clock)
+    table, changes, begin = _distant(dynamo, settings, folder) if dynamo else _near(seed, folder)
     farm = Farm(table, objects, clock, PollingBell(), JOB_TYPES, settings.limits)
     current.serve(farm, settings)
     from app import app
@@ -107,24 +102,102 @@ def _serve(folder: Path, seed: int, port: int, data: Path) -> int:
             print(f"a handler ended: {error!r}", file=sys.stderr, flush=True)
 
     def deliver() -> None:
-        if (folder / PEACE).exists():
-            table.calm()
-        batch: Sequence[tuple[str, str]] = table.changed[:BATCH]
+        batch = changes.next()
         if batch:
             handle(batch)
-            del table.changed[: len(batch)]  # one that failed comes again
+            changes.handled(len(batch))  # one that failed comes again
 
     events = Timer(lambda: bear(deliver), 0.05)
     sweeps = Timer(lambda: bear(lambda: sweeping.sweep(farm, thorough=True)), 1.0)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     server.start()
-    table.faults = faults
+    begin()
     events.start()
     sweeps.start()
     print(f"ready {server.url}", flush=True)
     stop.wait()
     server.stop()
     return 0
+
+
+def _near(seed: int, folder: Path) -> tuple[Table, Stream, Callable[[], None]]:
+    """A table in this process, its stream, and what begins the faults."""
+    from chalicelib.core import schema
+    from chalicelib.core.records.keys import INDEXES
+    from tests.engines.simulated import Faults
+    from tests.engines.streamed_table import StreamedTable
+
+    choice = random.Random(seed)
+    often = choice.choice([0.002, 0.01])
+    faults = Faults(
+        lost_answer=often,
+        repeated=often,
+        refused=often,
+        conflict=choice.choice([0.0, 0.3]),
+        unreadable=often,
+        crash=often / 4,
+        partition_writes_per_second=choice.choice([None, 30]),
+        short_page=choice.choice([0.0, 0.2]),
+    )
+    table = StreamedTable(INDEXES, seed, lag_ms=LAG_MS, clock=TrueClock())
+    schema.stamp(table)
+
+    def begin() -> None:
+        table.faults = faults
+
+    return table, _OwnStream(table, folder / PEACE), begin
+
+
+class _OwnStream:
+    def __init__(self, table: StreamedTable, peace: Path) -> None:
+        self._table, self._peace = table, peace
+
+    def next(self) -> Sequence[Changed]:
+        if self._peace.exists():
+            self._table.calm()
+        return self._table.changed[:BATCH]
+
+    def handled(self, number: int) -> None:
+        del self._table.changed[:number]
+
+
+def _distant(url: str, settings: Settings, folder: Path) -> tuple[Table, Stream, Callable[[], None]]:
+    """The table as Lambda has it, at that address; this process may be one of many that come and go."""
+    from chalicelib.bootstrap import aws_farm
+    from chalicelib.core import schema
+    from chalicelib.core.ports import TableUnavailable
+    from chalicelib.store.dynamo import DynamoTable
+    from tests.engines import dynamo_door
+
+    os.environ.update(dynamo_door.environment(url))
+    DynamoTable._call = mortal(DynamoTable._call, folder / DIE_AFTER)  # type: ignore[method-assign]
+    table = aws_farm(replace(settings, table=dynamo_door.TABLE, bucket="none")).table
+    while True:
+        try:
+            schema.stamp(table)
+            break
+        except TableUnavailable as error:  # the next start of a function
+            print(f"not yet: {error}", file=sys.stderr, flush=True)
+    return table, _DistantStream(url), lambda: _post(f"{url}/trouble", {})
+
+
+class _DistantStream:
+    """Its place is kept by the service: it outlives this process."""
+
+    def __init__(self, url: str) -> None:
+        self._url = f"{url}/stream"
+
+    def next(self) -> Sequence[Changed]:
+        with urllib.request.urlopen(self._url, timeout=10) as answer:
+            return [(pk, sk) for pk, sk in json.load(answer)]
+
+    def handled(self, number: int) -> None:
+        _post(self._url, {"handled": number})
+
+
+def _post(url: str, body: Any) -> None:
+    request = urllib.request.Request(url, json.dumps(body).encode(), method="POST")
+    urllib.request.urlopen(request, timeout=10).close()
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ All is drawn from the seed before it is tried, so that a seed plays the same rou
 
 from __future__ import annotations
 
+import json
 import random
 import sys
+import urllib.request
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +18,12 @@ from tests.chaos import clocks, disks, hosts
 from tests.chaos.disks import SmallDisk
 from tests.chaos.hosts import Host
 from tests.chaos.simulated_server import PEACE
-from tests.together.ensemble import Ensemble, Worker
+from tests.together.ensemble import START_SECONDS, Ensemble, Program, Worker
+from tests.worker.processes import until
 
 SKEW_SECONDS = 60.0
+SIMULATED, DYNAMO = 0.15, 0.2
+"""Of all rounds: on a simulated table in place of `store/dynamo`, and with `store/dynamo` on a simulated service."""
 LEASES = {"MILLRACE_LEASE_SECONDS": "3", "MILLRACE_GRACE_SECONDS": "1", "MILLRACE_LOST_AFTER_SECONDS": "3"}
 LONG_GRACE = {**LEASES, "MILLRACE_GRACE_SECONDS": "66"}
 """Where the server's own clock is put wrong while leases run: the grace is there for that."""
@@ -27,7 +32,9 @@ LONG_GRACE = {**LEASES, "MILLRACE_GRACE_SECONDS": "66"}
 @dataclass(frozen=True)
 class Wishes:
     simulated: bool
-    """The table behaves as DynamoDB may; the server is not killed."""
+    """A table that behaves as DynamoDB may, in place of `store/dynamo`; the server is not killed."""
+    dynamo: bool
+    """`store/dynamo`, on a service that behaves as DynamoDB may."""
     small_disk: bool
     separate_hosts: bool
     steps: bool
@@ -42,8 +49,30 @@ class Wishes:
         wrong = choice.random() < 0.4
         skews = [choice.choice([-SKEW_SECONDS, 0.0, SKEW_SECONDS]) if wrong else 0.0 for _ in range(4)]
         workers = [choice.randint(1, 2) for _ in range(choice.randint(2, 3))]
-        simulated, small, apart, steps = (choice.random() < share for share in (0.25, 0.3, 0.3, 0.08))
-        return cls(simulated, small and not simulated, apart, steps, skews, workers)
+        table, *others = (choice.random() for _ in range(4))
+        simulated, dynamo = table < SIMULATED, SIMULATED <= table < SIMULATED + DYNAMO
+        small, apart, steps = (one < share for one, share in zip(others, (0.3, 0.3, 0.08), strict=True))
+        return cls(simulated, dynamo, small and not simulated, apart, steps, skews, workers)
+
+
+class TableService(Program):
+    """DynamoDB, for the length of a round."""
+
+    def __init__(self, folder: Path, environment: dict[str, str], seed: int) -> None:
+        super().__init__("dynamo", folder, environment)
+        self._arguments = [str(folder), str(seed)]
+        self.url = ""
+
+    def start(self) -> None:
+        self.begin([sys.executable, "-m", "tests.chaos.dynamo_process", *self._arguments])
+        until(lambda: "ready http" in self.output or not self.runs, "the table's service", START_SECONDS)
+        assert self.runs, self.output
+        self.url = self.output.split()[1]
+
+    def struck(self) -> Counter[str]:
+        """What it has done to the farm."""
+        with urllib.request.urlopen(f"{self.url}/struck", timeout=10) as answer:
+            return Counter(json.load(answer))
 
 
 class Site(Ensemble):
@@ -55,15 +84,26 @@ class Site(Ensemble):
         self.conditions: Counter[str] = Counter()
         self.disk: SmallDisk | None = None
         self.hosts: dict[str, Host] = {}
+        self._seed = seed
+        self.dynamo = TableService(folder, self.environment, seed) if wishes.dynamo else None
         module = "tests.chaos.simulated_server" if wishes.simulated else "tests.chaos.unwell_server"
         self.server.program = ("-m", module, str(folder), str(seed))
         self.note("a table like DynamoDB", wishes.simulated)
+        self.note("store/dynamo on a service like DynamoDB", wishes.dynamo)
         self.note("clocks that are a minute off", any(wishes.skews))
         clocks.put_wrong(self.clock("server"), wishes.skews[0])
         if wishes.small_disk:
             self.disk = disks.small_disk(folder / "disk")
             self.server.data = folder / "disk" / "farm" if self.disk else self.server.data
             self.note("a small disk", self.disk is not None)
+
+    def start(self) -> Site:
+        if self.dynamo is not None:
+            self.dynamo.start()
+            module = ("-m", "tests.chaos.simulated_server", str(self.folder), str(self._seed))
+            self.server.program = (*module, "--dynamo", self.dynamo.url)
+        super().start()
+        return self
 
     @property
     def server_may_die(self) -> bool:
@@ -102,6 +142,9 @@ class Site(Ensemble):
 
     def end(self) -> str:
         said = super().end()
+        if self.dynamo is not None:
+            self.dynamo.kill()
+            said += f"\n---- {self.dynamo.name} ----\n{self.dynamo.output}"
         for host in self.hosts.values():
             host.remove()
         if self.disk is not None:

@@ -95,7 +95,7 @@ def test_an_order_to_die_is_carried_out_once_and_only_while_it_stands(tmp_path: 
     """Calls count it down together; the round may withdraw it at any moment."""
     order = tmp_path / unwell_server.DIE_AFTER
     clocks.put_wrong(order, 40)
-    counted = unwell_server._mortal(lambda: None, order)
+    counted = unwell_server.mortal(lambda: None, order)
     ended: list[int] = []
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(8) as pool:
         patch.setattr(unwell_server.os, "_exit", ended.append)

@@ -1,4 +1,4 @@
-"""Two rounds with every run of the suite, one of them on a table like DynamoDB; `./millrace chaos` plays hundreds."""
+"""Three rounds with every run of the suite, two of them on tables like DynamoDB; `./millrace chaos` plays hundreds."""
 
 from __future__ import annotations
 
@@ -19,3 +19,13 @@ def test_after_a_round_of_faults_every_promise_has_held(seed: int, faults: int, 
     outcome = play(seed, tmp_path / "round", faults=faults)
     assert outcome.found == []
     assert outcome.grants > 0
+
+
+@pytest.mark.needs("flock")
+@pytest.mark.timeout(400)
+def test_also_where_dynamodb_does_a_part_of_a_batch_and_stops_in_the_middle_of_a_page(tmp_path: Path) -> None:
+    outcome = play(202, tmp_path / "round", faults=2, dynamo=True)
+    assert outcome.found == []
+    assert outcome.grants > 0
+    for what in ("batches in part", "short pages", "throttled", "conflicts"):
+        assert outcome.faults[f"table: {what}"] > 0

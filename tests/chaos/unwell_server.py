@@ -33,7 +33,7 @@ def main() -> int:
     from chalicelib.store.sqlite import SqliteTable
 
     for name in WRITES:
-        setattr(SqliteTable, name, _mortal(getattr(SqliteTable, name), folder / DIE_AFTER))
+        setattr(SqliteTable, name, mortal(getattr(SqliteTable, name), folder / DIE_AFTER))
     feed_of = serving.feed_of
 
     def unwell_feed_of(farm: Any) -> Any:
@@ -77,7 +77,7 @@ _counting = threading.Lock()
 """One for all calls: they count together."""
 
 
-def _mortal(call: Callable[..., Any], path: Path) -> Callable[..., Any]:
+def mortal(call: Callable[..., Any], path: Path) -> Callable[..., Any]:
     def called(*args: Any, **kwargs: Any) -> Any:
         with _counting:
             left = _count_down(path)
