@@ -1,6 +1,6 @@
 """How the manager's log looks: text for people, or with MILLRACE_LOG=json one JSON object a line for programs.
 
-Called once by each process that has a log of its own (`embedded/__main__`), and by Lambda's, whose runtime writes the
+Called once by each process that has a log of its own (`embedded/serving`), and by Lambda's, whose runtime writes the
 log (`edge/current`). Names, paths and errors come from outside, so a line break in a message is escaped and a traceback
 is indented: nobody outside begins a line of our log. What stands in `extra` (action, job, task, path) becomes a field
 of the object, and so does the id of the request under way (`request_ids`).

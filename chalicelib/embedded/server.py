@@ -1,6 +1,6 @@
 """The HTTP server of the embedded farm: a listening socket, a thread per connection, an orderly end.
 
-`__main__` starts one; tests start many. It answers as soon as `start` returned. `stop` takes no new connections, wakes
+`serving` starts one; tests start many. It answers as soon as `start` returned. `stop` takes no new connections, wakes
 long polls, lets running requests end for ten seconds, and then cuts what is left: a client that got no answer repeats
 its call, which every call of the farm allows.
 """

@@ -15,7 +15,7 @@ from chalicelib.config import BadSettings, settings_from
 from chalicelib.edge import current
 from chalicelib.edge.networks import LOOPBACK
 from chalicelib.edge.push import LARGEST_ANSWER_BYTES, Pusher, PushFailed, PushRefused
-from chalicelib.embedded.__main__ import _options, _settings
+from chalicelib.embedded.serving import _options, _settings
 from tests.api.bench import Bench
 
 EVERYWHERE = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
