@@ -11,10 +11,8 @@ import gc
 import ipaddress
 import logging
 import os
-import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +35,7 @@ from .bell import LocalBell
 from .election import Election
 from .server import EmbeddedServer
 from .siblings import SharedBell, Siblings, when_alone
+from .signals import stop_signal
 from .supervisor import MOST_PROCESSES, Supervisor, command_of_this_process
 from .timer import Timer
 
@@ -125,7 +124,7 @@ def _supervise(options: argparse.Namespace) -> int:
     except OSError as error:
         return _cannot_listen(options, error)
     try:
-        return supervisor.run(_stop_signal())
+        return supervisor.run(stop_signal())
     except OSError as error:
         print(f"millrace serve: cannot start {options.processes} processes: {error}", file=sys.stderr)
         return FAILED
@@ -155,7 +154,7 @@ def _serve(farm: Farm, settings: Settings, options: argparse.Namespace) -> int:
         inherited=None if shared is None else socket.socket(fileno=shared.listener),
         together=table.together,
     )
-    stop = _stop_signal()  # before anybody is told that we are here
+    stop = stop_signal()  # before anybody is told that we are here
     background = _background(farm, settings, stop.is_set)
     if shared is not None:
         when_alone(shared.lifeline, stop.set)
@@ -219,11 +218,3 @@ def _announce(farm: Farm, settings: Settings, url: str) -> None:
         _, token = access.make_token(farm, "first admin", ["admin"])
         print(f"admin token (told only once): {token}", flush=True)
         (settings.data / "token-told").touch()
-
-
-def _stop_signal() -> threading.Event:
-    """Set by the first SIGTERM or Ctrl-C."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop

@@ -4,13 +4,11 @@ runs.
 
 from __future__ import annotations
 
-import signal
 import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from millrace.agent.agent import Agent, Options
@@ -25,6 +23,7 @@ from millrace.agent.shield import shield_memory
 from millrace.agent.state import StateFolder, default_state_root
 from millrace.authorities import BadAuthorities, check_all
 from millrace.runtimes.function import DEFAULT_INTERPRETERS
+from millrace.signals import on_each_stop_signal
 
 if TYPE_CHECKING:
     from millrace.agent.upgrading import Upgrader
@@ -98,7 +97,7 @@ def run_worker(
 
 def _worked(agent: Agent, upgrader: Upgrader | None, stop_event: threading.Event | None, on_ec2: bool) -> int | None:
     """The exit code; None: it is to start anew, as the release that is installed now."""
-    _end_on_signals(agent)
+    on_each_stop_signal(agent.stop)  # the first drains, the second ends at once
     _end_with(agent, stop_event)
     if on_ec2:
         NoticeWatch(agent.leave).start()
@@ -142,18 +141,6 @@ def _interpreters(
             f"no interpreter is configured for runtime {unknown[0]!r}; known are {', '.join(sorted(known))}", 2
         )
     return {runtime: tuple(known[runtime]) for runtime in runtimes}
-
-
-def _end_on_signals(agent: Agent) -> None:
-    """The first SIGTERM or SIGINT drains, the second ends at once. Only the main thread may set handlers."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        agent.stop()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
 
 
 def _end_with(agent: Agent, stop_event: threading.Event | None) -> None:

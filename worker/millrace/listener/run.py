@@ -6,11 +6,9 @@ one that does not know this worker any more is registered with anew.
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from pathlib import Path
-from types import FrameType
 
 from millrace.agent.errors import StartError, Unreachable
 from millrace.agent.observe import ERROR, WARNING, log_to_stderr, say
@@ -20,6 +18,7 @@ from millrace.listener.conversions import Conversions
 from millrace.listener.master import Master
 from millrace.listener.server import Listener
 from millrace.listener.wire import Status
+from millrace.signals import on_each_stop_signal
 
 HEARTBEAT_SECONDS = 3.0
 RETRY_SECONDS = 1.0
@@ -47,7 +46,7 @@ def run_listener(
         state = StateFolder.prepared(state_dir)
         with state.lock():
             end_leftovers(state.work)
-            _end_on_signals(stop)
+            on_each_stop_signal(stop.set)
             return _serve(Master(master_url, token), host, port, storage, state, stop)
     except StartError as error:
         say("start", str(error), level=ERROR)
@@ -124,15 +123,3 @@ class Session:
                 self._master.unregister(self._worker_id)
         except Unreachable as error:
             say("leave", f"{error}.", level=WARNING)
-
-
-def _end_on_signals(stop: threading.Event) -> None:
-    """Only the main thread may set handlers."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-
-    def end(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
