@@ -159,7 +159,7 @@ def _take_with_ticket(farm: Farm, picker: Picker, served: Served) -> tuple[list[
     """The best that there is; of a job with a gate once that was entered. Where several are full, the next call goes
     on behind them."""
     for _ in range(GATES_PER_CLAIM):
-        taken, contended = farm.tasks.take(served.partitions, picker, picker.enough)
+        taken, contended = farm.tasks.take(served.partitions, picker, picker.enough, picker.onward)
         if taken or picker.wants is None:
             if contended and not taken:
                 farm.registry.forget()  # a gate that it had not heard of, perhaps
@@ -195,8 +195,7 @@ def _picker(farm: Farm, worker: Worker, request_id: str, slots: int, lease_secon
     lease = Lease(worker.id, 0, request_id, farm.clock.now(), seconds, 0)
     grace_ms = int(farm.limits.grace_seconds * 1000)
     known = farm.registry.read()
-    full = {job for job in known.gated if farm.registry.is_full(job)}
-    return Picker(worker, known.halted, lease, grace_ms, slots, gated=known.gated, full=full)
+    return Picker(worker, known.halted, lease, grace_ms, slots, gated=known.gated, full=farm.registry.full())
 
 
 def _note_head(farm: Farm, lanes: Sequence[Lane], taken: Task | Cursor) -> None:

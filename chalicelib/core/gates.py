@@ -3,7 +3,8 @@
 Each running task of such a job holds a ticket of the job's *gate* (`records/gates.py`). A claim that meets such a task
 enters the gate first, by one conditional write, and only then takes the task; what it is given carries the ticket, and
 whoever ends the attempt gives it back. So a limit costs a claim one write and one look at the lane more, and the end of
-an attempt a read and a write, for the jobs that have one; others pay nothing. What is full is remembered for a second.
+an attempt a read and a write, for the jobs that have one; others pay nothing. What is full is remembered for a second,
+with the ids of its tasks: however many of them stand in a lane one by one, a claim's look goes on behind them.
 
 Claims know from the registry which jobs have a gate, at most two seconds late. Entries of a job that had one from the
 beginning say so themselves: a claim that does not know of the gate fails their condition. Of a job that gets its first
@@ -50,7 +51,7 @@ def try_to_enter(farm: Farm, picker: Picker) -> None:
     """For the job that the picker stopped at: it may take a task of it then, or passes it over."""
     job_id, picker.wants = picker.wants, None
     assert job_id is not None
-    if not farm.registry.is_full(job_id):
+    if (spans := farm.registry.full().get(job_id)) is None:
         ticket = _new_ticket(farm, picker, job_id)
         if job_id in farm.registry.read().unlimited:  # nobody counts: only the task's entry wants to see one
             picker.tickets[job_id] = ticket
@@ -58,8 +59,9 @@ def try_to_enter(farm: Farm, picker: Picker) -> None:
         if farm.gates.enter(job_id, ticket, picker.worker.id, farm.clock.now()):
             picker.tickets[job_id] = ticket
             return
-        farm.registry.note_full(job_id)
-    picker.full.add(job_id)
+        spans = tuple((step.base, step.base + step.count) for step in farm.jobs.steps(job_id) if step.count)
+        farm.registry.note_full(job_id, spans)
+    picker.full[job_id] = spans
 
 
 def _new_ticket(farm: Farm, picker: Picker, job_id: JobId) -> int:

@@ -11,6 +11,8 @@ from .retry_policy import RetryPolicy
 
 JobId = int
 TaskId = int
+Spans = tuple[tuple[TaskId, TaskId], ...]
+"""Ids of a job's tasks: the first of a step, and the one behind its last."""
 WorkerId = int
 BlobId = int
 FunctionId = int

@@ -205,6 +205,15 @@ def first_is_enough(_: Item) -> bool:
     return True
 
 
+Onward = Callable[[Item], str | None]
+"""Given the last item of a page, says at which sort key to go on, where nothing before is of use to the caller; None:
+with the next item. Pure and quick, and knows before the call what it knows."""
+
+
+def with_the_next(_: Item) -> str | None:
+    return None
+
+
 class Table(Protocol):
     """One table with sparse indexes. Base reads are strongly consistent; index reads may lag unless `exact`."""
 
@@ -267,13 +276,21 @@ class Table(Protocol):
         ...
 
     def take(
-        self, index: str, pks: Sequence[str], pick: Pick, *, enough: Enough = first_is_enough, page: int = 40
+        self,
+        index: str,
+        pks: Sequence[str],
+        pick: Pick,
+        *,
+        enough: Enough = first_is_enough,
+        onward: Onward = with_the_next,
+        page: int = 40,
     ) -> Taken:
         """Move the best item that fits from the partitions of an index.
 
         Exact engines look at all partitions in one order by sort key, inside the writer, and go on until it is
         `enough`, so `pick` must bear that what it has given was taken. Others move one at most: they try the partitions
-        in the order given, retry at most three lost races, and then say `contended`.
+        in the order given, retry at most three lost races, and then say `contended`. All look at so many pages at
+        most; `onward` must give a sort key behind its item, the same for all partitions.
         """
         ...
 

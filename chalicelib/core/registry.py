@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from .model import JobId, Requirement
+from .model import JobId, Requirement, Spans
 from .ports import Bell, Clock
 from .records.lanes import Lane, LaneRecords, Registry
 
@@ -32,8 +32,8 @@ class RegistryCache:
         self._lock = threading.Lock()
         self._registry: Registry | None = None
         self._read_at = 0
-        self._full: dict[JobId, int] = {}
-        """Jobs whose gate was found full, and when."""
+        self._full: dict[JobId, tuple[int, Spans]] = {}
+        """Jobs whose gate was found full, when, and the ids of their tasks."""
 
     def read(self) -> Registry:
         with self._lock:
@@ -71,13 +71,15 @@ class RegistryCache:
     def _lane(self, requirement: Requirement) -> Lane | None:
         return next((lane for lane in self.read().lanes if lane.requirement == requirement), None)
 
-    def is_full(self, job_id: JobId) -> bool:
-        """As far as this process found a moment ago."""
-        return self._clock.now() - self._full.get(job_id, -FULL_MS) < FULL_MS
-
-    def note_full(self, job_id: JobId) -> None:
+    def full(self) -> dict[JobId, Spans]:
+        """Jobs that nobody more may enter, as far as this process found a moment ago."""
         now = self._clock.now()
-        self._full = {job: at for job, at in self._full.items() if now - at < FULL_MS} | {job_id: now}
+        return {job: spans for job, (at, spans) in self._full.items() if now - at < FULL_MS}
+
+    def note_full(self, job_id: JobId, spans: Spans) -> None:
+        now = self._clock.now()
+        known = {job: (at, of) for job, (at, of) in self._full.items() if now - at < FULL_MS}
+        self._full = known | {job_id: (now, spans)}
 
     def note_room(self, job_id: JobId) -> None:
         self._full.pop(job_id, None)

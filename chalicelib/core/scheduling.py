@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from .model import JobId, Lease, Requirement, Worker
+from .model import JobId, Lease, Requirement, Spans, Worker
 from .ports import Item, Key, Update
 from .records import cursors, keys, task_writes
 from .records.cursor_items import is_cursor
@@ -67,8 +67,8 @@ class Picker:
     """Jobs that one enters by a gate."""
     tickets: dict[JobId, int] = field(default_factory=dict)
     """Gates that it has entered."""
-    full: set[JobId] = field(default_factory=set)
-    """Gates that let nobody more in."""
+    full: dict[JobId, Spans] = field(default_factory=dict)
+    """Gates that let nobody more in, and the ids of their jobs' tasks."""
     wants: JobId | None = None
     """The gate at which it stopped: whoever called is to enter it, or to find it full, and to ask again."""
     passed_over: list[Item] = field(default_factory=list)
@@ -77,7 +77,7 @@ class Picker:
     def __call__(self, candidates: Sequence[Item]) -> Iterator[Update]:
         if self.wants is not None:
             return  # what stands further back must not overtake
-        closed = self.halted | self.full
+        closed = self.halted | self.full.keys()
         open_to_it = [c for c in candidates if c["job"] not in closed and self._not_kept_from_it(c)]
         running = _running(open_to_it)
         ranked = sorted(open_to_it, key=lambda c: self._rank(c, running))  # stable: equal ranks keep their age
@@ -86,6 +86,15 @@ class Picker:
                 self.wants = candidate["job"]
                 return
             yield self._grant(candidate)
+
+    def onward(self, last: Item) -> str | None:
+        """Behind what a full job has in this place of the lane, however much that is: the ids of a step's tasks are its
+        own, and stand in order."""
+        place, _, number = last["ready_sk"].partition("|")
+        for first, end in self.full.get(last["job"], ()):
+            if first <= int(number) < end:
+                return keys.ready_sk_from(place, end)
+        return None
 
     def _not_kept_from_it(self, candidate: Item) -> bool:
         if not kept_from(self.worker, candidate) or key_of(candidate) in self.allowed:

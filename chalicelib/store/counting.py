@@ -15,6 +15,7 @@ from chalicelib.core.ports import (
     Enough,
     Item,
     Key,
+    Onward,
     Operation,
     Page,
     Pick,
@@ -23,6 +24,7 @@ from chalicelib.core.ports import (
     Taken,
     Update,
     first_is_enough,
+    with_the_next,
 )
 
 
@@ -66,7 +68,14 @@ class CountingTable:
         return self._table.at_once(work)
 
     def take(
-        self, index: str, pks: Sequence[str], pick: Pick, *, enough: Enough = first_is_enough, page: int = 40
+        self,
+        index: str,
+        pks: Sequence[str],
+        pick: Pick,
+        *,
+        enough: Enough = first_is_enough,
+        onward: Onward = with_the_next,
+        page: int = 40,
     ) -> Taken:
         self.requests.update(["take", "query", "write"])
-        return self._table.take(index, pks, pick, enough=enough, page=page)
+        return self._table.take(index, pks, pick, enough=enough, onward=onward, page=page)

@@ -23,6 +23,7 @@ from chalicelib.core.ports import (
     Enough,
     Item,
     Key,
+    Onward,
     Operation,
     Page,
     Pick,
@@ -31,6 +32,7 @@ from chalicelib.core.ports import (
     Taken,
     Update,
     first_is_enough,
+    with_the_next,
 )
 from chalicelib.store import cursors
 from chalicelib.store.checks import Indexes, check_key, check_query, check_transaction, check_update
@@ -147,11 +149,18 @@ class DynamoTable:
         return work()
 
     def take(
-        self, index: str, pks: Sequence[str], pick: Pick, *, enough: Enough = first_is_enough, page: int = 40
+        self,
+        index: str,
+        pks: Sequence[str],
+        pick: Pick,
+        *,
+        enough: Enough = first_is_enough,
+        onward: Onward = with_the_next,
+        page: int = 40,
     ) -> Taken:
         for pk in pks:
             check_query(pk, index, page, self._indexes)
-        return self._racing.take(index, pks, pick, page)
+        return self._racing.take(index, pks, pick, page, onward)
 
     # ---- requests ------------------------------------------------------------------------------------------------
 

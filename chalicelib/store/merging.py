@@ -15,7 +15,7 @@ from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing
 from typing import overload
 
-from chalicelib.core.ports import Item
+from chalicelib.core.ports import Item, Onward, with_the_next
 from chalicelib.store.cursors import Place
 from chalicelib.store.rows import Row, Rows, decode_body
 
@@ -51,17 +51,28 @@ class Candidates(Sequence[Item]):
 
 
 def candidates(
-    rows: Rows, connection: sqlite3.Connection, index: str, pks: Sequence[str], page: int
+    rows: Rows,
+    connection: sqlite3.Connection,
+    index: str,
+    pks: Sequence[str],
+    page: int,
+    onward: Onward = with_the_next,
 ) -> Generator[Candidates, None, None]:
     """Pages of all these partitions together, in one order by sort key."""
     look = _in_order if len(pks) > FEW and index in rows.ordered else _merged
-    # A statement left open would keep the writer's connection on an old state of the file.
-    with closing(look(rows, connection, index, pks, page * MOST_PAGES)) as found:
+    found = look(rows, connection, index, pks, page * MOST_PAGES)
+    try:
         for _ in range(MOST_PAGES):
-            these = list(itertools.islice(found, page))
+            these = Candidates(list(itertools.islice(found, page)))
             if not these:
                 return
-            yield Candidates(these)
+            yield these
+            if (key := onward(these[-1])) is not None:
+                found.close()
+                place = {f"{index}_sk": key, "pk": "", "sk": ""}  # before all that stand at this key
+                found = _merged(rows, connection, index, pks, page * MOST_PAGES, place)
+    finally:  # a statement left open would keep the writer's connection on an old state of the file
+        found.close()
 
 
 def _in_order(

@@ -18,15 +18,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from chalicelib.core.ports import ConditionFailed, Item, Key, Page, Pick, Taken, Update
+from chalicelib.core.ports import ConditionFailed, Item, Key, Onward, Page, Pick, Taken, Update, with_the_next
 
 MAX_LOSSES = 3
 MAX_FURTHER_PAGES = 2
+MAX_JUMPS = 8
+"""Pages read elsewhere than behind the last, as the caller knows that all in between is of no use to it."""
 MEMORY_SECONDS = 3.0
 
 
 class ReadPage(Protocol):
-    def __call__(self, pk: str, *, index: str, limit: int, cursor: str | None) -> Page: ...
+    def __call__(self, pk: str, *, index: str, first: str | None, limit: int, cursor: str | None) -> Page: ...
 
 
 class RacingTake:
@@ -48,10 +50,11 @@ class RacingTake:
         self._lost_at = float("-inf")
         self._guard = threading.Lock()
 
-    def take(self, index: str, pks: Sequence[str], pick: Pick, page: int) -> Taken:
-        """The partitions in the order given; at most two pages beyond their heads and three lost races in all."""
+    def take(self, index: str, pks: Sequence[str], pick: Pick, page: int, onward: Onward = with_the_next) -> Taken:
+        """The partitions in the order given; at most two pages beyond their heads, eight jumps and three lost races in
+        all."""
         losses = 0
-        for candidates, last_page in self._pages(index, pks, page):
+        for candidates, last_page in self._pages(index, pks, page, onward):
             seen = {_key(item): item for item in candidates}
             for update in pick(candidates):
                 image = seen.get(update.key, {})
@@ -70,19 +73,23 @@ class RacingTake:
                     return Taken((item,), False)
         return Taken((), losses > 0)
 
-    def _pages(self, index: str, pks: Sequence[str], size: int) -> Iterator[tuple[list[Item], bool]]:
+    def _pages(self, index: str, pks: Sequence[str], size: int, onward: Onward) -> Iterator[tuple[list[Item], bool]]:
         """What may still be there, page by page, and whether the page is the last that will be read of its kind."""
-        further = MAX_FURTHER_PAGES
+        further, jumps = MAX_FURTHER_PAGES, MAX_JUMPS
         for pk in dict.fromkeys(pks):
-            cursor: str | None = None
+            cursor = first = None
             while True:
-                page = self._read_page(pk, index=index, limit=size, cursor=cursor)
-                goes_on = page.cursor is not None and further > 0
+                page = self._read_page(pk, index=index, first=first, limit=size, cursor=cursor)
+                cursor = page.cursor
+                first = onward(page.items[-1]) if cursor is not None and page.items and jumps > 0 else None
+                goes_on = cursor is not None and (first is not None or further > 0)
                 yield self._arrange(page.items, f"{index}_sk"), not goes_on
                 if not goes_on:
                     break
-                further -= 1
-                cursor = page.cursor
+                if first is None:
+                    further -= 1
+                else:
+                    jumps, cursor = jumps - 1, None
 
     def _arrange(self, items: Sequence[Item], sort_field: str) -> list[Item]:
         """Without what is known to be gone; shuffled among equals while there is competition."""

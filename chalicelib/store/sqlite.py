@@ -26,6 +26,7 @@ from chalicelib.core.ports import (
     Enough,
     Item,
     Key,
+    Onward,
     Operation,
     Page,
     Pick,
@@ -34,6 +35,7 @@ from chalicelib.core.ports import (
     Taken,
     Update,
     first_is_enough,
+    with_the_next,
 )
 from chalicelib.store import change_log, cursors
 from chalicelib.store.change_log import ChangeLog, ChangeRecord, Listener
@@ -157,11 +159,18 @@ class SqliteTable:
         return self._commits.submit(lambda connection: context.run(self._run_here, work, connection))
 
     def take(
-        self, index: str, pks: Sequence[str], pick: Pick, *, enough: Enough = first_is_enough, page: int = 40
+        self,
+        index: str,
+        pks: Sequence[str],
+        pick: Pick,
+        *,
+        enough: Enough = first_is_enough,
+        onward: Onward = with_the_next,
+        page: int = 40,
     ) -> Taken:
         wanted = check_partitions(tuple(pks))
         check_query("-", index, page, self._indexes)
-        return self._in_writer(partial(self._take, index, wanted, pick, enough, page))
+        return self._in_writer(partial(self._take, index, wanted, pick, enough, onward, page))
 
     def together(self) -> AbstractContextManager[None]:
         """What this thread writes and reads inside is durable at its end, by one sync, and not after each call: for
@@ -250,11 +259,18 @@ class SqliteTable:
         return None
 
     def _take(
-        self, index: str, pks: Sequence[str], pick: Pick, enough: Enough, page: int, connection: sqlite3.Connection
+        self,
+        index: str,
+        pks: Sequence[str],
+        pick: Pick,
+        enough: Enough,
+        onward: Onward,
+        page: int,
+        connection: sqlite3.Connection,
     ) -> Taken:
         taken: list[Item] = []
         refused = False
-        with closing(candidates(self._rows, connection, index, pks, page)) as pages:
+        with closing(candidates(self._rows, connection, index, pks, page, onward)) as pages:
             for update in itertools.chain.from_iterable(map(pick, pages)):
                 checked = check_update(update, self._indexes)
                 before = self._rows.read(connection, checked.key)

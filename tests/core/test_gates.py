@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from chalicelib.core.farm import Limits
 from chalicelib.core.fleet_watching import Abilities
 from chalicelib.core.lifecycle import Outcome, TaskStatus
 from chalicelib.core.model import Job
-from chalicelib.core.ports import Operation, Update
+from chalicelib.core.ports import Item, Key, Operation, Page, Update
 from chalicelib.core.reasons import Code
-from chalicelib.core.records.keys import INDEXES
+from chalicelib.core.records.keys import IDS_SINCE, INDEXES, ready_sk_from, served_sk
 from chalicelib.store.counting import CountingTable
 from chalicelib.store.sqlite import SqliteTable
 from tests.core.conftest import Bench, make_farm
@@ -54,6 +54,77 @@ def test_other_jobs_go_on_behind_a_full_one(bench: Bench) -> None:
     second = bench.submit({"count": 2})
     worker = bench.worker()
     assert [given.task.job for given in bench.claim(worker, slots=4)] == [first.id, second.id, second.id]
+
+
+MANY = 450
+"""More than a claim looks at, on any engine."""
+
+
+def test_nor_does_a_full_one_hide_them_by_many_tasks_that_stand_by_themselves(bench: Bench) -> None:
+    full = [limited(bench, {"count": MANY, "alike": False}, most=1) for _ in range(2)]
+    jobs.change(bench.farm, full[0].id, priority=60)
+    bench.clock.advance(1_000)
+    later = bench.submit({"count": 1})
+    lower = bench.submit({"count": 1, "task_type": "echo"}, priority=10)
+    worker = bench.worker("all", "sleep", "echo")
+    given = bench.claim(worker, slots=9)
+    assert [one.task.job for one in given] == [*(job.id for job in full), later.id, lower.id]
+    bench.report(given[0])
+    assert [one.task.job for one in bench.claim(worker, slots=9)] == [full[0].id]
+
+
+def test_nor_by_many_of_a_large_step_that_run_again(bench: Bench) -> None:
+    full = limited(bench, {"count": MANY + 50}, most=MANY)
+    worker = bench.worker()
+    for given in [one for _ in range(MANY) for one in bench.claim(worker)]:
+        bench.report(given, Outcome.RELEASED)
+    jobs.change(bench.farm, full.id, max_workers=1)
+    bench.clock.advance(2_000)
+    bench.take(worker)
+    other = bench.submit({"count": 1})
+    assert bench.take(worker).task.job == other.id
+
+
+class Looks(SimulatedTable):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    def get_many(self, keys: Sequence[Key]) -> list[Item | None]:
+        self.asked += 1
+        return super().get_many(keys)
+
+    def query(self, pk: str, **how: Any) -> Page:
+        self.asked += 1
+        return super().query(pk, **how)
+
+
+def test_how_much_of_a_full_job_stands_in_the_way_costs_nothing(clock: SimulatedClock) -> None:
+    cost = []
+    for count in (MANY, 4 * MANY):
+        table = Looks(INDEXES, seed=1, lag_ms=(0, 0), clock=clock)
+        bench = Bench(make_farm(table, clock), clock)
+        limited(bench, {"count": count, "alike": False}, most=1)
+        clock.advance(1_000)
+        other = bench.submit({"count": 5})
+        worker = bench.worker()
+        bench.claim(worker)
+        bench.take(worker)  # who has found it full
+        clock.advance(500)
+        before = table.asked
+        assert bench.take(worker).task.job == other.id
+        cost.append(table.asked - before)
+    assert cost[0] == cost[1] <= 3, cost
+
+
+def test_what_a_balanced_queue_has_served_stands_behind_the_ids_of_its_second() -> None:
+    """So nobody who passes over a step's ids passes over another job's cursor."""
+    second = 1_700_000_000
+    last_id = (second - IDS_SINCE << 22) + (1 << 21) - 1
+    places = [ready_sk_from("050.050", last_id)]
+    places += [served_sk("050.050", second * 1000 + millisecond) for millisecond in (0, 1, 999)]
+    places += [ready_sk_from("050.050", second + 1 - IDS_SINCE << 22)]
+    assert places == sorted(places)
 
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.RELEASED, Outcome.INTERRUPTED, Outcome.CANCELED])

@@ -30,6 +30,7 @@ from chalicelib.core.ports import (
     Enough,
     Item,
     Key,
+    Onward,
     Operation,
     Page,
     Pick,
@@ -38,6 +39,7 @@ from chalicelib.core.ports import (
     Taken,
     Update,
     first_is_enough,
+    with_the_next,
 )
 from chalicelib.store import cursors
 from chalicelib.store.checks import (
@@ -234,11 +236,18 @@ class SimulatedTable:
         return work()
 
     def take(
-        self, index: str, pks: Sequence[str], pick: Pick, *, enough: Enough = first_is_enough, page: int = 40
+        self,
+        index: str,
+        pks: Sequence[str],
+        pick: Pick,
+        *,
+        enough: Enough = first_is_enough,
+        onward: Onward = with_the_next,
+        page: int = 40,
     ) -> Taken:
         for pk in pks:
             check_query(pk, index, page, self._indexes)
-        return self._racing.take(index, pks, pick, page)
+        return self._racing.take(index, pks, pick, page, onward)
 
     def _attempt(self, operations: list[Operation]) -> ConditionFailed | None:
         try:

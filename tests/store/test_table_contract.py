@@ -581,6 +581,24 @@ def test_take_looks_at_further_pages_when_none_of_the_first_fits(table: Table) -
     assert max(sizes) <= 2
 
 
+def test_take_goes_on_where_the_caller_says(table: Table) -> None:
+    """More than it would ever look at, of which the caller knows where it ends."""
+    useless = [f"b{number:04d}" for number in range(500)]
+    table.write_many([[put_task(name, ready_pk="AB"[number % 2])] for number, name in enumerate(["a", *useless, "c"])])
+    seen: list[str] = []
+
+    def only_c(tasks: Any) -> Any:
+        seen.extend(task["pk"] for task in tasks)
+        return [claim(task) for task in tasks if task["pk"] == "TASK#c"]
+
+    def behind_b(last: Item) -> str | None:
+        return "c" if last["ready_sk"].startswith("b") else None
+
+    taken = table.take("ready", ["A", "B"], only_c, onward=behind_b, page=10)
+    assert taken.item is not None and taken.item["pk"] == "TASK#c"
+    assert "TASK#a" in seen and len(seen) <= 30
+
+
 def test_take_of_nothing_is_empty_handed_without_contention(table: Table) -> None:
     table.write(put_task("a"))
     assert table.take("ready", ["B"], claim_first) == Taken((), False)

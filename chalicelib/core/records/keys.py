@@ -343,13 +343,20 @@ def ready_pk(requirement: Requirement, shard: int = 0) -> str:
 
 def ready_sk(priority: int, own_priority: int, task_id: TaskId) -> str:
     """Best first: the job's priority, then the task's own, then age."""
-    return f"{100 - priority:03d}.{100 - own_priority:03d}|{digits(task_id)}"
+    return ready_sk_from(f"{100 - priority:03d}.{100 - own_priority:03d}", task_id)
+
+
+def ready_sk_from(place: str, task_id: TaskId) -> str:
+    """`place`: what a `ready_sk` has before its `|`."""
+    return f"{place}|{digits(task_id)}"
 
 
 def served_sk(place: str, at: int) -> str:
-    """Behind all of its priority (`place`) that were served before or made before then, in milliseconds since 1970."""
+    """Behind all of its priority (`place`) that were served before or made before then, in milliseconds since 1970; and
+    behind the ids of that second (they begin at its lower end): a claim that passes over a step's ids passes over no
+    other job's cursor."""
     second, millisecond = divmod(at, 1000)
-    return f"{place}|{digits((max(0, second - IDS_SINCE) << 22) + millisecond * 4096)}"
+    return ready_sk_from(place, (max(0, second - IDS_SINCE) << 22) + (1 << 21) + millisecond * 2048)
 
 
 def priority_of(place: str) -> int:

@@ -7,7 +7,21 @@ from dataclasses import dataclass
 
 from ..cursors import Cursor
 from ..model import Requirement, Task, TaskId, WorkerId
-from ..ports import Absent, Check, ConditionFailed, Delete, Enough, Item, Key, Operation, Pick, Put, Table, Update
+from ..ports import (
+    Absent,
+    Check,
+    ConditionFailed,
+    Delete,
+    Enough,
+    Item,
+    Key,
+    Onward,
+    Operation,
+    Pick,
+    Put,
+    Table,
+    Update,
+)
 from . import cursor_items, keys, task_items
 from .paging import head, pages
 
@@ -98,10 +112,12 @@ class TaskRecords:
         """Independently of each other; says of each whether its conditions held."""
         return [failed is None for failed in self._table.write_many([[update] for update in updates])]
 
-    def take(self, lanes: Sequence[str], pick: Pick, enough: Enough) -> tuple[list[Task | Cursor], bool]:
+    def take(
+        self, lanes: Sequence[str], pick: Pick, enough: Enough, onward: Onward
+    ) -> tuple[list[Task | Cursor], bool]:
         """Claim the best entries of these lanes (partitions of the ready index), one by one until it is enough; the
         flag says that others were faster, so ask again."""
-        items, contended = self._table.take("ready", lanes, pick, enough=enough)
+        items, contended = self._table.take("ready", lanes, pick, enough=enough, onward=onward)
         return [_taken(item) for item in items], contended
 
     def head(self, lane: Requirement, limit: int) -> Sequence[Item]:
