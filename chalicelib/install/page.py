@@ -36,6 +36,8 @@ def _notes(farm_url: str, *, closed: bool) -> tuple[str, ...]:
         *(join if closed else ()),
         "Needed is Python 3.11 or newer, and a way to a package index (HTTPS_PROXY and PIP_INDEX_URL count).",
         "Behind an authority of your own: curl --cacert FILE, and --ca-file FILE for the worker.",
+        f"What is missing on a machine is said, and nothing started: curl -fsSL {farm_url}/install/install.py | "
+        "python3 - --doctor",
         "What follows the script's name goes to the worker: --name corner --slots 2 --tags gpu.",
         f"What it does can be read before: {farm_url}/install/install.py",
     )

@@ -1,6 +1,9 @@
 # Installs a Millrace worker from its farm into a virtual environment of its own, and starts it.
 #
 #     ... | python3 - [--join TOKEN] [--service] [--system] [--to FOLDER] [--ca-file FILE] [--openjd] [worker's options]
+#     ... | python3 - --doctor
+#
+# With --doctor it starts no worker: `millrace doctor` says what is missing on this machine.
 #
 # Needs Python 3.11 or newer and a way to a package index (pip's own settings count: PIP_INDEX_URL, HTTPS_PROXY, ...).
 # Run again, it brings the environment up to date. What is installed is checked by SHA-256, down to the last package,
@@ -25,7 +28,7 @@ WHEEL = "@WHEEL@"
 SHA256 = "@SHA256@"
 
 BUNDLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-OURS = ("--service", "--system", "--openjd")
+OURS = ("--service", "--system", "--openjd", "--doctor")
 OURS_WITH_VALUE = ("--to", "--ca-file", "--join")
 PARTS = ("bin", "include", "lib", "lib64", "scripts", "share", "pyvenv.cfg", ".gitignore")
 OURS_IN_IT = ("millrace-worker.json", "authorities.pem")
@@ -41,8 +44,10 @@ def main(arguments: list[str]) -> int:
     folder = os.path.abspath(os.path.expanduser(ours.get("--to") or default_folder("--system" in ours)))
     python = environment(folder)
     install(python, folder, ca_file, "--openjd" in ours)
-    command = [python, "-m", "millrace.cli", "worker"]
-    if "--service" in ours:
+    command = [python, "-m", "millrace.cli", "doctor" if "--doctor" in ours else "worker"]
+    if "--doctor" in ours:
+        worker_options = []
+    elif "--service" in ours:
         command += ["install", "--system" if "--system" in ours else "--user"]
     command += ["--farm", FARM] + (["--ca-file", os.path.abspath(ca_file)] if ca_file else []) + worker_options
     say("starting: " + " ".join(command))

@@ -1,14 +1,24 @@
-"""`millrace workers`: those that the farm knows."""
+"""`millrace workers`: those that the farm knows, and what they are asked to become."""
 
 from __future__ import annotations
 
-from millrace.cli.options import Invocation, command, pass_invocation
+import click
+
+from millrace.cli.options import FarmSubgroup, Invocation, pass_invocation
+from millrace.farm import Farm
+from millrace.sdk.values import WorkerInfo
 
 
-@command("workers")
+@click.group("workers", cls=FarmSubgroup, invoke_without_command=True)
+@click.pass_context
 @pass_invocation
-def workers(invocation: Invocation) -> None:
-    """List the workers that the farm knows."""
+def workers(invocation: Invocation, /, context: click.Context) -> None:
+    """List the workers that the farm knows; or have some sleep, wake or end.
+
+    WORKER is an id or a name.
+    """
+    if context.invoked_subcommand is not None:
+        return
     from millrace.cli.rendering import table, when
 
     found = list(invocation.farm().workers())
@@ -18,7 +28,7 @@ def workers(invocation: Invocation) -> None:
         [
             one.id,
             one.name,
-            one.status,
+            _status(one),
             f"{len(one.tasks)}/{one.slots}",
             ",".join(one.task_types),
             when(one.last_contact_at),
@@ -26,3 +36,58 @@ def workers(invocation: Invocation) -> None:
         for one in found
     ]
     table(["ID", "NAME", "STATUS", "BUSY", "TASK TYPES", "LAST CONTACT"], rows)
+
+
+workers_argument = click.argument("names", nargs=-1, required=True, metavar="WORKER...")
+now_option = click.option("--now", is_flag=True, help="Do not let its tasks end: they go back to the queue.")
+
+
+@workers.command("sleep")
+@workers_argument
+@now_option
+@pass_invocation
+def sleep(invocation: Invocation, names: tuple[str, ...], now: bool) -> None:
+    """Have workers take no more tasks, until they are woken; what they run ends first."""
+    _ask(invocation, names, "asleep", lazy=not now)
+
+
+@workers.command("wake")
+@workers_argument
+@pass_invocation
+def wake(invocation: Invocation, names: tuple[str, ...]) -> None:
+    """Have workers take tasks again."""
+    _ask(invocation, names, "awake", lazy=False)
+
+
+@workers.command("drain")
+@workers_argument
+@now_option
+@pass_invocation
+def drain(invocation: Invocation, names: tuple[str, ...], now: bool) -> None:
+    """Have workers end what they run, sign off and exit. Only their machine can start them again."""
+    _ask(invocation, names, "offline", lazy=not now)
+
+
+def _ask(invocation: Invocation, names: tuple[str, ...], status: str, *, lazy: bool) -> None:
+    farm = invocation.farm()
+    for worker in [_worker_of(farm, name) for name in names]:
+        asked = farm.set_worker_status(worker, status, lazy=lazy)
+        invocation.answer(asked, f"{asked.id} {asked.name}: {_status(asked)}")
+
+
+def _worker_of(farm: Farm, name: str) -> WorkerInfo:
+    """By id, else by name. All are looked up before any is asked."""
+    known = list(farm.workers())
+    found = [one for one in known if one.id == name] or [one for one in known if one.name == name]
+    if not found:
+        there = ", ".join(sorted({one.name for one in known})[:10]) or "none"
+        raise click.BadParameter(f"there is no worker {name!r}; there are {there}", param_hint="WORKER")
+    if len(found) > 1:
+        ids = ", ".join(one.id for one in found)
+        raise click.BadParameter(f"several workers are named {name!r}; say which by its id: {ids}", param_hint="WORKER")
+    return found[0]
+
+
+def _status(worker: WorkerInfo) -> str:
+    asked = worker.status_requested
+    return f"{worker.status}, asked to be {asked}" if asked and asked != worker.status else worker.status
