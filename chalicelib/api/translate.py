@@ -87,7 +87,9 @@ def _share(job: core.Job, counts: Mapping[str, int]) -> int:
     """Progress from counts alone. Later steps are not counted before they are open, so it is never 100 too early."""
     if job.status is JobStatus.COMPLETED:
         return 100
-    ended = sum(counts[word] for word in ("completed", "failed", "canceled"))
+    # Of a job that is over: what came of it. A job that failed as a whole is not "99 %" done.
+    is_over = job.status in (JobStatus.FAILED, JobStatus.CANCELED)
+    ended = sum(counts[word] for word in (("completed",) if is_over else ("completed", "failed", "canceled")))
     return min(99, 100 * ended // (sum(counts.values()) or 1))
 
 

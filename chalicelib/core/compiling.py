@@ -50,15 +50,20 @@ def checked(kind: JobType, settings: Any) -> tuple[BaseModel, Sequence[StepPlan]
     try:
         model = kind.settings.model_validate(settings)
     except ValidationError as invalid:
-        raise _bad_input(invalid) from None
+        raise _bad_input(invalid, kind) from None
     return model, kind.plan(model)
 
 
-def _bad_input(invalid: ValidationError) -> BadInput:
+def _bad_input(invalid: ValidationError, kind: JobType) -> BadInput:
     first = invalid.errors(include_url=False, include_input=False)[0]
     field = ".".join(["settings", *(str(part) for part in first["loc"])])
     # What a validator of ours says stands for itself; pydantic would put "Value error, " before it.
     said = first["ctx"]["error"] if first["type"] == "value_error" else first["msg"]
+    if first["type"] == "missing":
+        said = "this setting is needed"
+    elif first["type"] == "extra_forbidden":
+        known = f"; there are {', '.join(sorted(kind.settings.model_fields))}" if len(first["loc"]) == 1 else ""
+        said = f"there is no such setting{known}"
     return BadInput(f"{field}: {said}", field=field)
 
 

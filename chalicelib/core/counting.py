@@ -41,9 +41,14 @@ def count_tasks(farm: Farm, job: Job, steps: Sequence[Step]) -> dict[str, int]:
 
 
 def progress(job: Job, steps: Sequence[Step], counts: Mapping[str, int]) -> int:
-    """0-100: each step weighs the same, so that it never falls when a step's size becomes known."""
+    """0-100: each step weighs the same, so that it never falls when a step's size becomes known.
+
+    Of a job that failed or was canceled: how much of its tasks completed.
+    """
     if job.status is JobStatus.COMPLETED:
         return 100
+    if job.status in ENDED_JOBS:
+        return min(99, 100 * counts[TaskStatus.COMPLETED.value] // (sum(counts.values()) or 1))
     if not steps:
         return 0
     ended = {s.number: _share(s) for s in steps}

@@ -7,6 +7,7 @@ acknowledged is in the data folder. Killed, it leaves the same; leases go on, an
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import ipaddress
 import logging
@@ -131,7 +132,12 @@ def _supervise(options: argparse.Namespace) -> int:
 
 
 def _cannot_listen(options: argparse.Namespace, error: OSError) -> int:
-    print(f"millrace serve: cannot listen on {options.host}:{options.port}: {error}", file=sys.stderr)
+    why = error.strerror or error
+    if error.errno == errno.EADDRINUSE:
+        why = (
+            "another program listens there, perhaps a farm that runs already; --port names another, 0 takes a free one"
+        )
+    print(f"millrace serve: cannot listen on {options.host}:{options.port}: {why}", file=sys.stderr)
     return FAILED
 
 

@@ -136,7 +136,8 @@ class Door(BaseHTTPRequestHandler):
 
     def allow(self, path: str) -> None:
         has_token = self.farm.token in (None, self.headers.get("Authorization", "").removeprefix("Bearer "))
-        if not has_token and not path.startswith("/upload/"):
+        is_free = path.startswith("/upload/") or (path == f"{API}/farm" and self.farm.auth == "token")
+        if not has_token and not is_free:
             raise Problem(401, "a token is needed")
 
     def answer(self, status: int, data: Any, *, kind: str = "application/json", **headers: str) -> None:
@@ -217,6 +218,12 @@ class Door(BaseHTTPRequestHandler):
 
     def get_workers(self, query: dict[str, str], body: bytes) -> None:
         self.page(self.farm.workers, query)
+
+    def ask_worker(self, query: dict[str, str], body: bytes, worker: str) -> None:
+        said = json.loads(body)
+        self.farm.said.append(said)
+        one = next(one for one in self.farm.workers if one["id"] == worker)
+        self.answer(200, one | {"status_requested": said["status"]})
 
     def post_blobs(self, query: dict[str, str], body: bytes) -> None:
         sha256 = json.loads(body)["sha256"]
@@ -314,6 +321,7 @@ ROUTES: list[tuple[str, str, Callable[..., None]]] = [
     ("GET", f"{API}/tasks/([^/]+)", Door.get_task),
     ("GET", f"{API}/tasks/([^/]+)/log", Door.get_log),
     ("GET", f"{API}/workers", Door.get_workers),
+    ("POST", f"{API}/workers/([^/]+)/status", Door.ask_worker),
     ("POST", f"{API}/blobs", Door.post_blobs),
     ("PUT", "/upload/([^/]+)", Door.put_upload),
     ("GET", f"{API}/blobs/([^/]+)/content", Door.get_content),

@@ -129,6 +129,8 @@ def test_the_token_comes_from_the_environment(stub: StubFarm, cli: Cli, monkeypa
     stub.token = "secret"
     monkeypatch.setenv("MILLRACE_TOKEN", "secret")
     assert cli("jobs").code == 0
+    monkeypatch.setenv("MILLRACE_TOKEN", "another")
+    assert "is no token of this farm" in cli("jobs").err
 
 
 def test_an_unknown_id_is_said_plainly(cli: Cli) -> None:
@@ -191,8 +193,67 @@ def test_show_tells_why_a_task_went_wrong(stub: StubFarm, cli: Cli) -> None:
     task = stub.add_task(job, name="convert 1 of 9", status="failed")
     stub.add_attempt(task, "failed")
     stub.tasks[task]["attempts"][0].update(error="ffmpeg: no such codec\nmore", exit_code=1)
+    stub.tasks[task]["activity"] = "frame 7"
     assert "ffmpeg: no such codec" in cli("show", job).out
     assert "exit code 1" in cli("show", task).out
+
+
+def test_waiting_for_a_job_that_fails_tells_each_reason_once_and_where_more_is(stub: StubFarm, cli: Cli) -> None:
+    job = stub.add_job(status="failed", error="3 of 4 tasks failed")
+    for name, said in (
+        ("frame 1", "no licence"),
+        ("frame 2", "no such file"),
+        ("frame 3", "no licence"),
+        ("frame 4", ""),
+    ):
+        task = stub.add_task(job, name=name, status="failed" if said else "completed")
+        stub.add_attempt(task, "failed" if said else "completed")
+        stub.tasks[task]["attempts"][0]["error"] = said or None
+    told = cli("wait", job).err
+    assert told.index("  frame 1 and 1 more: no licence\n") < told.index("  frame 2: no such file\n")
+    assert f"millrace logs {job} --error" in told
+
+
+def test_frames_that_cannot_be_are_refused_before_anything_is_sent(stub: StubFarm, cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "shot.blend").write_bytes(b"BLENDER")
+    for frames, said in (
+        ("10-1", "write 1-10"),
+        ("1-5,9-7x2", "write 7-9x2"),
+        ("abc", "no frame range"),
+        ("", "1-250"),
+    ):
+        for command in (["blender-render", f"{tmp_path}/shot.blend"], ["frames"]):
+            done = cli("submit", command[0], "--frames", frames, *command[1:], "--", *(["true"] * (len(command) == 1)))
+            assert (done.code, stub.requests) == (2, []) and said in done.err
+    assert cli("submit", "frames", "--frames", " -10--5, 1 - 9 x 2 ,300", "true").code == 0
+
+
+def test_a_misspelt_command_or_type_is_told_of_its_neighbour(stub: StubFarm, cli: Cli) -> None:
+    assert "Did you mean submit?" in cli("sumbit", "frames").err
+    assert "Is blender-render the type that is meant?" in cli("submit", "blendr-render", "--frames", "1").err
+    assert "the type that is meant" not in cli("submit", "sleep", "--frames", "1").err
+    assert stub.jobs == {}
+
+
+def test_workers_are_asked_by_name_or_id_to_sleep_wake_and_end(stub: StubFarm, cli: Cli) -> None:
+    for worker, name in (("77", "corner"), ("78", "twin"), ("79", "twin")):
+        stub.workers.append({
+            "id": worker, "uuid": "u", "name": name, "status": "awake", "status_requested": None,
+            "task_types": ["sleep"], "tags": [], "slots": 1, "tasks": [], "last_contact_at": None,
+        })  # fmt: skip
+    assert cli("workers", "sleep", "corner").out == "77 corner: awake, asked to be asleep\n"
+    assert cli("workers", "drain", "78", "--now").code == 0
+    assert cli("workers", "wake", "corner").code == 0
+    assert stub.said == [
+        {"status": "asleep", "lazy": True},
+        {"status": "offline", "lazy": False},
+        {"status": "awake", "lazy": False},
+    ]
+    assert "corner" in cli("workers").out
+    for name, said in (("twin", "78, 79"), ("nobody", "there are corner, twin")):
+        refused = cli("workers", "sleep", "corner", name)
+        assert refused.code == 2 and said in refused.err
+    assert len(stub.said) == 3
 
 
 def test_logs_of_a_job_name_the_task_of_each_line(stub: StubFarm, cli: Cli) -> None:

@@ -115,6 +115,16 @@ def test_commands_types_and_options_are_completed() -> None:
     assert "--chunk" in completed("submit", "frames", "--c")
 
 
+def test_a_token_that_the_farm_does_not_know_is_named(
+    stub: StubFarm, cli: Cli, programs: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub.auth, stub.token = "token", "secret"
+    monkeypatch.setenv("MILLRACE_TOKEN", "another")
+    assert "no token of this farm" in findings(cli)["token"]["text"]
+    monkeypatch.setenv("MILLRACE_TOKEN", "secret")
+    assert "token" not in findings(cli)
+
+
 def test_a_machine_that_has_joined_needs_no_token(stub: StubFarm, cli: Cli, programs: Callable[..., None]) -> None:
     stub.auth = "token"
     from millrace.agent.state import default_state_root

@@ -339,3 +339,12 @@ def test_values_go_back_to_the_json_they_came_from(stub: StubFarm, farm: Farm) -
     task = stub.add_task(job)
     stub.add_attempt(task, "failed")
     assert as_json(farm.task(task)) == stub.tasks[task]
+
+
+def test_a_script_goes_where_the_command_line_goes(stub: StubFarm, monkeypatch: pytest.MonkeyPatch) -> None:
+    stub.token = "secret"
+    monkeypatch.setenv("MILLRACE_URL", stub.url)
+    monkeypatch.setenv("MILLRACE_TOKEN", "secret")
+    assert Farm().submit("sleep", {"seconds": 1}).id in stub.jobs
+    with pytest.raises(NotAllowed):
+        next(Farm(stub.url, "").jobs())

@@ -34,7 +34,7 @@ def test_parents_are_known_by_name() -> None:
         ([], "at least 1"),
         ([task("a", priority=101)], "less than or equal to 100"),
         ([task("a", priority="high")], "valid integer"),
-        ([task("a", colour="red")], "not permitted"),
+        ([task("a", colour="red")], "there is no such setting"),
         ([task("a", task_type="function:python3")], "jobs of type 'function'"),
         ([task("a") | {"commands": []}], "at least 1"),
         ([task("a") | {"commands": [{"name": "echo", "settings": "hi"}]}], "valid dictionary"),

@@ -111,7 +111,7 @@ def test_a_port_that_is_taken_is_said_plainly(start: Start) -> None:
         process = start("--port", str(taken.getsockname()[1]))
         output, errors = process.communicate(timeout=20)
     assert (process.returncode, output) == (1, "")
-    assert "cannot listen" in errors and "Traceback" not in errors
+    assert "cannot listen" in errors and "--port" in errors and "Traceback" not in errors
 
 
 def test_whoever_does_not_read_what_it_says_is_not_told_of_the_port(start: Start) -> None:

@@ -88,7 +88,7 @@ def test_a_frame_that_blender_leaves_out_without_a_word_fails_the_task(bench: Wo
     with pytest.raises(CommandFailed) as failed:
         render(bench, "1-2", blender_cmd=str(program))
     assert "1 of 2 frames were rendered: Build without OpenImageDenoiser" in str(failed.value)
-    assert "turn denoising off (denoise: false)" in str(failed.value)
+    assert "turn denoising off (--no-denoise)" in str(failed.value)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ Every call may raise what `millrace.sdk.errors` describes. Calls that are safe t
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -53,11 +54,19 @@ PRUNE_SECONDS = 3600.0
 """A farm on one machine looks through all of its tasks in one call."""
 
 
-class Farm:
-    """The farm at a URL. `token` is needed where the farm is closed."""
+DEFAULT_URL = "http://127.0.0.1:8000"
 
-    def __init__(self, url: str, token: str | None = None, *, patience_seconds: float = 5.0) -> None:
-        self._calls = Calls(url, token, patience_seconds)
+
+class Farm:
+    """The farm at a URL; `Farm()` is the one of MILLRACE_URL, else of this machine. A closed farm needs a token.
+
+    A token that is not given is that of MILLRACE_TOKEN, as on the command line; `token=""` shows none.
+    """
+
+    def __init__(self, url: str | None = None, token: str | None = None, *, patience_seconds: float = 5.0) -> None:
+        url = os.environ.get("MILLRACE_URL") or DEFAULT_URL if url is None else url
+        token = os.environ.get("MILLRACE_TOKEN") if token is None else token
+        self._calls = Calls(url, token or None, patience_seconds)
 
     @property
     def url(self) -> str:

@@ -190,7 +190,19 @@ def _cause(error: Exception) -> str:
         return "its certificate was not accepted (--ca-file names an authority of your own)"
     if isinstance(error, ProxyError):
         return "the proxy did not let us through (HTTPS_PROXY, HTTP_PROXY, NO_PROXY)"
-    return error.__class__.__name__
+    said = str(error).lower()
+    return next((words for sign, words in _CAUSES if sign in said), error.__class__.__name__)
+
+
+_CAUSES = (
+    ("connection refused", "connection refused: no farm listens there"),
+    ("name or service not known", "there is no machine of that name"),
+    ("temporary failure in name resolution", "the name could not be looked up"),
+    ("network is unreachable", "there is no way to that network"),
+    ("no route to host", "there is no way to that machine"),
+    ("timed out", "no answer in time"),
+)
+"""What the system says, and what it means to who reads the worker's log."""
 
 
 def _without_query(url: str) -> str:

@@ -14,6 +14,8 @@ StartError         the agent cannot start here (state folder held, token refused
 
 from __future__ import annotations
 
+import os
+
 
 class FarmCallError(Exception):
     """A call to the farm did not succeed."""
@@ -62,7 +64,9 @@ class CannotStart(CommandFailed):
     """A program could not be started."""
 
     def __init__(self, program: str, cause: OSError | ValueError) -> None:
-        super().__init__(f"cannot start {program!r}: {cause}")
+        missing = isinstance(cause, FileNotFoundError) and not os.path.dirname(program)
+        why = "this machine has no such program on its PATH" if missing else str(cause)
+        super().__init__(f"cannot start {program!r}: {why}")
         self.cause = cause
 
 

@@ -139,20 +139,32 @@ def _farm(farm: Farm, token: str | None) -> Iterator[Finding]:
     yield Finding(OK, "farm", f"{info.name} {info.version} at {farm.url}")
     if info.auth == "token" and not token:
         yield _joined(farm.url)
+    elif info.auth == "token" and not _is_known(farm):
+        text = "MILLRACE_TOKEN is no token of this farm: mistyped, revoked, or another farm's"
+        yield Finding(PROBLEM, "token", text, "Ask who runs it for another one.")
     if farm_time is not None:
         yield _clock(farm_time)
 
 
+def _is_known(farm: Farm) -> bool:
+    """Whether the farm knows the token, whatever it opens."""
+    try:
+        next(farm.workers(), None)
+    except NotAllowed as refused:
+        return refused.status != 401
+    return True
+
+
 def _joined(farm_url: str) -> Finding:
-    """Whether the worker of this machine's name has what it registers with."""
+    """Whether a worker of this user has what it registers with."""
     from millrace.agent.durable import read_json
     from millrace.agent.state import default_state_root
 
     name = socket.gethostname()
-    folder = default_state_root(farm_url, name)
-    if "token" in (read_json(folder / "token.json") or {}) or (folder / "identity.json").exists():
-        return Finding(OK, "token", f"the worker {name!r} has joined, and needs none")
-    text = f"the farm is closed, MILLRACE_TOKEN is not set, and no worker {name!r} has joined from here"
+    for folder in sorted(default_state_root(farm_url, name).parent.glob("*")):
+        if "token" in (read_json(folder / "token.json") or {}) or (folder / "identity.json").exists():
+            return Finding(OK, "token", f"the worker {folder.name!r} has joined, and needs none")
+    text = "the farm is closed, MILLRACE_TOKEN is not set, and no worker has joined from here"
     remedy = "Ask who runs it for a join token (`millrace token --join`), and give it to `millrace worker --join`."
     return Finding(PROBLEM, "token", text, remedy)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -15,6 +16,8 @@ from millrace.sdk.errors import BadRequest, FarmError, NotAllowed, NotEnded, Unr
 
 DONE, FAILED, USAGE, UNREACHABLE, NOT_ENDED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
+
+SET_TOKEN = "Set MILLRACE_TOKEN to a token of this farm; who runs it makes one with `millrace token NAME`."
 
 IN_A_CHECKOUT = (
     "In a checkout of Millrace, `./millrace test` runs the test suite, `./millrace chaos` rounds of faults, "
@@ -59,7 +62,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def complain(error: FarmError) -> int:
     click.echo(f"millrace: {plain_lines(error.message)}", err=True)
     if isinstance(error, NotAllowed) and error.status == 401:
-        click.echo("  Set MILLRACE_TOKEN to a token of this farm.", err=True)
+        hint = "MILLRACE_TOKEN is no token of this farm: mistyped, revoked, or another farm's."
+        click.echo(f"  {hint if os.environ.get('MILLRACE_TOKEN') else SET_TOKEN}", err=True)
     return exit_code(error)
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from millrace.cli.folders import input_folder_option, upload_folder
+from millrace.cli.frames_option import frames_option
 from millrace.cli.options import FarmCommand, Invocation, pass_invocation
 from millrace.cli.rendering import size
 from millrace.cli.submitting import JOB_NAMES, job_options, limit_options, pair_of, submit_and_follow
@@ -61,7 +62,7 @@ def scene_options(function: F) -> F:
 
 @click.command("blender-render", cls=FarmCommand)
 @click.argument("file")
-@click.option("--frames", required=True, metavar="FRAMES", help="Such as 1-250, or 1-250,300,310-320x2.")
+@frames_option
 @click.option("--chunk", type=click.IntRange(min=1), default=1, show_default=True, help="Frames in one task.")
 @click.option("--format", help="PNG, JPEG, OPEN_EXR, ... [default: as in the file]")
 @click.option("--preview", is_flag=True, help="Also make a video of the frames, at the end.")

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from millrace.cli.folders import input_folder_option, upload_folder
+from millrace.cli.frames_option import frames_option
 from millrace.cli.options import FarmCommand, Invocation, pass_invocation
 from millrace.cli.rendering import size
 from millrace.cli.submit_then import THEN, later_step, split
@@ -19,7 +20,7 @@ from millrace.farm import Farm
 
 
 @click.command("frames", cls=FarmCommand, context_settings={"allow_interspersed_args": False})
-@click.option("--frames", required=True, metavar="FRAMES", help="Such as 1-250, or 1-250,300,310-320x2.")
+@frames_option
 @click.option("--chunk", type=click.IntRange(min=1), default=1, show_default=True, help="Frames in one task.")
 @click.option(
     "--input",

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 import click
 
-from millrace.cli.options import FarmSubgroup, Invocation, command, pass_invocation
+from millrace.cli.options import FarmCommand, FarmSubgroup, Invocation, pass_invocation
 from millrace.cli.watching import result_of, wait_and_show
 from millrace.farm import Farm
 
@@ -70,6 +71,21 @@ JOB_NAMES = frozenset(option.name for option in vars(job_options(lambda: None))[
 """What `submit_and_follow` takes, of all that a command with further options is called with."""
 
 
+class BySettings(FarmCommand):
+    """A type that this command line does not know. If an option is wrong, its name may be wrong."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(context, args)
+        except click.UsageError as error:
+            near = get_close_matches(self.name or "", submit.commands, n=1, cutoff=0.75)
+            if near and near[0] != self.name:
+                raise click.UsageError(
+                    f"{error.format_message()} Is {near[0]} the type that is meant?", context
+                ) from None
+            raise
+
+
 class SubmitGroup(FarmSubgroup):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         return super().get_command(context, name) or by_settings(name)
@@ -86,7 +102,7 @@ def submit() -> None:
 
 
 def by_settings(type: str) -> click.Command:
-    @command(type)
+    @click.command(type, cls=BySettings)
     @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="One setting; see above. May be repeated.")
     @click.option(
         "--file", "file", type=click.File("r"), help="A JSON file with all settings (- is stdin); --set adds to it."

@@ -10,7 +10,7 @@ from millrace.cli.options import Invocation, command, pass_invocation
 from millrace.cli.plain_text import plain, plain_lines
 from millrace.cli.rendering import JobProgress, job_lines, table, task_lines, when
 from millrace.farm import Farm
-from millrace.sdk.errors import NotFound
+from millrace.sdk.errors import FarmError, NotFound
 from millrace.sdk.values import Job, Task, WorkerInfo
 
 JOB_WORDS = ("compiling", "queued", "active", "paused", "completed", "failed", "canceled")
@@ -59,8 +59,11 @@ def show_tasks(farm: Farm, job: Job, limit: int = 100) -> None:
 
 def last_word(task: Task) -> str:
     """What is worth knowing about a task: what it does, or why it last went wrong."""
+    if task.status == "completed":
+        return ""
     errors = [attempt.error for attempt in task.attempts if attempt.error]
-    return task.activity or (errors[-1].splitlines()[0] if errors and task.status != "completed" else "")
+    said = errors[-1].splitlines()[0] if errors else ""
+    return said or task.activity or "" if task.status == "failed" else task.activity or said
 
 
 @command("why")
@@ -96,7 +99,28 @@ def wait_and_show(invocation: Invocation, job: str, timeout: float | None = None
         click.echo(
             f"millrace: job {ended.id} {ended.status}{': ' + plain_lines(ended.error) if ended.error else ''}", err=True
         )
+        show_reasons(farm, ended)
     return ended
+
+
+ASKED_TASKS, SHOWN_REASONS = 100, 3
+
+
+def show_reasons(farm: Farm, job: Job) -> None:
+    """On stderr: why tasks failed, each reason once, the most frequent first, and where more is told."""
+    try:
+        failed = list(islice(farm.tasks(job, "failed"), ASKED_TASKS))
+    except FarmError:
+        return  # the job is over, and that was said; its exit code stands
+    reasons: dict[str, list[str]] = {}
+    for task in failed:
+        reasons.setdefault(last_word(task), []).append(task.name)
+    often = sorted(((said, names) for said, names in reasons.items() if said), key=lambda one: -len(one[1]))
+    for said, names in often[:SHOWN_REASONS]:
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        click.echo(f"  {plain(names[0])}{others}: {plain(said)}", err=True)
+    if failed:
+        click.echo(f"  more: millrace logs {job.id} --error", err=True)
 
 
 def result_of(job: Job) -> int:

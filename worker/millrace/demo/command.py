@@ -95,7 +95,7 @@ class Story:
             self.say(f"farm:   {url}")
             for name in WORKERS:
                 processes.work(url, name)
-            farm = Farm(url)
+            farm = Farm(url, "")
             job = self.submit(farm, source, expected, processes)
             result = self.fetch(farm, job)
             found = video.measure(ffmpeg, result)

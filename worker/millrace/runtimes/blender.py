@@ -37,7 +37,7 @@ PYTHON_FAILED = 42
 _FRAME = re.compile(r"Fra:(-?\d+) .*?(?:(?:Sample|Rendered|Rendering) (\d+) ?/ ?(\d+)|$)")
 _SHOWN_EVERY_SECONDS = 5.0
 _HINTS = {
-    "OpenImageDenoise": "this Blender is built without the denoiser: turn denoising off (denoise: false), or use "
+    "OpenImageDenoise": "this Blender is built without the denoiser: turn denoising off (--no-denoise), or use "
     "the Blender from blender.org",
     "Unable to open a display": "its engine needs a graphics driver, which this machine lacks; CYCLES does not",
     "no camera": "give the scene one, or name one of the file",
