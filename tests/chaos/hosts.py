@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
+import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
 from typing import IO
 
+import psutil
+
 HOSTS = ip_network("10.213.0.0/16")
 """Where they all are."""
 MOST_HOSTS = 256 * 64
+SHOWN = 100_000
+"""A cable's name has room for so much of a process's number."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Host:
     @property
     def cable(self) -> str:
         """Our end. Interfaces have at most 15 characters."""
-        return f"mr{os.getpid() % 100_000}x{self.number}"
+        return f"mr{os.getpid() % SHOWN}x{self.number}"
 
     @property
     def gateway(self) -> str:
@@ -60,7 +66,7 @@ class Host:
 
 def claimed(folder: Path | None = None) -> tuple[int, IO[bytes]]:
     """A number that no other process of this machine has, until the file is closed or the process has ended."""
-    folder = folder or Path(tempfile.gettempdir()) / f"millrace-hosts-{os.getuid()}"
+    folder = folder or Path(f"/tmp/millrace-hosts-{os.getuid()}")  # one for all, wherever their temporary files are
     folder.mkdir(mode=0o700, exist_ok=True)
     for number in range(MOST_HOSTS):
         file = (folder / str(number)).open("ab")
@@ -95,6 +101,44 @@ def _steps(host: Host) -> Iterator[tuple[str, ...]]:
     yield ("-n", host.name, "address", "add", theirs, "dev", inside)
     yield ("-n", host.name, "link", "set", inside, "up")
     yield ("-n", host.name, "link", "set", "lo", "up")
+
+
+def remove_leftovers() -> list[str]:
+    """Namespaces and cables of processes that were killed before they could take them away, and what still runs in
+    there; their names. Nothing where this machine does not allow it."""
+    removed = []
+    for name, pid in _ours(r"^mr(\d+)-\d+\b", "netns", "list"):
+        if not psutil.pid_exists(pid):
+            for inside in _said("netns", "pids", name).split():
+                with suppress(ProcessLookupError):
+                    os.kill(int(inside), signal.SIGKILL)
+            removed += _removed(name, "netns", "delete", name)
+    shown = {pid % SHOWN for pid in psutil.pids()}
+    for name, pid in _ours(r"^\d+: mr(\d+)x\d+\b", "-o", "link", "show", "type", "veth"):
+        if pid not in shown:
+            removed += _removed(name, "link", "delete", name)
+    return removed
+
+
+def _ours(pattern: str, *listing: str) -> list[tuple[str, int]]:
+    """What is listed under a name of ours, and the number of the process in it."""
+    found = re.finditer(pattern, _said(*listing), re.MULTILINE)
+    return [(one[0].rpartition(" ")[2], int(one[1])) for one in found]
+
+
+def _removed(name: str, *how: str) -> list[str]:
+    try:
+        _ip(*how)
+    except (subprocess.CalledProcessError, OSError):  # not allowed, or gone with the other end of its cable
+        return []
+    return [name]
+
+
+def _said(*arguments: str) -> str:
+    try:
+        return subprocess.run(["ip", *arguments], capture_output=True, text=True).stdout
+    except OSError:
+        return ""
 
 
 def _ip(*arguments: str) -> None:

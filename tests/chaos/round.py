@@ -50,6 +50,7 @@ def play(seed: int, folder: Path, *, faults: int = 5, dynamo: bool = False) -> O
     wishes = replace(wishes, simulated=False, dynamo=True) if dynamo else wishes
     folder.mkdir(parents=True)
     site = Site(folder, seed, wishes)
+    _under_way.append(site)
     struck: Counter[str] = Counter()
     proxy: Proxy | None = None
     try:
@@ -84,9 +85,19 @@ def play(seed: int, folder: Path, *, faults: int = 5, dynamo: bool = False) -> O
             proxy.stop()
             history.write(folder / "history.jsonl", proxy.history)
         site.end()
+        _under_way.remove(site)
     lost = sum(not exchange.delivered or exchange.answered_at is None for exchange in proxy.history)
     grants = sum(len((exchange.answer or {}).get("assignments", ())) for exchange in proxy.history)
     return Outcome(seed, [*people.trouble, *found], len(proxy.history), lost, grants, struck, site.conditions)
+
+
+_under_way: list[Site] = []
+
+
+def abandon_all() -> None:
+    """Of the rounds that are under way nothing is left running. They end, sooner or later, with an error."""
+    for site in [*_under_way]:
+        site.abandon()
 
 
 def broken(seed: int, error: Exception) -> Outcome:

@@ -84,6 +84,7 @@ class Site(Ensemble):
         self.conditions: Counter[str] = Counter()
         self.disk: SmallDisk | None = None
         self.hosts: dict[str, Host] = {}
+        self.is_over = False
         self._seed = seed
         self.dynamo = TableService(folder, self.environment, seed) if wishes.dynamo else None
         module = "tests.chaos.simulated_server" if wishes.simulated else "tests.chaos.unwell_server"
@@ -118,6 +119,7 @@ class Site(Ensemble):
 
     def add_worker(self, number: int, port: int) -> Worker:
         """A worker that finds the proxy at this port; on a host of its own, if that is wished and can be had."""
+        assert not self.is_over, "the round is over"
         name = f"worker{number}"
         host = hosts.made() if self.wishes.separate_hosts else None
         if host is not None:
@@ -139,6 +141,15 @@ class Site(Ensemble):
         (self.folder / PEACE).touch()
         for host in self.hosts.values():
             host.mend()
+
+    def abandon(self) -> None:
+        """From another thread than the round's, which is somewhere in the middle: it finds everything dead, and can
+        start nothing again. What it was just starting is met by a second call."""
+        self.is_over = True
+        programs = (self.server, *([self.dynamo] if self.dynamo else []), *self.workers.values())
+        for program in programs:
+            program.is_over = True
+        self.end()
 
     def end(self) -> str:
         said = super().end()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import os
 import random
+import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -12,14 +15,18 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.chaos import __main__ as chaos
 from tests.chaos import clocks, disks, hosts, unwell_server
 from tests.chaos import round as rounds
+from tests.chaos.__main__ import INTERRUPTED
 from tests.chaos.proxy import Proxy, is_ours
 from tests.chaos.round import Outcome
 from tests.chaos.simulated_server import TrueClock
+from tests.together.ensemble import ROOT
+from tests.worker.processes import until
 
 
 @pytest.mark.parametrize(
@@ -79,6 +86,97 @@ def test_a_round_that_breaks_is_told_with_its_seed_and_the_others_go_on(
     assert "2 passed, 1 failed" in said and "seeds [7]" in said
     folder = Path(said.strip().rpartition(" ")[2])
     assert (folder / "7" / "server.log").exists() and not (folder / "6").exists()
+
+
+PLAYS = """
+import sys, time
+from collections import Counter
+from tests.chaos import __main__ as chaos
+from tests.chaos.round import Outcome
+
+def play(seed, folder):
+    folder.mkdir(parents=True)
+    (folder / "server.log").touch()
+    if seed == 1:
+        return Outcome(1, [], 5, 0, 1, Counter(), Counter())
+    if seed == 2:
+        raise TimeoutError("no ready server")
+    print("playing", seed, flush=True)
+    time.sleep(600)
+
+chaos.play = play
+sys.exit(chaos.main())
+"""
+
+
+def test_who_interrupts_is_told_what_was_played_and_which_seeds_broke(tmp_path: Path) -> None:
+    chaos = Started(tmp_path, "-c", PLAYS, "--rounds", "9", "--at-once", "1")
+    until(lambda: "playing 3" in chaos.output, "the third round", 40)
+    assert chaos.interrupted() == INTERRUPTED
+    assert "interrupted; 7 rounds were not played to their end" in chaos.output
+    assert "2 rounds in" in chaos.output and "1 passed, 1 failed" in chaos.output
+    folder = Path(chaos.output.strip().rpartition(" ")[2])
+    assert "seeds [2]" in chaos.output and [each.name for each in folder.iterdir()] == ["2"]
+
+
+@pytest.mark.needs("flock")
+def test_of_an_interrupted_round_nothing_is_left(tmp_path: Path) -> None:
+    """Nor of its hosts, its disk and its table's service."""
+    chaos = Started(tmp_path, "-m", "tests.chaos", "--rounds", "2", "--at-once", "1", "--seed", "123")
+    until(lambda: any(tmp_path.glob("millrace-chaos-*/123/worker1.log")), "a round", 60)
+    assert chaos.interrupted() == INTERRUPTED
+    assert "0 rounds in" in chaos.output and "0 passed, 0 failed" in chaos.output
+    until(lambda: not _mentioning(str(tmp_path)), "the end of all processes", 20)
+    assert f"mr{chaos.process.pid}-" not in hosts._said("netns", "list")
+    assert not any(tmp_path.glob("millrace-chaos-*"))
+
+
+def test_hosts_of_a_process_that_is_gone_are_removed_and_no_others(tmp_path: Path) -> None:
+    mine = hosts.made()
+    if mine is None:
+        pytest.skip("this machine makes no network namespaces")
+    program = "import time; from tests.chaos import hosts; h = hosts.made(); print(h.name, h.cable, flush=True)"
+    killed = Started(tmp_path, "-c", f"{program}; time.sleep(600)")
+    try:
+        until(lambda: len(killed.output.split()) == 2, "another host", 40)
+        name, cable = killed.output.split()
+        assert not {name, cable} & {*hosts.remove_leftovers()}
+        inside = subprocess.Popen(["ip", "netns", "exec", name, "sleep", "600"])
+        until(lambda: hosts._said("netns", "pids", name).split() == [str(inside.pid)], "a process in there", 20)
+        killed.process.kill()
+        killed.process.wait()
+        assert name in hosts.remove_leftovers()
+        assert inside.wait(10) == -signal.SIGKILL
+        listed = hosts._said("netns", "list") + hosts._said("-o", "link", "show")
+        assert name not in listed and f"{cable}@" not in listed
+        assert mine.name in listed and f"{mine.cable}@" in listed
+    finally:
+        killed.process.kill()
+        mine.remove()
+
+
+class Started:
+    """Python with these arguments, its own temporary folder and its own log."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self._log = folder / "said"
+        environment = {**os.environ, "TMPDIR": str(folder), "PYTHONPATH": f"{ROOT}:{ROOT / 'worker'}"}
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, stdout=log)
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text()
+
+    def interrupted(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(60)
+
+
+def _mentioning(text: str) -> list[int]:
+    """Processes that have this in their command line."""
+    found = psutil.process_iter(["pid", "cmdline"])
+    return [one.pid for one in found if any(text in word for word in one.info["cmdline"] or ())]
 
 
 def test_the_history_of_a_round_that_breaks_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,10 +29,13 @@ class Program:
         self.name, self.log = name, folder / f"{name}.log"
         self.cwd = ROOT
         self.environment = environment
+        self.is_over = False
+        """Whoever still wants to start it may not."""
         self._process: subprocess.Popen[bytes] | None = None
 
     def begin(self, command: Sequence[str]) -> None:
         assert not self.runs, f"{self.name} runs already"
+        assert not self.is_over, f"{self.name} is over"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
