@@ -24,8 +24,8 @@ from .workers import liveness
 LANES_PER_CLAIM = 3
 """Where no index is exact, each lane is a read of its own: these are the best, and one more of the rest is tried, by
 chance, so that none waits for ever behind lanes that have become empty."""
-GATES_PER_CLAIM = 4
-"""Looks at the lanes: three gates that are full, and what stands behind them."""
+LOOKS_PER_CLAIM = 10
+"""At the lanes: nine pages with gates that are full, and what stands behind them."""
 SETTLING_MS = 30_000
 """A claim younger than this may still be on its way to the worker: it is not called forgotten."""
 
@@ -156,15 +156,15 @@ def _begin(farm: Farm, picker: Picker, cursor: Cursor) -> list[Task]:
 
 
 def _take_with_ticket(farm: Farm, picker: Picker, served: Served) -> tuple[list[Task | Cursor], bool]:
-    """The best that there is; of a job with a gate once that was entered. Where several are full, the next call goes
-    on behind them."""
-    for _ in range(GATES_PER_CLAIM):
+    """The best that there is; of a job with a gate once that was entered. Where too much is full for one call, the next
+    goes on behind it."""
+    for _ in range(LOOKS_PER_CLAIM):
         taken, contended = farm.tasks.take(served.partitions, picker, picker.enough, picker.onward)
-        if taken or picker.wants is None:
+        if taken or (picker.wants is None and not picker.in_the_way):
             if contended and not taken:
                 farm.registry.forget()  # a gate that it had not heard of, perhaps
             return taken, contended
-        gates.try_to_enter(farm, picker)
+        gates.make_way(farm, picker)
     return [], True
 
 

@@ -3,8 +3,10 @@
 Each running task of such a job holds a ticket of the job's *gate* (`records/gates.py`). A claim that meets such a task
 enters the gate first, by one conditional write, and only then takes the task; what it is given carries the ticket, and
 whoever ends the attempt gives it back. So a limit costs a claim one write and one look at the lane more, and the end of
-an attempt a read and a write, for the jobs that have one; others pay nothing. What is full is remembered for a second,
-with the ids of its tasks: however many of them stand in a lane one by one, a claim's look goes on behind them.
+an attempt a read and a write, for the jobs that have one; others pay nothing. What is full is remembered for a second.
+Who meets a full gate asks at once which others on its page are full, so that full jobs hide nothing however many they
+are; and who finds a page crowded with tasks of such a job asks for their ids, and looks behind them, however many stand
+there one by one. Both cost one request more.
 
 Claims know from the registry which jobs have a gate, at most two seconds late. Entries of a job that had one from the
 beginning say so themselves: a claim that does not know of the gate fails their condition. Of a job that gets its first
@@ -47,11 +49,21 @@ def keep(farm: Farm, job: Job) -> None:
         farm.registry.forget()
 
 
-def try_to_enter(farm: Farm, picker: Picker) -> None:
-    """For the job that the picker stopped at: it may take a task of it then, or passes it over."""
-    job_id, picker.wants = picker.wants, None
-    assert job_id is not None
-    if (spans := farm.registry.full().get(job_id)) is None:
+def make_way(farm: Farm, picker: Picker) -> None:
+    """For what the picker stopped at: a gate, which it has entered then, or else knows to be full; and crowds of full
+    jobs' tasks, which it passes over at once when it knows their ids."""
+    if picker.wants is not None:
+        _try_to_enter(farm, picker, picker.wants)
+        picker.wants = None
+    for job_id in picker.in_the_way & picker.full.keys():
+        spans = tuple((step.base, step.base + step.count) for step in farm.jobs.steps(job_id) if step.count)
+        farm.registry.note_spans(job_id, spans)
+        picker.full[job_id] = spans
+    picker.in_the_way.clear()
+
+
+def _try_to_enter(farm: Farm, picker: Picker, job_id: JobId) -> None:
+    if job_id not in farm.registry.full():
         ticket = _new_ticket(farm, picker, job_id)
         if job_id in farm.registry.read().unlimited:  # nobody counts: only the task's entry wants to see one
             picker.tickets[job_id] = ticket
@@ -59,9 +71,8 @@ def try_to_enter(farm: Farm, picker: Picker) -> None:
         if farm.gates.enter(job_id, ticket, picker.worker.id, farm.clock.now()):
             picker.tickets[job_id] = ticket
             return
-        spans = tuple((step.base, step.base + step.count) for step in farm.jobs.steps(job_id) if step.count)
-        farm.registry.note_full(job_id, spans)
-    picker.full[job_id] = spans
+        farm.registry.note_full([job_id, *farm.gates.full_of(picker.met)])
+    picker.full |= {job_id: None} | farm.registry.full()
 
 
 def _new_ticket(farm: Farm, picker: Picker, job_id: JobId) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from .model import JobId, Requirement, Spans
 from .ports import Bell, Clock
@@ -32,8 +32,8 @@ class RegistryCache:
         self._lock = threading.Lock()
         self._registry: Registry | None = None
         self._read_at = 0
-        self._full: dict[JobId, tuple[int, Spans]] = {}
-        """Jobs whose gate was found full, when, and the ids of their tasks."""
+        self._full: dict[JobId, tuple[int, Spans | None]] = {}
+        """Jobs whose gate was found full, when, and the ids of their tasks where those are known."""
 
     def read(self) -> Registry:
         with self._lock:
@@ -71,15 +71,20 @@ class RegistryCache:
     def _lane(self, requirement: Requirement) -> Lane | None:
         return next((lane for lane in self.read().lanes if lane.requirement == requirement), None)
 
-    def full(self) -> dict[JobId, Spans]:
+    def full(self) -> dict[JobId, Spans | None]:
         """Jobs that nobody more may enter, as far as this process found a moment ago."""
         now = self._clock.now()
         return {job: spans for job, (at, spans) in self._full.items() if now - at < FULL_MS}
 
-    def note_full(self, job_id: JobId, spans: Spans) -> None:
+    def note_full(self, jobs: Iterable[JobId]) -> None:
         now = self._clock.now()
-        known = {job: (at, of) for job, (at, of) in self._full.items() if now - at < FULL_MS}
-        self._full = known | {job_id: (now, spans)}
+        known = {job: (at, spans) for job, (at, spans) in self._full.items() if now - at < FULL_MS}
+        self._full = {job: (now, None) for job in jobs} | known
+
+    def note_spans(self, job_id: JobId, spans: Spans) -> None:
+        """Of a job that was found full."""
+        if (known := self._full.get(job_id)) is not None:
+            self._full[job_id] = known[0], spans
 
     def note_room(self, job_id: JobId) -> None:
         self._full.pop(job_id, None)

@@ -6,8 +6,8 @@ only into lanes it may serve, so what it may not take never stands in its way.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from .model import JobId, Lease, Requirement, Spans, Worker
@@ -47,6 +47,10 @@ def served_by(worker: Worker, registry: Registry) -> Served:
     return known
 
 
+CROWD = 20
+"""Half a page."""
+
+
 @dataclass
 class Picker:
     """Chooses among candidates of one claim and remembers why it passed some over.
@@ -67,15 +71,19 @@ class Picker:
     """Jobs that one enters by a gate."""
     tickets: dict[JobId, int] = field(default_factory=dict)
     """Gates that it has entered."""
-    full: dict[JobId, Spans] = field(default_factory=dict)
-    """Gates that let nobody more in, and the ids of their jobs' tasks."""
+    full: dict[JobId, Spans | None] = field(default_factory=dict)
+    """Gates that let nobody more in, and the ids of their jobs' tasks where those are known."""
     wants: JobId | None = None
     """The gate at which it stopped: whoever called is to enter it, or to find it full, and to ask again."""
+    met: frozenset[JobId] = frozenset()
+    """Other gates on the same page, which may be full too."""
+    in_the_way: set[JobId] = field(default_factory=set)
+    """Jobs of which the page where it stopped held a crowd: whoever called is to say the ids of those that are full."""
     passed_over: list[Item] = field(default_factory=list)
     """Candidates refused only because they, or too many like them, failed on this worker before."""
 
     def __call__(self, candidates: Sequence[Item]) -> Iterator[Update]:
-        if self.wants is not None:
+        if self.wants is not None or self.in_the_way:
             return  # what stands further back must not overtake
         closed = self.halted | self.full.keys()
         open_to_it = [c for c in candidates if c["job"] not in closed and self._not_kept_from_it(c)]
@@ -84,14 +92,17 @@ class Picker:
         for candidate in self._home_shards_first(ranked):
             if candidate["job"] in self.gated and candidate["job"] not in self.tickets:
                 self.wants = candidate["job"]
+                self.met = (self.gated & {c["job"] for c in ranked}) - self.tickets.keys() - {self.wants}
+                self.in_the_way |= _crowds(candidates, self.met | {self.wants})
                 return
             yield self._grant(candidate)
+        self.in_the_way |= _crowds(candidates, {job for job, spans in self.full.items() if spans is None})
 
     def onward(self, last: Item) -> str | None:
         """Behind what a full job has in this place of the lane, however much that is: the ids of a step's tasks are its
         own, and stand in order."""
         place, _, number = last["ready_sk"].partition("|")
-        for first, end in self.full.get(last["job"], ()):
+        for first, end in self.full.get(last["job"]) or ():
             if first <= int(number) < end:
                 return keys.ready_sk_from(place, end)
         return None
@@ -142,6 +153,11 @@ class Picker:
         """The lease on a task that had this generation before."""
         due_at = self.lease.granted_at + round(self.lease.seconds * 1000) + self.grace_ms
         return replace(self.lease, generation=generation + 1, due_at=due_at, ticket=ticket)
+
+
+def _crowds(candidates: Sequence[Item], of: Container[JobId]) -> set[JobId]:
+    found = Counter(candidate["job"] for candidate in candidates if candidate["job"] in of)
+    return {job for job, entries in found.items() if entries >= CROWD}
 
 
 def _running(candidates: Sequence[Item]) -> Mapping[JobId, int]:

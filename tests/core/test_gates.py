@@ -56,13 +56,38 @@ def test_other_jobs_go_on_behind_a_full_one(bench: Bench) -> None:
     assert [given.task.job for given in bench.claim(worker, slots=4)] == [first.id, second.id, second.id]
 
 
+@pytest.mark.parametrize("full", [9, 100])
+def test_nor_do_many_full_ones_hide_what_is_less_urgent(bench: Bench, full: int) -> None:
+    """Also from a worker that comes seldom, to processes that have nothing in mind any more."""
+    for _ in range(full):
+        limited(bench, {"count": 3}, most=1, priority=60)
+    worker = bench.worker()
+    assert sum(len(bench.claim(worker)) for _ in range(full)) == full
+    other = bench.submit({"count": 1})
+    for _ in range(3):
+        bench.clock.advance(2_000)
+        if given := bench.claim(worker):
+            break
+    assert [one.task.job for one in given] == [other.id]
+
+
+def test_a_worker_finds_the_one_that_is_not_full_among_many_that_are(bench: Bench) -> None:
+    among = [limited(bench, {"count": 3}, most=1) for _ in range(30)]
+    worker = bench.worker()
+    given = [bench.take(worker) for _ in among]
+    bench.clock.advance(2_000)
+    bench.report(given[20])
+    bench.clock.advance(2_000)
+    assert bench.take(worker).task.job == given[20].task.job
+    assert bench.claim(worker) == []
+
+
 MANY = 450
 """More than a claim looks at, on any engine."""
 
 
 def test_nor_does_a_full_one_hide_them_by_many_tasks_that_stand_by_themselves(bench: Bench) -> None:
-    full = [limited(bench, {"count": MANY, "alike": False}, most=1) for _ in range(2)]
-    jobs.change(bench.farm, full[0].id, priority=60)
+    full = [limited(bench, {"count": MANY, "alike": False}, most=1, priority=p) for p in (60, 60, 60, 60, 50)]
     bench.clock.advance(1_000)
     later = bench.submit({"count": 1})
     lower = bench.submit({"count": 1, "task_type": "echo"}, priority=10)
@@ -70,7 +95,11 @@ def test_nor_does_a_full_one_hide_them_by_many_tasks_that_stand_by_themselves(be
     given = bench.claim(worker, slots=9)
     assert [one.task.job for one in given] == [*(job.id for job in full), later.id, lower.id]
     bench.report(given[0])
+    bench.clock.advance(2_000)  # nobody has anything in mind any more
     assert [one.task.job for one in bench.claim(worker, slots=9)] == [full[0].id]
+    latest = bench.submit({"count": 1})
+    bench.clock.advance(2_000)
+    assert bench.take(worker).task.job == latest.id
 
 
 def test_nor_by_many_of_a_large_step_that_run_again(bench: Bench) -> None:

@@ -8,7 +8,7 @@ write whose answer was lost, and is refused by its own effect: so who is refused
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..model import JobId, WorkerId
@@ -41,6 +41,12 @@ class GateRecords:
     def get(self, job_id: JobId) -> Gate | None:
         item = self._table.get(keys.gate(job_id))
         return None if item is None else _gate_from(item)
+
+    def full_of(self, job_ids: Iterable[JobId]) -> list[JobId]:
+        """Those that let nobody in at this moment; one read for all."""
+        asked = list(job_ids)
+        found = zip(asked, self._table.get_many([keys.gate(job_id) for job_id in asked]), strict=True)
+        return [job_id for job_id, item in found if item is not None and _gate_from(item).is_full]
 
     def keep(self, job_id: JobId, most: int) -> None:
         """Let there be a gate that lets so many in: the row by which claims know of it first, then the gate. One write
