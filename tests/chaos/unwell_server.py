@@ -29,7 +29,7 @@ MOST_REMEMBERED = 200
 def main() -> int:
     folder, seed = Path(sys.argv[1]), int(sys.argv[2])
     skew_by(folder / "clock-server")
-    from chalicelib.embedded import __main__ as serving
+    from chalicelib.embedded import serving
     from chalicelib.store.sqlite import SqliteTable
 
     for name in WRITES:
