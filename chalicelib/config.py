@@ -162,15 +162,17 @@ _DURATIONS = (
     "grace_seconds",
     "lost_after_seconds",
     "poll_idle_seconds",
+    "poll_apart_seconds",
     "poll_holding_seconds",
     "wait_seconds",
     "settle_seconds",
 )
 _ON_AWS = Limits(
     poll_idle_seconds=30,
+    poll_apart_seconds=1.2,
     poll_holding_seconds=20,
-    lost_after_seconds=180,
-    contact_every_seconds=60,
+    lost_after_seconds=360,
+    contact_every_seconds=120,
     picture_seconds=60,
 )
 """Each call is paid for: see docs/cost.md."""

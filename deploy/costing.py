@@ -19,7 +19,7 @@ def farm_of(setup: Setup, *, workers: int, tasks: int, seconds: float, protocol:
     spoken = next((one for one in PROTOCOLS if one.name == protocol), None)
     days = 30.0
     busy = min(1.0, tasks * seconds / max(1, workers) / (days * 86_400))
-    idle = costs.idle_workers(workers) if spoken is None else costs.idle_of(spoken, workers)
+    idle = costs.idle_workers(workers, quiet=tasks == 0) if spoken is None else costs.idle_of(spoken, workers)
     work = costs.tasks(tasks, seconds) if spoken is None else costs.tasks_of(spoken, tasks, seconds)
     yield REFERENCE, IDLE_FARM_PER_MONTH, None
     if spoken is not None and spoken.is_pushed_to:
@@ -34,6 +34,7 @@ def reference(setup: Setup) -> Iterator[Line]:
     yield REFERENCE, IDLE_FARM_PER_MONTH, 1.00
     yield "100 idle workers, a day", costs.idle_workers(100), 0.20
     yield "1,000 idle workers, a day", costs.idle_workers(1_000), None
+    yield "100 idle workers of a farm that has work, a day", costs.idle_workers(100, quiet=False), None
     yield "1,000,000 tasks of 30 s", costs.tasks(MILLION, 30), 25.0
     yield "1,000,000 tasks of 5 min", costs.tasks(MILLION, 300), None
     yield "1,000,000 short tasks in batches of ten", costs.tasks_in_tens(MILLION), 5.0
@@ -74,8 +75,8 @@ def intervals_table() -> str:
     lines = ["| seconds between two questions | API Gateway | `--door url` |", "|---|---|---|"]
     for seconds in (30, 60, 100, 120, 300):
         limits = replace(limits_on_aws(), poll_idle_seconds=seconds)
-        usual = Costs(Setup(limits=limits)).idle_workers(100)
-        lean = Costs(Setup(limits=limits, through_gateway=False)).idle_workers(100)
+        usual = Costs(Setup(limits=limits)).idle_workers(100, quiet=False)
+        lean = Costs(Setup(limits=limits, through_gateway=False)).idle_workers(100, quiet=False)
         lines.append(f"| {seconds} | {_judged(usual, 0.20)} | {_judged(lean, 0.20)} |")
     return "\n".join(lines)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from chalicelib.config import settings_from
 from chalicelib.core.farm import Limits
+from chalicelib.core.idling import quiet_seconds
 
 CALLS = Path(__file__).with_name("calls.json")
 PROTOCOL_CALLS = Path(__file__).with_name("protocol_calls.json")
@@ -131,16 +132,13 @@ class Costs:
         seconds = self._setup.memory_gb * self._setup.seconds_per_call * prices.lambda_per_gb_second
         return (doors + prices.lambda_per_million + table) / MILLION + seconds
 
-    def idle_workers(self, count: int) -> float:
-        """A day of workers that ask and get nothing, and whose contact is noted now and then."""
+    def idle_workers(self, count: int, *, quiet: bool = True) -> float:
+        """A day of workers that ask and get nothing, and whose contact is noted now and then. `quiet`: nobody on the
+        farm has work, and so they ask less often."""
         limits = self._setup.limits
-        contacts = (
-            DAY
-            / max(limits.contact_every_seconds, limits.poll_idle_seconds)
-            * self._setup.prices.writes_per_million
-            / MILLION
-        )
-        return count * (DAY / limits.poll_idle_seconds * self.call(NOTHING) + contacts)
+        every = quiet_seconds(limits, count) if quiet else limits.poll_idle_seconds
+        contact = self._setup.prices.writes_per_million / MILLION
+        return count * DAY * (self.call(NOTHING) / every + contact / max(limits.contact_every_seconds, every))
 
     def tasks(self, count: int, seconds: float) -> float:
         """Tasks of a large step that run so long, each completed in the call that claims the next; in between the

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .compiling import PlanCache
+from .idle_count import IdleCount
 from .ids import IdSource
 from .plans import JobType
 from .ports import Bell, Clock, Errands, ObjectStore, Table
@@ -45,6 +46,8 @@ class Limits:
     poll_holding_seconds: float = 1.0
     """The same for a worker that holds tasks: a person who stops one waits no longer than this until it hears of it."""
     poll_idle_seconds: float = 5.0
+    poll_apart_seconds: float = 0.0
+    """On a quiet farm so much lies between two questions of its idle workers (`idling`). 0: no longer pauses."""
     wait_seconds: float = 25.0
     """The longest long poll."""
     picture_seconds: float = 10.0
@@ -68,7 +71,7 @@ class Limits:
         if self.contact_every_seconds >= self.lost_after_seconds:
             raise ValueError("contact_every_seconds must be below lost_after_seconds, or live workers show as lost")
         positive = (self.lease_seconds, self.lost_after_seconds, self.poll_idle_seconds, self.settle_seconds)
-        if min(positive) <= 0 or self.grace_seconds < 0:
+        if min(positive) <= 0 or min(self.grace_seconds, self.poll_apart_seconds) < 0:
             raise ValueError("durations must be positive")
 
 
@@ -91,6 +94,7 @@ class Farm:
     workers: WorkerRecords = field(init=False)
     changes: ChangeRecords = field(init=False)
     statistics: StatisticsRecords = field(init=False)
+    idle_count: IdleCount = field(init=False)
     tally: Tally = field(init=False)
     hooks: HookRecords = field(init=False)
     blobs: BlobRecords = field(init=False)
@@ -104,7 +108,7 @@ class Farm:
     type_policies: TypePolicies = field(init=False)
 
     def __post_init__(self) -> None:
-        lanes = LaneRecords(self.table)
+        lanes, statistics = LaneRecords(self.table), StatisticsRecords(self.table)
         made = {
             "ids": IdSource(self.table, self.clock),
             "jobs": JobRecords(self.table, self.clock),
@@ -113,7 +117,8 @@ class Farm:
             "tasks": TaskRecords(self.table),
             "workers": WorkerRecords(self.table, self.clock),
             "changes": ChangeRecords(self.table),
-            "statistics": StatisticsRecords(self.table),
+            "statistics": statistics,
+            "idle_count": IdleCount(statistics, self.clock),
             "tally": Tally(),
             "hooks": HookRecords(self.table),
             "blobs": BlobRecords(self.table),

@@ -14,6 +14,7 @@ DURATIONS = (
     "grace_seconds",
     "lost_after_seconds",
     "poll_idle_seconds",
+    "poll_apart_seconds",
     "poll_holding_seconds",
     "wait_seconds",
     "settle_seconds",

@@ -12,7 +12,7 @@ import threading
 from collections import Counter
 from typing import Any
 
-from ...core import blobs, claiming, completing, leases, workers
+from ...core import blobs, claiming, completing, idling, leases, workers
 from ...core.claiming import Claimed
 from ...core.completing import Completion
 from ...core.errors import LeaseLost, NotFound
@@ -68,7 +68,7 @@ def _pause(farm: Farm, wanted: Contract, claimed: Claimed) -> float:
     """Seconds. What is held may be stopped by somebody who waits for that; so the worker asks often."""
     if claimed.contended or claimed.assignments:
         return farm.limits.poll_busy_seconds
-    return farm.limits.poll_holding_seconds if wanted.held else farm.limits.poll_idle_seconds
+    return farm.limits.poll_holding_seconds if wanted.held else idling.idle_seconds(farm)
 
 
 def _verdicts(farm: Farm, worker: Worker, reports: list[AttemptReport]) -> list[dict[str, Any]]:
