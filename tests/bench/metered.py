@@ -24,6 +24,7 @@ from chalicelib.core.ports import (
     Enough,
     Item,
     Key,
+    Onward,
     Operation,
     Page,
     Pick,
@@ -32,6 +33,7 @@ from chalicelib.core.ports import (
     Taken,
     Update,
     first_is_enough,
+    with_the_next,
 )
 from chalicelib.store.checks import Indexes
 from chalicelib.store.racing_take import RacingTake
@@ -119,9 +121,16 @@ class MeteredTable:
         return self._table.at_once(work)
 
     def take(
-        self, index: str, pks: Sequence[str], pick: Pick, *, enough: Enough = first_is_enough, page: int = 40
+        self,
+        index: str,
+        pks: Sequence[str],
+        pick: Pick,
+        *,
+        enough: Enough = first_is_enough,
+        onward: Onward = with_the_next,
+        page: int = 40,
     ) -> Taken:
-        return self._racing.take(index, pks, pick, page)
+        return self._racing.take(index, pks, pick, page, onward)
 
     def _attempt(self, operations: Sequence[Operation]) -> ConditionFailed | None:
         try:

@@ -25,6 +25,7 @@ from chalicelib.core.ports import (
     Enough,
     Item,
     Key,
+    Onward,
     Operation,
     Page,
     Pick,
@@ -33,6 +34,7 @@ from chalicelib.core.ports import (
     Taken,
     Update,
     first_is_enough,
+    with_the_next,
 )
 from chalicelib.store import cursors
 from chalicelib.store.checks import Indexes
@@ -310,9 +312,16 @@ class Front:
         return work()
 
     def take(
-        self, index: str, pks: Sequence[str], pick: Pick, *, enough: Enough = first_is_enough, page: int = 40
+        self,
+        index: str,
+        pks: Sequence[str],
+        pick: Pick,
+        *,
+        enough: Enough = first_is_enough,
+        onward: Onward = with_the_next,
+        page: int = 40,
     ) -> Taken:
-        return self._racing.take(index, pks, pick, page)
+        return self._racing.take(index, pks, pick, page, onward)
 
 
 def _begun(item: Item | None, unit: int) -> int:

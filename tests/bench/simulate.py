@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from chalicelib.core.idling import quiet_seconds
 from deploy.costs import Costs, Prices, Setup
 from tests.bench.crowd import Crowd, Seen
 from tests.bench.figures import Curve, Figure, Finding, percentile
@@ -111,13 +112,17 @@ def _idle(workers: int, look: float) -> Iterator[Finding]:
     what = f"{workers:,} idle workers"
     yield Figure(f"simulated: calls a second, {what}", seen.calls / look, "1/s", note="computed: one in each interval")
     yield Figure(f"computed: calls a second, {what}", workers / crowd.limits.poll_idle_seconds, "1/s")
+    quiet = workers / quiet_seconds(crowd.limits, workers)
+    yield Figure(f"computed: calls a second, {what}, quiet farm", quiet, "1/s")
     bill = crowd.storage.bill
     yield Figure(f"simulated: table requests a second, {what}", bill.count / look, "1/s")
     prices = Prices()
     table = (bill.read_units * prices.reads_per_million + bill.write_units * prices.writes_per_million) / 1e6
     yield Figure(f"simulated: the table's cost a day, {what}", table / look * 86_400, "$")
     for door, setup in (("API Gateway", Setup()), ("function URL", Setup(through_gateway=False))):
-        yield Figure(f"computed: cost a day through {door}, {what}", Costs(setup).idle_workers(workers), "$")
+        costs = Costs(setup)
+        yield Figure(f"computed: cost a day through {door}, {what}", costs.idle_workers(workers, quiet=False), "$")
+        yield Figure(f"computed: cost a day through {door}, {what}, quiet farm", costs.idle_workers(workers), "$")
 
 
 def _table_dollars(crowd: Crowd, seen: Seen) -> float:
