@@ -116,7 +116,7 @@ def tell(line: str) -> None:
 @click.option("--door", type=click.Choice(["gateway", "url"]), default="gateway", show_default=True)
 @click.option(
     "--protocol",
-    type=click.Choice([one.name for one in costs.PROTOCOLS], case_sensitive=False),
+    type=click.Choice([one.room for one in costs.PROTOCOLS], case_sensitive=False),
     help="Of whose workers. [default: our own]",
 )
 def cost(workers: int, tasks: int, task_seconds: float, door: str, protocol: str | None) -> None:

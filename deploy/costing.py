@@ -14,9 +14,9 @@ REFERENCE = "Farm without workers, a month"
 
 
 def farm_of(setup: Setup, *, workers: int, tasks: int, seconds: float, protocol: str | None = None) -> Iterator[Line]:
-    """A month of a farm whose workers idle when they do not run its tasks. `protocol`: None is the native one."""
+    """A month of a farm whose workers idle when they do not run its tasks, of room `protocol` or native ones."""
     costs = Costs(setup)
-    spoken = next((one for one in PROTOCOLS if one.name == protocol), None)
+    spoken = next((one for one in PROTOCOLS if one.room == protocol), None)
     days = 30.0
     busy = min(1.0, tasks * seconds / max(1, workers) / (days * 86_400))
     idle = costs.idle_workers(workers, quiet=tasks == 0) if spoken is None else costs.idle_of(spoken, workers)

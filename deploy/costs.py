@@ -60,6 +60,11 @@ class Protocol:
     is_pushed_to: bool = False
     """The farm calls its workers: the schedule's function runs for 50 s of each minute."""
 
+    @property
+    def room(self) -> str:
+        """As `chalicelib/dialects` has it: `flamenco1`."""
+        return self.name.partition(",")[0].replace(" ", "").lower()
+
 
 PROTOCOLS = (
     Protocol(

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ..bootstrap import embedded_farm, feed_of
 from ..config import AUTHS, BadSettings, Settings, settings_from
@@ -218,8 +219,29 @@ def _background(farm: Farm, settings: Settings, is_stopping: Callable[[], bool])
     return Election(settings.data / "elected.lock", begin, end)
 
 
+def _tell_the_way(url: str) -> None:
+    """Of "all addresses", which nobody can call, one that others can: the one from which this machine calls others."""
+    parts = urlsplit(url)
+    if parts.hostname not in ("0.0.0.0", "::"):  # noqa: S104
+        return
+    family, anywhere = (socket.AF_INET6, "2001:db8::1") if ":" in parts.hostname else (socket.AF_INET, "192.0.2.1")
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as asked:
+            asked.connect((anywhere, 9))  # looks up the way; nothing is sent
+            own = asked.getsockname()[0]
+    except OSError:  # no way to anywhere
+        return
+    log.info(
+        "others reach it at http://%s:%s, and become workers as /install there says",
+        f"[{own}]" if ":" in own else own,
+        parts.port,
+        extra={"action": "reachable"},
+    )
+
+
 def _announce(farm: Farm, settings: Settings, url: str) -> None:
     print(f"ready {url}", flush=True)
+    _tell_the_way(url)
     if settings.auth == "token" and not (settings.data / "token-told").exists():
         _, token = access.make_token(farm, "first admin", ["admin"])
         print(f"admin token (told only once): {token}", flush=True)

@@ -60,7 +60,7 @@ def test_the_command_prints_a_sum(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_command_knows_the_workers_of_other_protocols(capsys: pytest.CaptureFixture[str]) -> None:
-    assert deploy.main(["cost", "--protocol", "Transcode", "--workers", "5", "--tasks", "1000"]) == 0
+    assert deploy.main(["cost", "--protocol", "transcode", "--workers", "5", "--tasks", "1000"]) == 0
     assert "Calls to workers" in capsys.readouterr().out
     assert deploy.main(["cost", "--protocol", "smoke signals"]) == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -104,6 +105,15 @@ def test_a_closed_farm_tells_its_admin_token_once(start: Start) -> None:
     ready(again)
     again.terminate()
     assert again.communicate(timeout=20)[0] == ""
+
+
+def test_a_farm_on_all_addresses_names_one_that_others_can_call(start: Start) -> None:
+    process = start("--host", "0.0.0.0", "--port", "0")
+    port = ready(process).rpartition(":")[2]
+    process.terminate()
+    said = re.search(r"others reach it at (http://(\S+):(\d+)),", process.communicate(timeout=20)[1])
+    if said is not None:  # a machine without any network has no such address
+        assert said[3] == port and said[2] not in ("0.0.0.0", "127.0.0.1")
 
 
 def test_a_port_that_is_taken_is_said_plainly(start: Start) -> None:

@@ -125,7 +125,9 @@ def successful(response: requests.Response) -> requests.Response:
         return response
     problem = _object(response)
     if status >= 500:
-        raise FarmFault(f"the farm failed ({status}): {(problem or {}).get('detail') or response.reason}")
+        said = problem or {}
+        # What stores bytes answers in the worker's words, `message`.
+        raise FarmFault(f"the farm failed ({status}): {said.get('detail') or said.get('message') or response.reason}")
     if problem is None:
         raise NotAFarm(f"{response.url} answered {status} without a problem document; is that a Millrace farm?")
     raise refusal({**problem, "status": status})
