@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from chalicelib.core import blobs, collecting, jobs, sweeping
+from chalicelib.handlers.queue import AllFailed
 from tests.handlers.conftest import AwsBench, KeptErrands, deliver, errands, failures
 
 MANY = 2500
@@ -126,4 +129,11 @@ def test_garbage_is_collected_by_errands_that_come_twice(hurried: AwsBench, kept
 
 def test_an_errand_for_a_collection_that_is_gone_is_done(hurried: AwsBench, kept: KeptErrands) -> None:
     assert failures(deliver("errand_left", errands('{"collect": "12345"}'))) == []
-    assert len(failures(deliver("errand_left", errands('{"collect": "x"}')))) == 1
+
+
+@pytest.mark.parametrize("bodies", [['{"collect": "x"}'], ["{", "{}"]])
+def test_where_nothing_was_done_the_call_fails_so_that_no_mapping_takes_it_for_done(
+    bench: AwsBench, bodies: list[str]
+) -> None:
+    with pytest.raises(AllFailed, match=f"none of {len(bodies)} was done"):
+        deliver("errand_left", errands(*bodies))
