@@ -61,6 +61,8 @@ def deploy(stage: str, region: str | None, only_infra: bool, **wanted: Any) -> N
     named, asked = Stage(stage), deploying.Wanted(**wanted, fleet=fleet)  # before AWS is asked anything
     if only_infra and fleet.says_something:
         raise WrongUse("a fleet needs the functions: it does not go with --only-infra")
+    if only_infra and (idle := asked.only_for_the_whole()):
+        raise WrongUse(f"{', '.join(idle)}: only the whole stack has that; it does not go with --only-infra")
     run(connect(region), named, asked, tell)
 
 

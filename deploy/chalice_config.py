@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .build import ROOT
+from .stack import Described
 from .stage import Stage
 
 CONFIG = ROOT / ".chalice" / "config.json"
@@ -21,12 +22,21 @@ FUNCTIONS = {
 """Chalice's name of each function, its name in infra/, and what else it needs."""
 
 
-def stage_config(outputs: Mapping[str, str]) -> dict[str, Any]:
-    """The stage's part of the file, from the outputs of the stack."""
+VARIABLES = {
+    "MILLRACE_WAIT_SECONDS": "WaitSeconds",
+    "MILLRACE_PUSH_NETWORKS": "PushNetworks",
+    "MILLRACE_HOOK_NETWORKS": "HookNetworks",
+    "MILLRACE_MAIL_FROM": "MailFrom",
+}
+"""What is chosen by parameters of infra/stack.yaml. The rest of these is for what only the whole stack has."""
+
+
+def stage_config(outputs: Mapping[str, str], parameters: Mapping[str, str], architecture: str) -> dict[str, Any]:
+    """The stage's part of the file, from the outputs and parameters of the stack."""
     return {
         "api_gateway_stage": "api",
         "api_gateway_endpoint_type": "REGIONAL",
-        "lambda_architecture": "arm64",
+        "lambda_architecture": architecture,
         "manage_iam_role": False,
         "environment_variables": {
             "MILLRACE_TABLE": outputs["TableName"],
@@ -35,7 +45,7 @@ def stage_config(outputs: Mapping[str, str]) -> dict[str, Any]:
             "MILLRACE_QUEUE": outputs["QueueUrl"],
             "MILLRACE_QUEUE_ARN": outputs["QueueArn"],
             "MILLRACE_STREAM_ARN": outputs["StreamArn"],
-            "MILLRACE_WAIT_SECONDS": "0",
+            **{variable: parameters[name] for variable, name in VARIABLES.items()},
         },
         "lambda_functions": {
             function: {"iam_role_arn": outputs[f"{name}RoleArn"], **more}
@@ -44,10 +54,10 @@ def stage_config(outputs: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def write(stage: Stage, outputs: Mapping[str, str]) -> Path:
+def write(stage: Stage, there: Described, architecture: str) -> Path:
     """Put the stage into the file; other stages and settings stay as they are."""
     config = json.loads(CONFIG.read_text())
-    config.setdefault("stages", {})[stage.name] = stage_config(outputs)
+    config.setdefault("stages", {})[stage.name] = stage_config(there.outputs, there.parameters, architecture)
     fresh = CONFIG.with_suffix(".json.new")
     fresh.write_text(json.dumps(config, indent=2) + "\n")
     fresh.replace(CONFIG)

@@ -62,6 +62,19 @@ class Wanted:
         except config.BadSettings as error:
             raise WrongUse(str(error)) from None
 
+    def only_for_the_whole(self) -> list[str]:
+        """The options that were given and mean nothing to a stack without functions."""
+        options = {
+            "--domain": self.domain,
+            "--certificate": self.certificate,
+            "--cloudfront": self.cloudfront or None,
+            "--door": self.door,
+            "--web-acl": self.web_acl,
+            "--alarms": self.alarms or None,
+            "--alarm-email": self.alarm_email,
+        }
+        return [name for name, value in options.items() if value is not None]
+
     def parameters(self) -> dict[str, str]:
         """Those of infra/stack.yaml that were given."""
         flags = {"CloudFront": self.cloudfront, "Alarms": self.alarms}
@@ -116,11 +129,20 @@ def _bundle_for_fleet(code: CodeBucket, folder: Path, architecture: str, tell: T
 
 
 def deploy_infrastructure(account: Account, stage: Stage, wanted: Wanted, tell: Tell) -> None:
-    """Everything but the functions, and what `chalice deploy` needs to know of it."""
+    """Everything but the functions, and what `chalice deploy` needs to know of it. `wanted.url`, once that has told it,
+    lets the page there use the bucket."""
+    before = Stack(account.client("cloudformation"), stage.stack, tell).describe()
+    if before is not None and "Url" in before.outputs:
+        raise DeployFailed(
+            f"{stage.stack} is a whole farm: --only-infra would take its functions and its URL away. Give another "
+            "--stage, or destroy that one first (its data stays)"
+        )
     names = stage.names(account.id, account.region)
     url = CodeBucket(account).put_template(template.as_text(template.infrastructure(names)))
     there = _brought_to(account, stage, url, wanted.parameters(), tell)
-    path = chalice_config.write(stage, there.outputs)
+    if wanted.url:
+        there = _page_let_in(account, stage, url, there, wanted, tell)
+    path = chalice_config.write(stage, there, wanted.architecture)
     token = deployed.first_token(deployed.farm_of(account, there))
     tell(f"Wrote the stage {stage.name} into {path}. Next: .venv/bin/chalice deploy --stage {stage.name}")
     _tell_token(token, tell)

@@ -21,6 +21,10 @@ CASES = [
     (["deploy", "--stage", "prod", "--push-networks", "10.1.2.3/16"], "--push-networks must be networks such as 10.1"),
     (["deploy", "--stage", "prod", "--push-networks", "public"], "'public' does not appear to be"),
     (["deploy", "--stage", "prod", "--hook-networks", "10.1.0.0/16,pubilc"], ", or public: 'pubilc' does not appear"),
+    (
+        ["deploy", "--stage", "dev", "--only-infra", "--door", "url", "--alarms"],
+        "--door, --alarms: only the whole stack",
+    ),
     (["fly", "--stage", "prod"], "No such command 'fly'"),
 ]
 

@@ -14,7 +14,7 @@ import pytest
 from chalicelib.install.packing import packed
 from deploy import build as building
 from deploy.build import ROOT
-from deploy.chalice_config import FUNCTIONS, stage_config
+from deploy.chalice_config import FUNCTIONS, VARIABLES, stage_config
 from tests.packaging.conftest import ARCHITECTURE, PACKAGE_SECONDS, Package, built_or_skip, chalice
 
 MOST_BYTES = 15_000_000
@@ -134,7 +134,7 @@ def test_plain_chalice_packages_a_stage_whose_infrastructure_is_there(project: P
     }
     roles = {f"{name}RoleArn": f"arn:aws:iam::123456789012:role/{name}" for name, _ in FUNCTIONS.values()}
     config = json.loads((project / ".chalice" / "config.json").read_text())
-    config["stages"]["made"] = stage_config({**outputs, **roles})
+    config["stages"]["made"] = stage_config({**outputs, **roles}, dict.fromkeys(VARIABLES.values(), "1"), "arm64")
     (project / ".chalice" / "config.json").write_text(json.dumps(config))
     command = chalice("package", "--stage", "made", str(tmp_path / "out"))
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=PACKAGE_SECONDS)

@@ -31,14 +31,20 @@ def test_a_creation_that_fails_is_rolled_back_and_the_next_one_succeeds(
     assert failed.returncode == 1
     assert "Taken: " in failed.stderr and "ROLLBACK_COMPLETE" in failed.stderr
     ssm.delete_parameter(Name="/taken")
-    said = checkout.succeeds("deploy", "--stage", "other", "--only-infra")
+    said = checkout.succeeds("deploy", "--stage", "other", "--only-infra", "--wait-seconds", "3")
     assert "removing what is left of it" in said
     assert "The data of an earlier millrace-other is taken up again." in said
     config = json.loads((checkout.folder / ".chalice" / "config.json").read_text())
     made = config["stages"]["other"]
     assert made["environment_variables"]["MILLRACE_TABLE"] == "millrace-other"
+    assert made["environment_variables"]["MILLRACE_WAIT_SECONDS"] == "3"
     assert made["lambda_functions"]["errand_left"]["iam_role_arn"].startswith("arn:aws:iam::")
     assert set(config["stages"]) == {"local", "dev", "other"}
+    checkout.succeeds("deploy", "--stage", "other", "--only-infra", "--url", "https://x.example.com/api")
+    [rule] = ministack.client("s3").get_bucket_cors(Bucket=made["environment_variables"]["MILLRACE_BUCKET"])[
+        "CORSRules"
+    ]
+    assert rule["AllowedOrigins"] == ["https://x.example.com"]
     checkout.succeeds("destroy", "--stage", "other", "--yes", "--delete-data")
 
 

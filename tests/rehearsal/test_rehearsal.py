@@ -70,6 +70,12 @@ def test_deploying_the_same_again_changes_nothing(deployment: Deployment) -> Non
     assert "Admin token" not in said
 
 
+def test_a_whole_farm_does_not_lose_its_functions_to_only_infra(deployment: Deployment) -> None:
+    refused = deployment.checkout.millrace("deploy", "--stage", STAGE.name, "--only-infra")
+    assert refused.returncode == 1
+    assert f"{STAGE.stack} is a whole farm" in refused.stderr
+
+
 def test_status_tells_how_it_is(deployment: Deployment) -> None:
     said = deployment.checkout.succeeds("status", "--stage", STAGE.name, "--url", deployment.url)
     assert re.search(r"farm +http://\S+: version [0-9.]+", said)
