@@ -13,8 +13,10 @@
 | MILLRACE_DELIVERY           | inline (embedded), redirect (AWS) | how large downloads leave, see Settings         |
 | MILLRACE_LEASE_SECONDS      | 120                               | how long a worker holds a task without renewing |
 | MILLRACE_GRACE_SECONDS      | 90                                | how much later the manager lets a lease end     |
-| MILLRACE_LOST_AFTER_SECONDS | 90; 180 on AWS                    | a worker silent for so long is shown as lost    |
+| MILLRACE_LOST_AFTER_SECONDS | 90; 360 on AWS                    | a worker silent for so long is shown as lost    |
 | MILLRACE_POLL_IDLE_SECONDS  | 5; 30 on AWS                      | how often a worker asks that has nothing to do  |
+| MILLRACE_POLL_APART_SECONDS | 0; 1.2 on AWS                     | so much lies between two questions of a quiet   |
+|                             |                                   | farm's idle workers (`core/idling.py`)          |
 | MILLRACE_POLL_HOLDING_      | 1; 20 on AWS                      | how often one asks whether what it runs is      |
 | SECONDS                     |                                   | still wanted (one name)                         |
 | MILLRACE_SETTLE_SECONDS     | 5                                 | how long a call works on one job before it      |
