@@ -1,16 +1,15 @@
-"""Control groups for tasks. Without a cgroup v2 of ours, what is written is tested on a folder that looks like one."""
+"""Control groups for tasks: what is written, on a folder that looks like one. `test_cgroups_at_work` has real ones."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from millrace.agent import cgroups, processes
+from millrace.agent import processes
 from millrace.agent.cgroups import Cgroups
 from millrace.agent.durable import write_json_durably
 from millrace.agent.errors import CommandFailed, StartError
@@ -28,16 +27,6 @@ def like_v2(tmp_path: Path) -> Path:
     (folder / "cgroup.controllers").write_text("cpuset cpu io memory pids\n")
     (folder / "cgroup.subtree_control").write_text("pids\n")
     return folder
-
-
-@pytest.fixture
-def real_v2() -> Iterator[Path]:
-    folder = ROOT / f"millrace-test-{os.getpid()}"
-    if not (ROOT / "cgroup.controllers").exists() or not os.access(ROOT, os.W_OK):
-        pytest.skip("no cgroup v2 that may be divided here")
-    folder.mkdir()
-    yield folder
-    folder.rmdir()
 
 
 def test_where_there_is_no_version_2_a_worker_that_was_asked_for_groups_does_not_start(tmp_path: Path) -> None:
@@ -148,14 +137,3 @@ def test_what_left_its_session_and_environment_is_found_by_its_group(like_v2: Pa
     finally:
         stray.kill()
         stray.wait()
-
-
-def test_a_task_as_a_whole_may_not_have_more_memory_than_it_was_given(
-    real_v2: Path, bench: Workbench, tmp_path: Path
-) -> None:
-    bench.keep_apart(prepared(tmp_path, bench.work.parent, cgroup=real_v2, memory_mb=200))
-    eater = "python3 -c 'import time; a = bytearray(b\"x\" * (150 << 20)); time.sleep(5)'"
-    with pytest.raises(CommandFailed):
-        bench.run("exec", argv=["sh", "-c", f"{eater} & {eater} & wait"])
-    assert list(real_v2.glob("millrace-*")) == []
-    assert cgroups.pids(real_v2) == []

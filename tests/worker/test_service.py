@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,14 @@ def test_a_unit_is_restarted_when_it_fails_and_not_when_it_was_asked_to_end() ->
     assert "Restart=on-failure\n" in text and "RestartPreventExitStatus=2\n" in text
     assert "User=root\n" in text and "WantedBy=multi-user.target\n" in text
     assert "WantedBy=default.target\n" in systemd.unit(service()) and "User=" not in systemd.unit(service())
+
+
+def test_a_unit_gives_its_group_to_a_worker_that_divides_it_and_to_no_other() -> None:
+    assert "Delegate" not in systemd.unit(service())
+    assert "\nDelegate=memory pids cpu\n" in systemd.unit(replace(service(), divides=True))
+    arguments = ["install", "--print", "--name", "n", "--task-cgroup", "own"]
+    printed = CliRunner().invoke(worker, arguments)
+    assert "Delegate=" in printed.output and "--task-cgroup own" in printed.output
 
 
 @pytest.mark.parametrize("system", [True, False], ids=["system", "user"])

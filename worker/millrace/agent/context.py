@@ -63,6 +63,8 @@ class Context:
         self.work = work
         self.interpreters = interpreters
         self._dumped_core = False
+        self.limits_met: str | None = None
+        """Of the last program that failed: at which limit of its control group the kernel stopped it, for people."""
 
     def say(self, line: str) -> None:
         """A line of ours in the task's log."""
@@ -135,7 +137,7 @@ class Context:
             followers = self._follow(tree, on_line)
             try:
                 exit_code = tree.wait()
-                self._dumped_core = tree.dumped_core
+                self._dumped_core, self.limits_met = tree.dumped_core, tree.limits_met
             finally:
                 # Daemons left behind would hold the pipes open, and outlive the task.
                 self._attempt.ended()
@@ -143,6 +145,8 @@ class Context:
                 # Only a program that hid from us completely can hold a pipe open now; it must not hold the task.
                 follower.join(5)
         self._attempt.check()
+        if self.limits_met is not None:
+            self._log.line(self.limits_met)
         return exit_code
 
     def run_or_fail(self, command: str, argv: Sequence[str], **rest: object) -> None:
@@ -150,7 +154,8 @@ class Context:
         exit_code = self.run(argv, **rest)  # type: ignore[arg-type]  # passes run's own keywords on
         if exit_code != 0:
             core = " (core dumped)" if self._dumped_core else ""
-            raise CommandFailed(f"{command}: {describe_exit(exit_code)}{core}", exit_code)
+            limits = f"; {self.limits_met}" if self.limits_met else ""
+            raise CommandFailed(f"{command}: {describe_exit(exit_code)}{core}{limits}", exit_code)
 
     def _start(self, argv: Sequence[str], **how: Any) -> ProcessTree:
         self._attempt.check()

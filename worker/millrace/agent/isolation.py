@@ -148,7 +148,7 @@ def prepared(
     sandbox: bool = False,
     memory_mb: int | None = None,
     cpu_seconds: int | None = None,
-    cgroup: Path | None = None,
+    cgroup: Path | str | None = None,
     cpus: float | None = None,
     processes: int | None = None,
     writable: Sequence[Path] = (),
@@ -162,6 +162,7 @@ def prepared(
         )
     if cgroup is None and (cpus or processes):
         raise StartError("processors and processes of a task are limited in a control group: name --task-cgroup", 2)
+    parent = cgroups.own() if cgroup == cgroups.OWN else Path(cgroup) if cgroup is not None else None
     task_user = _user(user) if user is not None else None
     hidden = (state_root.absolute(), *_other_states())
     for folder in writable:
@@ -174,7 +175,7 @@ def prepared(
         cpu_seconds,
         hidden,
         tuple(one.absolute() for one in writable),
-        cgroups.prepared(cgroup, memory_mb and memory_mb << 20, cpus, processes) if cgroup is not None else None,
+        cgroups.prepared(parent, memory_mb and memory_mb << 20, cpus, processes) if parent is not None else None,
     )
     if task_user is not None:
         # The way to the work folders, not what else is there: outbox, cache and identity stay closed.

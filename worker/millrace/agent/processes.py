@@ -53,6 +53,8 @@ class ProcessTree:
         self._note = note
         self.dumped_core = False
         """Known once `wait` has returned, and only where the system tells."""
+        self.limits_met: str | None = None
+        """Likewise: at which limit of its control group the kernel stopped it, for people."""
         self._ending = threading.Lock()
 
     @classmethod
@@ -116,7 +118,10 @@ class ProcessTree:
     def wait(self) -> int:
         """The exit code of the command itself; negative for a signal, as subprocess has it."""
         self.dumped_core = _dumps_core(self._process.pid)
-        return self._process.wait()
+        exit_code = self._process.wait()
+        if exit_code != 0 and self._group is not None:
+            self.limits_met = cgroups.met(self._group)
+        return exit_code
 
     def notify(self) -> None:
         """Ask the whole tree to end (SIGTERM)."""

@@ -56,7 +56,7 @@ def worker(
     task_folders: tuple[Path, ...],
     task_memory_mb: int | None,
     task_cpu_seconds: int | None,
-    task_cgroup: Path | None,
+    task_cgroup: Path | str | None,
     task_cpus: float | None,
     task_processes: int | None,
     no_pictures: bool,

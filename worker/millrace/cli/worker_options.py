@@ -47,6 +47,15 @@ def host_and_port(_: click.Context, parameter: click.Parameter, text: str | None
     return host.strip("[]"), int(port)
 
 
+def own_or_folder(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | Path | None:
+    """The worker's own control group is found when it starts: for a service it is another one than here."""
+    if text is None or text == "own":
+        return text
+    if not Path(text).is_dir():
+        raise click.BadParameter(f"{text!r} is no folder; `own` is the group that the worker starts in")
+    return Path(text)
+
+
 FOR_SERVICES = frozenset(
     {
         *("slots", "types", "runtimes", "tags", "on_ec2", "task_user", "sandbox", "task_folders"),
@@ -114,8 +123,9 @@ _WORKER_OPTIONS = (
     ),
     click.option(
         "--task-cgroup",
-        type=click.Path(exists=True, file_okay=False, path_type=Path),
-        help="Control group (v2) that is this worker's to divide: each attempt gets one of its own.",
+        metavar="FOLDER|own",
+        callback=own_or_folder,
+        help="Control group (v2) that is this worker's to divide: each attempt gets one in it. own: where it starts.",
     ),
     click.option("--task-cpus", type=click.FloatRange(min=0.01), help="With --task-cgroup: processors of a task."),
     click.option("--task-processes", type=click.IntRange(min=1), help="With --task-cgroup. [default: 4096]"),

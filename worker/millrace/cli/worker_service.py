@@ -62,7 +62,8 @@ def install(
     asked = ["--farm", invocation.url, "--name", name, "--state", str(folder), *_asked(click.get_current_context())]
     asked += ["--environment", str(folder / ENVIRONMENT), *(["--upgrade"] if upgrade else [])]
     program = (sys.executable, "-m", "millrace.cli", "worker", *asked)
-    plan = platform().install(Service(name, invocation.url, program, folder, system, account))
+    divides = click.get_current_context().params["task_cgroup"] == "own"
+    plan = platform().install(Service(name, invocation.url, program, folder, system, account, divides))
     if only_print:
         show(plan)
         return 0

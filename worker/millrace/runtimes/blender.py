@@ -123,7 +123,7 @@ def run_blender(context: Context, command: str, argv: Sequence[str], frames: int
     exit_code = context.run(argv, on_line=heard, quiet_stderr=True)
     if exit_code != 0:
         end = f"killed by signal {-exit_code}" if exit_code < 0 else f"Blender ended with exit code {exit_code}"
-        raise CommandFailed(f"{command}: {_why(heard.errors) or end}", exit_code)
+        raise CommandFailed(f"{command}: {context.limits_met or _why(heard.errors) or end}", exit_code)
     if len(heard.saved) < frames:
         why = _why(heard.errors) or "Blender does not say why; its log may"
         raise CommandFailed(f"{command}: {len(heard.saved)} of {frames} frames were rendered: {why}", exit_code)

@@ -44,6 +44,7 @@ def run_openjd(context: Context, settings: Settings) -> Produced:
     runner = [sys.executable, "-m", "millrace.openjd.runner", str(context.work), step, str(index), mark]
     exit_code = context.run(runner, on_line=hear, notify_seconds=NOTIFY_SECONDS)
     if exit_code != 0:
-        raise CommandFailed(said.get("failed") or f"the runner ended with exit code {exit_code}", exit_code)
+        why = said.get("failed") or context.limits_met or f"the runner ended with exit code {exit_code}"
+        raise CommandFailed(why, exit_code)
     made_something = any(path.is_file() for path in context.path("output").rglob("*"))
     return NOTHING if made_something else Produced(not_produced=(OUTPUTS,))

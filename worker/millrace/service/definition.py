@@ -22,7 +22,8 @@ CARRIED = (
 
 @dataclass(frozen=True)
 class Service:
-    """A worker to be run. `user`: as whom, for one of the system (None: as whoever logs in)."""
+    """A worker to be run. `user`: as whom, for one of the system (None: as whoever logs in). `divides`: it makes
+    control groups for its tasks in its own."""
 
     name: str
     farm_url: str
@@ -30,6 +31,7 @@ class Service:
     state: Path
     system: bool
     user: str | None = None
+    divides: bool = False
 
     @property
     def label(self) -> str:

@@ -16,6 +16,8 @@ RESTART_SECONDS = 15
 def unit(service: Service) -> str:
     """An exit code of 0 is the farm's or an operator's wish; 2 a mistake that no restart mends."""
     network = "Wants=network-online.target\nAfter=network-online.target\n" if service.system else ""
+    # It moves to a group in its own by itself: DelegateSubgroup= is known since 254 only.
+    delegate = "Delegate=memory pids cpu\n" if service.divides else ""
     user = f"User={service.user}\n" if service.system and service.user else ""
     return f"""[Unit]
 Description={_plain(f"Millrace worker {service.name} of {service.farm_url}")}
@@ -24,7 +26,7 @@ Description={_plain(f"Millrace worker {service.name} of {service.farm_url}")}
 Type=exec
 ExecStart={" ".join(_quoted(word) for word in service.command)}
 WorkingDirectory={_plain(str(service.state))}
-{user}Restart=on-failure
+{user}{delegate}Restart=on-failure
 RestartSec={RESTART_SECONDS}
 RestartPreventExitStatus=2
 KillMode=mixed
