@@ -5,26 +5,26 @@ the folder of its input files (`{input}`), unless a folder on shared storage is 
 fits the patterns comes back under its name there; a chunk that leaves nothing of the kind has failed.
 
 With `then` further commands follow frame by frame: a chunk of a later step begins when the chunks of the step before
-that have a frame in common with it are done, and finds their files in `{input}`.
+that have a frame in common with it are done, and finds their files in `{input}`. Frames that are added to such a job
+are a chain of steps of their own, beside those that there were: no task of those waits for them, or gets other files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from ..core.errors import BadInput
 from ..core.model import BlobId, Requirement
-from ..core.plans import Addition, StepPlan, TaskPlan, Trail
+from ..core.plans import StepPlan, TaskPlan, Trail
 from .command import MOST_BYTES, TASK_TYPE, Word
 from .fields import BlobRef, FileName, FramesText, Limited, Name, Pattern, StoragePath, blob_id, manifest_of
 from .frame_ranges import Chunks, FrameRange, parse_frames
 from .frame_template import EACH_FRAME, WHOLE_CHUNK, placeholders_in
 from .frame_trails import MOST_UNCOVERED, is_covered, trail
-from .framed import FramedSettings, FramedType, frame_step
+from .framed import MOST_ADDITIONS, FramedSettings, FramedType, frame_step
 
 MOST_CHUNK = 100_000
 MOST_CHUNK_WITH_FILES = 1_000
@@ -114,17 +114,30 @@ class FramesSettings(FrameCommand, FramedSettings):
 
     @model_validator(mode="after")
     def steps_fit_together(self) -> FramesSettings:
-        names = [FIRST, *(self.name_of(number) for number in range(len(self.then)))]
+        names = [name for first in self.steps(FIRST) for name in self.names_of(first)]
         if len(set(names)) < len(names):
             raise ValueError(f"steps need different names, and the first is called {FIRST!r}; these are {names}")
-        before: FrameCommand = self
-        for number, step in enumerate(self.then):
-            _check_step(self.name_of(number), step, before, self.frames)
-            before = step
+        if len(self.added) > (most := MOST_ADDITIONS // (1 + len(self.then))):  # each of its ends reads all its steps
+            raise ValueError(
+                f"frames are added {most} times at most to a job with {len(self.then)} steps behind `then`"
+            )
+        for name, step in zip(names[1:], self.then, strict=False):
+            if self.added and (step.frames is not None or step.shift):
+                what = "has frames of its own" if step.frames is not None else "is shifted against the one before"
+                raise ValueError(
+                    f"frames cannot be added where a later step ({name!r}) {what}; submit a new job for them"
+                )
+        for frames in (self.frames, *self.added):
+            before: FrameCommand = self.model_copy(update={"frames": frames})
+            for name, step in zip(names[1:], self.then, strict=False):
+                _check_step(name, step, before, frames)
+                before = step
         return self
 
-    def name_of(self, number: int) -> str:
-        return self.then[number].name or f"then {number + 1}"
+    def names_of(self, first: str) -> Sequence[str]:
+        """Of a chain of steps, by the name of its first: `frames`, or `frames-2` for what was added first."""
+        part = first.removeprefix(FIRST)
+        return [first, *(f"{step.name or f'then {number}'}{part}" for number, step in enumerate(self.then, start=1))]
 
 
 def _check_step(name: str, step: LaterStep, before: FrameCommand, usual: str) -> None:
@@ -166,27 +179,8 @@ class Frames(FramedType):
 
     def plan(self, settings: BaseModel) -> Sequence[StepPlan]:
         assert isinstance(settings, FramesSettings)
-        if not settings.then:
-            parts = settings.steps(self.framed_step).items()
-            return [_step(name, settings, chunks, None, publishes=True) for name, chunks in parts]
-        last = len(settings.then) - 1
-        steps = [_step(FIRST, settings, settings.chunks(settings.frames), None, publishes=settings.keep)]
-        name = FIRST
-        before: FrameCommand = settings
-        for number, step in enumerate(settings.then):
-            follows = _trail(name, before, step, settings.frames)
-            name, before = settings.name_of(number), step
-            chunks = step.chunks(settings.frames)
-            steps.append(_step(name, step, chunks, follows, publishes=step.keep or number == last))
-        return steps
-
-    def add_frames(self, settings: Any, text: str) -> Addition:
-        if settings.get("then"):
-            raise BadInput(
-                "frames cannot be added to a job whose steps follow frame by frame; submit a new one for them",
-                field="frames",
-            )
-        return super().add_frames(settings, text)
+        firsts = zip(settings.steps(FIRST), (settings.frames, *settings.added), strict=True)
+        return [step for first, frames in firsts for step in _chain(settings, settings.names_of(first), frames)]
 
     def blobs(self, settings: BaseModel) -> Mapping[str, BlobId]:
         assert isinstance(settings, FramesSettings)
@@ -197,6 +191,19 @@ class Frames(FramedType):
             found |= {f"{where}.inputs.{name}": blob_id(blob) for name, blob in step.inputs.items()}
             found |= {f"{where}.manifest": blob for blob in manifest_of(step.manifest).values()}
         return found
+
+
+def _chain(settings: FramesSettings, names: Sequence[str], frames: str) -> Sequence[StepPlan]:
+    """The first step for these frames, and those that follow it."""
+    last = len(settings.then)
+    before: FrameCommand = settings.model_copy(update={"frames": frames})
+    steps = [_step(names[0], settings, before.chunks(frames), None, publishes=settings.keep or not last)]
+    for number, step in enumerate(settings.then, start=1):
+        follows = _trail(names[number - 1], before, step, frames)
+        publishes = step.keep or number == last
+        steps.append(_step(names[number], step, step.chunks(frames), follows, publishes=publishes))
+        before = step
+    return steps
 
 
 def _trail(name: str, before: FrameCommand, step: LaterStep, usual: str) -> Trail:

@@ -130,6 +130,90 @@ def test_a_paused_job_gets_frames_and_gives_them_away_when_it_goes_on(bench: Ben
     assert len(work_off(bench, worker_of(bench))) == 200
 
 
+def chained_job(bench: Bench, *then: dict[str, Any], frames: str = "1-4", **more: Any) -> Job:
+    asked = {"frames": frames, "command": ["render", "{frame}", "{output}/f"], "then": list(then), **more}
+    return jobs.submit(bench.farm, jobs.Submission("shot", "frames", asked))
+
+
+DENOISE = {"name": "denoise", "chunk": 2, "command": ["denoise", "{input}/f", "{frame}", "{output}/f"]}
+PUBLISH = {"command": ["publish", "{frame}", "{input}/f"]}
+
+
+@pytest.mark.parametrize("more", ["5-9", "5-130"])
+@pytest.mark.parametrize("begun", [0, 3, 7])
+def test_steps_that_follow_frame_by_frame_follow_the_added_ones_too(bench: Bench, more: str, begun: int) -> None:
+    """Whatever has been done of the others; and none of those runs again, or waits."""
+    job = chained_job(bench, DENOISE, PUBLISH)
+    worker = worker_of(bench)
+    ran = work_off(bench, worker, begun)
+    assert extending.add_frames(bench.farm, job.id, more).added == more
+    assert extending.add_frames(bench.farm, job.id, more).added is None
+    ran += work_off(bench, worker)
+    assert bench.job(job).status == "completed"
+    count = parse_frames(more).count
+    assert len(ran) == 4 + 2 + 4 + count + -(-count // 2) + count
+    names = [step.name for step in bench.farm.jobs.steps(job.id)]
+    assert names == ["frames", "denoise", "then 2", "frames-2", "denoise-2", "then 2-2"]
+
+
+def test_what_follows_an_added_frame_gets_its_files_and_waits_for_nothing_else(bench: Bench) -> None:
+    job = chained_job(bench, DENOISE, frames="1-2")
+    worker = worker_of(bench)
+    held = bench.claim(worker, slots=2)
+    extending.add_frames(bench.farm, job.id, "7-8")
+    ran = work_off(bench, worker)
+    assert ran == ["frame 7", "frame 8", "frames 7-8"], "the first two are still running"
+    [last] = [task for task in bench.tasks(job) if task.name == "frames 7-8"]
+    assert sorted(given.name for given in last.work.inputs) == ["input/frame_0007.png", "input/frame_0008.png"]
+    outputs = bench.job(job).outputs
+    for one in held:
+        report(bench.farm, worker.id, one.task.id, one.lease.generation, Report(Outcome.RELEASED))
+    assert sorted(work_off(bench, worker)) == ["frame 1", "frame 2", "frames 1-2"]
+    assert bench.job(job).status == "completed" and len(bench.job(job).outputs) == 2, outputs
+
+
+def test_an_added_frame_that_runs_again_has_only_what_follows_it_start_over(bench: Bench) -> None:
+    job = chained_job(bench, PUBLISH)
+    worker = worker_of(bench)
+    extending.add_frames(bench.farm, job.id, "5-6")
+    work_off(bench, worker)
+    retrying.retry_frames(bench.farm, job.id, "6")
+    assert sorted(work_off(bench, worker)) == ["frame 5", "frame 6", "frame 6"]
+    assert bench.job(job).status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("then", "message"),
+    [
+        ({**PUBLISH, "shift": -1}, r"'then 1'\) is shifted"),
+        ({**PUBLISH, "frames": "1-2"}, "has frames of its own"),
+    ],
+)
+def test_where_it_is_not_plain_what_would_follow_an_added_frame_none_is_added(
+    bench: Bench, then: dict[str, Any], message: str
+) -> None:
+    job = chained_job(bench, then)
+    with pytest.raises(BadInput, match=message) as refused:
+        extending.add_frames(bench.farm, job.id, "5-9")
+    assert refused.value.field == "frames" and len(bench.farm.jobs.steps(job.id)) == 2
+
+
+def test_a_job_of_many_steps_gets_frames_less_often(bench: Bench) -> None:
+    job = chained_job(bench, *[PUBLISH] * 9, frames="1")
+    for frame in range(2, 12):
+        extending.add_frames(bench.farm, job.id, str(frame))
+    with pytest.raises(BadInput, match="10 times at most"):
+        extending.add_frames(bench.farm, job.id, "12")
+    assert len(work_off(bench, worker_of(bench))) == 11 * 10
+
+
+def test_the_names_of_added_steps_are_nobody_elses(bench: Bench) -> None:
+    job = chained_job(bench, {**PUBLISH, "name": "a"}, {**PUBLISH, "name": "a-2"})
+    with pytest.raises(BadInput, match="different names"):
+        extending.add_frames(bench.farm, job.id, "5-9")
+    assert len(work_off(bench, worker_of(bench))) == 12
+
+
 def test_a_preview_waits_for_the_added_frames_too(bench: Bench) -> None:
     job = blender_job(bench)
     worker = worker_of(bench)
