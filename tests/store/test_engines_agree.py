@@ -1,4 +1,5 @@
-"""The same random operations to SQLite, DynamoDB (moto) and the simulated table: the same answers from all three."""
+"""The same random operations to SQLite, DynamoDB (moto), the simulated table and `store/dynamo` on the simulated
+service: the same answers from all four."""
 
 from __future__ import annotations
 
@@ -33,7 +34,10 @@ from chalicelib.core.ports import (
     Table,
     Update,
 )
+from chalicelib.store.dynamo import DynamoTable
 from chalicelib.store.sqlite import SqliteTable
+from tests.engines.dynamo_door import TABLE, Door
+from tests.engines.dynamo_service import DynamoService
 from tests.engines.simulated import SimulatedClock, SimulatedTable
 from tests.store.engines import INDEXES, dynamo_table
 
@@ -193,18 +197,24 @@ def projected(item: Item, index: str | None) -> Item:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(beginning=beginnings, story=st.lists(calls, min_size=6, max_size=16))
-def test_three_engines_give_the_same_answers(dynamo_client: Any, beginning: list[Item], story: list[Any]) -> None:
+def test_the_engines_give_the_same_answers(
+    dynamo_client: Any, service: tuple[Door, Any], beginning: list[Item], story: list[Any]
+) -> None:
     first = ("write_many", [[Put(item)] for item in beginning])
     with tempfile.TemporaryDirectory() as folder:
         sqlite = SqliteTable(Path(folder) / "farm.db", INDEXES)
         clock = SimulatedClock()
         dynamo = dynamo_table(dynamo_client, now=lambda: clock.now() / 1000)
         simulated = SimulatedTable(INDEXES, seed=0, lag_ms=(0, 0), clock=clock)
+        door, client = service
+        door.service = DynamoService(SimulatedTable(INDEXES, seed=0, lag_ms=(0, 0), clock=clock), TABLE, seed=0)
+        served = DynamoTable(client, TABLE, INDEXES, now=lambda: clock.now() / 1000)
         try:
             for call in [first, *story, ("base", "P", {"limit": 100}), ("base", "Q", {"limit": 100})]:
                 clock.advance(60_000)  # longer than `take` remembers what it had taken
                 expected = answer(sqlite, call)
                 assert answer(dynamo, call) == expected, call
                 assert answer(simulated, call) == expected, call
+                assert answer(served, call) == expected, call
         finally:
             sqlite.close()
