@@ -219,6 +219,9 @@ class Door(BaseHTTPRequestHandler):
     def get_workers(self, query: dict[str, str], body: bytes) -> None:
         self.page(self.farm.workers, query)
 
+    def get_why(self, query: dict[str, str], body: bytes, job: str) -> None:
+        self.answer(200, {"reasons": [{"code": "no_worker", "text": "no worker is registered with this farm"}]})
+
     def ask_worker(self, query: dict[str, str], body: bytes, worker: str) -> None:
         said = json.loads(body)
         self.farm.said.append(said)
@@ -320,6 +323,7 @@ ROUTES: list[tuple[str, str, Callable[..., None]]] = [
     ("GET", f"{API}/jobs/([^/]+)/outputs", Door.get_outputs),
     ("GET", f"{API}/tasks/([^/]+)", Door.get_task),
     ("GET", f"{API}/tasks/([^/]+)/log", Door.get_log),
+    ("GET", f"{API}/jobs/([^/]+)/why", Door.get_why),
     ("GET", f"{API}/workers", Door.get_workers),
     ("POST", f"{API}/workers/([^/]+)/status", Door.ask_worker),
     ("POST", f"{API}/blobs", Door.post_blobs),

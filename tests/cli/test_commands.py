@@ -17,7 +17,7 @@ import pytest
 
 from millrace.agent.isolation import CONFINED_TYPES
 from millrace.agent.run import DEFAULT_RUNTIMES, DEFAULT_TASK_TYPES
-from millrace.cli import worker_options
+from millrace.cli import watching, worker_options
 from millrace.cli.entry import millrace, run
 from tests.cli.conftest import Done
 from tests.cli.stub_farm import WORDS, StubFarm
@@ -212,6 +212,16 @@ def test_waiting_for_a_job_that_fails_tells_each_reason_once_and_where_more_is(s
     told = cli("wait", job).err
     assert told.index("  frame 1 and 1 more: no licence\n") < told.index("  frame 2: no such file\n")
     assert f"millrace logs {job} --error" in told
+
+
+def test_whoever_waits_for_a_job_that_nobody_takes_is_told_what_it_waits_for(
+    stub: StubFarm, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "PATIENCE_WITH_A_QUEUE_SECONDS", 0.2)
+    told = cli("wait", stub.add_job(status="queued"), "--timeout", "1")
+    assert told.code == 4 and told.err.count("it waits: no worker is registered with this farm") == 1
+    assert "it waits" not in cli("wait", stub.add_job(status="active"), "--timeout", "1").err
+    assert cli("wait", stub.add_job(status="queued"), "--timeout", "0").code == 4
 
 
 def test_frames_that_cannot_be_are_refused_before_anything_is_sent(stub: StubFarm, cli: Cli, tmp_path: Path) -> None:

@@ -125,6 +125,10 @@ class JobProgress:
         self.row = self.bar.add_task(_named(job), total=100) if self.row is None else self.row
         self.bar.update(self.row, completed=job.progress, description=f"{_named(job)}: {job.status}")
 
+    def note(self, text: str) -> None:
+        """A line above the bar."""
+        self.console.print(escape(plain(text)), soft_wrap=True, highlight=False)
+
     def _line(self, job: Job) -> None:
         line = (job.status, int(job.progress // 10))
         if line != self.last_line:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import islice
 
 import click
@@ -10,7 +11,7 @@ from millrace.cli.options import Invocation, command, pass_invocation
 from millrace.cli.plain_text import plain, plain_lines
 from millrace.cli.rendering import JobProgress, job_lines, table, task_lines, when
 from millrace.farm import Farm
-from millrace.sdk.errors import FarmError, NotFound
+from millrace.sdk.errors import FarmError, NotEnded, NotFound
 from millrace.sdk.values import Job, Task, WorkerInfo
 
 JOB_WORDS = ("compiling", "queued", "active", "paused", "completed", "failed", "canceled")
@@ -92,7 +93,7 @@ def wait_and_show(invocation: Invocation, job: str, timeout: float | None = None
     """Progress goes to stderr, so that stdout holds the result alone."""
     farm = invocation.farm(patience_seconds=WAIT_PATIENCE_SECONDS)
     with JobProgress(quiet=invocation.as_json) as progress:
-        ended = farm.wait(job, timeout, progress.update)
+        ended = _wait(farm, job, timeout, progress)
     if invocation.as_json:
         invocation.answer(ended, "")
     elif ended.status != "completed":
@@ -101,6 +102,31 @@ def wait_and_show(invocation: Invocation, job: str, timeout: float | None = None
         )
         show_reasons(farm, ended)
     return ended
+
+
+PATIENCE_WITH_A_QUEUE_SECONDS = 5.0
+
+
+def _wait(farm: Farm, job: str, timeout: float | None, progress: JobProgress) -> Job:
+    """As `farm.wait`; of a job that still stands in the queue after a moment it is said, once, what it waits for."""
+    begun = time.monotonic()
+    if timeout is None or timeout > PATIENCE_WITH_A_QUEUE_SECONDS:
+        try:
+            return farm.wait(job, PATIENCE_WITH_A_QUEUE_SECONDS, progress.update)
+        except NotEnded:
+            _say_why_it_waits(farm, job, progress)
+    left = None if timeout is None else max(0.0, timeout - (time.monotonic() - begun))
+    return farm.wait(job, left, progress.update)
+
+
+def _say_why_it_waits(farm: Farm, job: str, progress: JobProgress) -> None:
+    try:
+        current = farm.job(job)
+        reasons = farm.why(current) if current.status == "queued" else []
+    except FarmError:
+        return  # an older farm, or one that restarts
+    for reason in reasons[:1]:
+        progress.note(f"  it waits: {reason.text}")
 
 
 ASKED_TASKS, SHOWN_REASONS = 100, 3

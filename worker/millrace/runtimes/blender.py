@@ -34,6 +34,7 @@ _UNSAID = (None, "", "blender", "{blender}")
 """What Flamenco's compilers write when they mean "whichever there is"; the last is a variable without a value."""
 PYTHON_FAILED = 42
 """Blender's exit code when a script of ours raised."""
+_SHOWN_OF_A_WORD = 200
 _FRAME = re.compile(r"Fra:(-?\d+) .*?(?:(?:Sample|Rendered|Rendering) (\d+) ?/ ?(\d+)|$)")
 _SHOWN_EVERY_SECONDS = 5.0
 _HINTS = {
@@ -46,6 +47,12 @@ _HINTS = {
     "Not enough": "this machine has too little memory for the scene",
     "Out of memory": "this machine has too little memory for the scene",
 }
+
+
+def _in_short(word: str) -> str:
+    """For the log: of a script among the words its first line."""
+    first = (word.splitlines() or [""])[0][:_SHOWN_OF_A_WORD]
+    return word if first == word else first + "…"
 
 
 def find_blender() -> str | None:
@@ -119,7 +126,7 @@ class Listener:
 def run_blender(context: Context, command: str, argv: Sequence[str], frames: int = 0) -> list[str]:
     """Run Blender to its end; the files it says it saved. `CommandFailed` if those are fewer than `frames`."""
     heard = Listener(context, frames)
-    context.say(shlex.join(word if len(word) < 200 else word[:200] + "…" for word in argv))
+    context.say(shlex.join(_in_short(word) for word in argv))
     exit_code = context.run(argv, on_line=heard, quiet_stderr=True)
     if exit_code != 0:
         end = f"killed by signal {-exit_code}" if exit_code < 0 else f"Blender ended with exit code {exit_code}"
