@@ -1,6 +1,7 @@
 #!/bin/sh
 # Run the tests of control groups on a kernel of their own: Linux in user mode, Debian's package `user-mode-linux`, with
-# cgroup version 2 and this machine's files, read-only. Needs neither root nor KVM nor a disk, and a gigabyte of memory.
+# cgroup version 2, and with this machine's files, read-only, its systemd among them if it has one. Needs no KVM and no
+# disk, and a gigabyte of memory.
 #
 #   tests/worker/on_cgroup2.sh [PYTEST ARGUMENTS]     status: pytest's; 3 when there is no such kernel to be had here
 #
@@ -10,20 +11,31 @@ here=$(cd "$(dirname "$0")/../.." && pwd)
 python=${PYTHON:-$here/.venv/bin/python}
 
 if [ "${1:-}" = --inside ]; then # the first process of that kernel
-    shift
-    export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp PYTHONDONTWRITEBYTECODE=1 NO_COLOR=1
+    export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     mount -t proc proc /proc
     mount -t sysfs sysfs /sys
-    mount -t cgroup2 cgroup2 /sys/fs/cgroup
     mount -t tmpfs tmpfs /run
-    mount -t devtmpfs devtmpfs /dev 2>/dev/null || true
-    mkdir -p /dev/shm && mount -t tmpfs tmpfs /dev/shm
-    # Last, and with the arguments already read: it may hide the folder that they came in.
-    scratch=$1
-    eval "set -- $(cat "$scratch/arguments")"
-    mount -t tmpfs tmpfs /tmp
+    mkdir -p /dev/shm /run/systemd/system
+    cp "$2/arguments" /run/arguments
+    mount -t tmpfs tmpfs /tmp # hides where the arguments were
+    if [ -x /lib/systemd/systemd ]; then
+        mount -t tmpfs tmpfs /etc/systemd/system # units are installed here
+        ln -s /dev/null /etc/systemd/system/systemd-tmpfiles-setup.service # it would empty /tmp under the tests
+        printf '%s\n' '[Unit]' 'DefaultDependencies=no' '[Service]' 'Type=exec' "Environment=PYTHON=$python" \
+            "ExecStart=$here/tests/worker/on_cgroup2.sh --tests" >/run/systemd/system/millrace-tests.service
+        touch /run/systemd-to-throw-away
+        exec /lib/systemd/systemd --unit=millrace-tests.service --log-target=null --show-status=no
+    fi
+    mount -t tmpfs tmpfs /dev/shm
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+    set -- --tests
+fi
+if [ "${1:-}" = --tests ]; then
+    exec >/dev/console 2>&1
+    export HOME=/tmp PYTHONDONTWRITEBYTECODE=1 NO_COLOR=1
+    eval "set -- $(cat /run/arguments)"
     cd "$here"
-    echo "on $(uname -sr), control groups: $(cat /sys/fs/cgroup/cgroup.controllers)"
+    echo "on $(uname -sr), first process $(cat /proc/1/comm), control groups: $(cat /sys/fs/cgroup/cgroup.controllers)"
     status=0
     "$python" -m pytest -q -p no:cacheprovider "$@" || status=$?
     echo "on_cgroup2: status $status"
@@ -47,7 +59,7 @@ if [ -z "$kernel" ]; then
     kernel=$scratch/usr/bin/linux.uml
 fi
 
-[ $# -gt 0 ] || set -- tests/worker/test_cgroups_at_work.py
+[ $# -gt 0 ] || set -- tests/worker/test_cgroups_at_work.py tests/worker/test_unit_at_work.py
 for word in "$@"; do
     printf "'%s' " "$(printf %s "$word" | sed "s/'/'\\\\''/g")"
 done >"$scratch/arguments"
