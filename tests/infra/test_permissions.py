@@ -21,7 +21,20 @@ from moto import mock_aws
 
 from chalicelib.bootstrap import aws_farm, mailer_of, scaling_group_of
 from chalicelib.config import Settings
-from chalicelib.core import access, blobs, claiming, collecting, hooks, jobs, leases, logs, upgrading, workers
+from chalicelib.core import (
+    access,
+    blobs,
+    claiming,
+    collecting,
+    hooks,
+    jobs,
+    last_rendered,
+    leases,
+    logs,
+    retention,
+    upgrading,
+    workers,
+)
 from chalicelib.core.farm import Farm, Limits
 from chalicelib.core.fleet_watching import Abilities
 from chalicelib.core.lifecycle import Outcome
@@ -30,11 +43,15 @@ from chalicelib.core.ports import ObjectMismatch
 from chalicelib.core.records import task_writes
 from chalicelib.core.records.keys import INDEXES
 from chalicelib.core.settle import end_early, settle
+from chalicelib.dialects.flamenco1 import pushing, registering, submitting, wire
 from chalicelib.edge import current
-from chalicelib.handlers import fleet
+from chalicelib.edge.fields import parsed
+from chalicelib.edge.networks import LOOPBACK
+from chalicelib.handlers import fleet, schedule
 from chalicelib.store.dynamo import create_table
 from chalicelib.store.scaling_group import ScalingGroup
 from deploy import template
+from tests.dialects.flamenco1.pushed_worker import PushedWorker
 from tests.handlers.conftest import changes, deliver, errands, recorded
 from tests.handlers.test_fleet import make_group, said
 from tests.infra.calls import Need, Permission, Recorder, calls_in_the_code, permissions, statements
@@ -94,6 +111,17 @@ class Bench:
         ended = jobs.get(self.farm, job.id)
         assert self.farm.jobs.hide(ended)
         return ended
+
+    def ended(self) -> Job:
+        """A job that has nothing left to do, with its settings, what it wrote, and its picture."""
+        job, worker = self.submit(1), self.worker()
+        while (one := self.take(worker)).task.job != job.id:
+            pass  # what other lives have left
+        logs.append(self.farm, one.task, worker.id, one.lease.generation, 0, b"line")
+        jpeg = last_rendered.Jpeg(2, 2, b"\xff\xd8\xff")
+        last_rendered.note(self.farm, worker.id, one.task, one.lease.generation, "f.png", [jpeg])
+        self.end(one)
+        return jobs.get(self.farm, job.id)
 
     def runs_out_of_time(self, job: Job) -> None:
         """What `settle` does then, whoever called it."""
@@ -209,8 +237,13 @@ def queue_runs(bench: Bench) -> None:
 
 def schedule_comes(bench: Bench) -> None:
     left = [bench.half_deleted(), *bench.half_done()]
+    old = bench.ended()
+    retention.write(bench.farm, ended_jobs_days=1, content_days=1)
     bench.in_another_process()
-    deliver("minute_passed", recorded("schedule"))
+    with mock.patch.object(retention, "DAY_MS", -86_400_000):  # what is old is what ended before tomorrow
+        deliver("minute_passed", recorded("schedule"))
+    assert bench.farm.jobs.get(old.id) is None
+    assert collecting.current(bench.farm) is not None
     bench.runs_out_of_time(left[1])
 
 
@@ -263,6 +296,26 @@ def somebody_is_told_by_email(bench: Bench) -> None:
     assert [one.status for one in hooks.deliveries(bench.farm, hook.id, 10)] == ["delivered"]
 
 
+def workers_are_called(bench: Bench) -> None:
+    """One of Flamenco 1 is given a task, and asked about it; the log that it answers with is kept."""
+    current.serve(bench.farm, replace(current.settings(), push_networks=LOOPBACK))
+    worker = PushedWorker()
+    try:
+        member = {"hostname": "node7", "port": worker.port, "system": "Linux 5.15"}
+        registering.register(bench.farm, "127.0.0.1", parsed(wire.Registration, member))
+        task = {"task_id": 41, "type": "print_string", "settings": '{"text": "hi"}', "parser": "blender_render"}
+        submitting.submit(bench.farm, parsed(wire.NewTask, {**task, "priority": 50}), None, None)
+        worker.log = "so far"
+        bench.in_another_process()
+        at_once = {"POLL_MS": 0, "BUSY_POLL_MS": 0}
+        with mock.patch.object(schedule, "PUSH_SECONDS", 4.0), mock.patch.multiple(pushing, **at_once):
+            deliver("minute_passed", recorded("schedule"))
+    finally:
+        worker.stop()
+    assert worker.given
+    assert any(need.action == "s3:PutObject" for need in bench.recorder.needs)
+
+
 LIVES: dict[str, Callable[[Bench], None]] = {
     "APIHandlerRole": manager_works,
     "TableChangedRole": stream_tells,
@@ -306,6 +359,17 @@ def test_the_fleet_may_be_looked_after_and_nothing_else(bench: Bench) -> None:
     assert not {one for one in more if not is_used(one, bench.recorder.needs)}
 
 
+def test_workers_may_be_called_and_nothing_else(bench: Bench) -> None:
+    workers_are_called(bench)
+    policy = template.read(template.INFRA / "roles.yaml")["Resources"]["PushPolicy"]
+    assert policy["Condition"] == "HasPushNetworks"
+    [role] = [name["Ref"] for name in policy["Properties"]["Roles"]]
+    more = set(statements(policy["Properties"]))
+    allowed = {*permissions(roles()[role]), *more}
+    assert not {need for need in bench.recorder.needs if not any(one.allows(need) for one in allowed)}
+    assert not {one for one in more if not is_used(one, bench.recorder.needs)}
+
+
 def test_email_may_be_sent_from_one_address_and_nothing_else(bench: Bench) -> None:
     somebody_is_told_by_email(bench)
     policy = template.read(template.INFRA / "roles.yaml")["Resources"]["MailPolicy"]
@@ -340,7 +404,7 @@ def is_used(permission: Permission, needs: set[Need]) -> bool:
 @pytest.mark.timeout(900)  # every life, on a machine with other things to do
 def test_every_call_in_the_code_is_made_here(bench: Bench) -> None:
     """So that a new one meets the comparison above."""
-    for live in (*LIVES.values(), fleet_is_looked_after, somebody_is_told_by_email):
+    for live in (*LIVES.values(), fleet_is_looked_after, somebody_is_told_by_email, workers_are_called):
         live(bench)
     made = {xform_name(operation) for operation in bench.recorder.operations}
     assert calls_in_the_code() <= made
