@@ -144,7 +144,8 @@ def deploy_infrastructure(account: Account, stage: Stage, wanted: Wanted, tell: 
         there = _page_let_in(account, stage, url, there, wanted, tell)
     path = chalice_config.write(stage, there, wanted.architecture)
     token = deployed.first_token(deployed.farm_of(account, there))
-    tell(f"Wrote the stage {stage.name} into {path}. Next: .venv/bin/chalice deploy --stage {stage.name}")
+    tell(f"Wrote the stage {stage.name} into {path}. Next:")
+    tell(f"  AWS_DEFAULT_REGION={account.region} .venv/bin/chalice deploy --stage {stage.name}")
     _tell_token(token, tell)
 
 
