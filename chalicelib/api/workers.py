@@ -1,13 +1,13 @@
-"""Workers: look at them, and ask them to wake, sleep or go."""
+"""Workers: look at them, ask them to wake, sleep or go, and forget them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 
-from ..core import workers
+from ..core import leaving, workers
 from ..core.access import Scope
-from ..core.errors import BadInput
+from ..core.errors import BadInput, Conflict
 from ..core.farm import Farm
 from ..core.ids import parse_id
 from ..core.lifecycle import WorkerStatus
@@ -78,6 +78,20 @@ def ask(farm: Farm, request: Request, worker_id: str) -> Reply:
     return _one(farm, workers.request_status(farm, number, wanted.status, lazy=wanted.lazy))
 
 
+def delete(farm: Farm, request: Request, worker_id: str) -> Reply:
+    """Forget a worker that is offline or lost.
+
+    One that calls is to be asked to go offline first (409). A machine whose token was not revoked may come back, as a
+    new worker.
+    """
+    worker = workers.get(farm, parse_id(worker_id, "worker"))
+    status = workers.liveness(farm, worker)
+    if status not in (WorkerStatus.OFFLINE, WorkerStatus.LOST):
+        raise Conflict(f"the worker is {status.value}; ask it to go offline first")
+    leaving.forget(farm, worker.id)
+    return Reply(204)
+
+
 def _one(farm: Farm, worker: Worker) -> Reply:
     return answer(_shown(farm, [worker])[0])
 
@@ -109,6 +123,7 @@ OPERATIONS = (
         parameters=(status_parameter(WorkerStatus), _IDS, LIMIT, CURSOR),
     ),
     Operation("GET", "/workers/{id}", show, Scope.SUBMIT, answer=models.Worker),
+    Operation("DELETE", "/workers/{id}", delete, Scope.OPERATE, status=204, problems=(409,)),
     Operation(
         "POST",
         "/workers/{id}/status",

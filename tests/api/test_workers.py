@@ -120,3 +120,13 @@ def test_a_few_workers_are_looked_at_again_by_their_ids(bench: Bench) -> None:
 def test_ids_that_are_none_are_refused(bench: Bench, ids: str) -> None:
     refused = bench.call("GET", f"/workers?ids={ids}")
     assert refused.status == 400 and refused.json["field"] == "ids"
+
+
+def test_a_worker_that_is_gone_is_forgotten_and_one_that_calls_is_not(bench: Bench) -> None:
+    worker, _ = bench.worker("here")
+    refused = bench.call("DELETE", f"/workers/{worker.id}")
+    assert (refused.status, refused.json["status"]) == (409, 409) and "offline first" in refused.json["detail"]
+    bench.clock.advance(LONG_SILENCE)
+    assert bench.call("DELETE", f"/workers/{worker.id}").status == 204
+    assert bench.get("/workers")["items"] == []
+    assert bench.call("DELETE", f"/workers/{worker.id}").status == 404

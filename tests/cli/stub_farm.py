@@ -219,6 +219,10 @@ class Door(BaseHTTPRequestHandler):
     def get_workers(self, query: dict[str, str], body: bytes) -> None:
         self.page(self.farm.workers, query)
 
+    def delete_worker(self, query: dict[str, str], body: bytes, worker: str) -> None:
+        self.farm.workers = [one for one in self.farm.workers if one["id"] != worker]
+        self.answer(204, b"")
+
     def get_why(self, query: dict[str, str], body: bytes, job: str) -> None:
         self.answer(200, {"reasons": [{"code": "no_worker", "text": "no worker is registered with this farm"}]})
 
@@ -326,6 +330,7 @@ ROUTES: list[tuple[str, str, Callable[..., None]]] = [
     ("GET", f"{API}/jobs/([^/]+)/why", Door.get_why),
     ("GET", f"{API}/workers", Door.get_workers),
     ("POST", f"{API}/workers/([^/]+)/status", Door.ask_worker),
+    ("DELETE", f"{API}/workers/([^/]+)", Door.delete_worker),
     ("POST", f"{API}/blobs", Door.post_blobs),
     ("PUT", "/upload/([^/]+)", Door.put_upload),
     ("GET", f"{API}/blobs/([^/]+)/content", Door.get_content),

@@ -264,6 +264,8 @@ def test_workers_are_asked_by_name_or_id_to_sleep_wake_and_end(stub: StubFarm, c
         refused = cli("workers", "sleep", "corner", name)
         assert refused.code == 2 and said in refused.err
     assert len(stub.said) == 3
+    assert cli("workers", "forget", "corner").out == "77 corner: forgotten\n"
+    assert [one["id"] for one in stub.workers] == ["78", "79"]
 
 
 def test_logs_of_a_job_name_the_task_of_each_line(stub: StubFarm, cli: Cli) -> None:

@@ -329,6 +329,10 @@ class Farm:
         body = {"status": status, "lazy": lazy}
         return read_worker(self._calls.json("POST", f"/workers/{_id(worker)}/status", repeatable=True, json=body))
 
+    def forget_worker(self, worker: str | WorkerInfo) -> None:
+        """Take a worker that is offline or lost off the list."""
+        self._calls.send("DELETE", f"/workers/{_id(worker)}", repeatable=False)
+
     def tokens(self) -> list[Token]:
         """All tokens of the farm, without their texts; needs scope admin, as do the next two."""
         return [read_token(token) for token in self._get("/tokens")["items"]]

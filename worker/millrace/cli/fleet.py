@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from millrace.cli.options import FarmSubgroup, Invocation, pass_invocation
+from millrace.cli.options import FarmSubgroup, Invocation, json_text, pass_invocation
+from millrace.cli.plain_text import plain
 from millrace.farm import Farm
 from millrace.sdk.values import WorkerInfo
 
@@ -13,7 +14,7 @@ from millrace.sdk.values import WorkerInfo
 @click.pass_context
 @pass_invocation
 def workers(invocation: Invocation, /, context: click.Context) -> None:
-    """List the workers that the farm knows; or have some sleep, wake or end.
+    """List the workers that the farm knows; or have some sleep, wake or end, or forget them.
 
     WORKER is an id or a name.
     """
@@ -68,11 +69,23 @@ def drain(invocation: Invocation, names: tuple[str, ...], now: bool) -> None:
     _ask(invocation, names, "offline", lazy=not now)
 
 
+@workers.command("forget")
+@workers_argument
+@pass_invocation
+def forget(invocation: Invocation, names: tuple[str, ...]) -> None:
+    """Take workers off the list that are offline or lost. `millrace revoke` ends the tokens of their machines."""
+    farm = invocation.farm()
+    for worker in [_worker_of(farm, name) for name in names]:
+        farm.forget_worker(worker)
+        gone = {"id": worker.id, "forgotten": True}
+        click.echo(json_text(gone) if invocation.as_json else f"{worker.id} {plain(worker.name)}: forgotten")
+
+
 def _ask(invocation: Invocation, names: tuple[str, ...], status: str, *, lazy: bool) -> None:
     farm = invocation.farm()
     for worker in [_worker_of(farm, name) for name in names]:
         asked = farm.set_worker_status(worker, status, lazy=lazy)
-        invocation.answer(asked, f"{asked.id} {asked.name}: {_status(asked)}")
+        invocation.answer(asked, f"{asked.id} {plain(asked.name)}: {_status(asked)}")
 
 
 def _worker_of(farm: Farm, name: str) -> WorkerInfo:
