@@ -4,10 +4,13 @@ anywhere on Linux by `tests/worker/on_cgroup2.sh`."""
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,6 +127,24 @@ def test_what_hides_from_its_worker_ends_with_the_task(delegated: Path, bench: W
     )
     hidden = int((bench.work / "hidden").read_text())
     assert not Path(f"/proc/{hidden}").exists()
+    assert groups_left(delegated) == []
+
+
+@pytest.mark.parametrize("wall", [{"sandbox": True}, {"user": "nobody"}], ids=["sandbox", "user"])
+def test_a_task_behind_a_wall_can_neither_lift_its_limits_nor_leave(delegated: Path, wall: dict[str, Any]) -> None:
+    if "sandbox" in wall and shutil.which("bwrap") is None:
+        pytest.skip("no bwrap here")
+    with tempfile.TemporaryDirectory() as folder:  # which the user can reach, other than pytest's
+        os.chmod(folder, 0o711)
+        bench = Workbench(Path(folder))
+        bench.keep_apart(prepared(Path(folder), bench.work.parent, cgroup=delegated, memory_mb=100, **wall))
+        group = delegated / f"millrace-{bench.work.name}"
+        lifts = f"echo max > {group}/memory.max || echo stays limited"
+        leaves = f"echo $$ > {delegated}/cgroup.procs || echo stays inside"
+        bench.run("exec", argv=["sh", "-c", f"({lifts}); ({leaves}); cat {group}/memory.max"])
+        for line in ("stays limited", "stays inside", str(100 << 20)):
+            assert f"{line}\n" in bench.log()
+        bench.close()
     assert groups_left(delegated) == []
 
 

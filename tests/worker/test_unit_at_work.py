@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -59,11 +60,22 @@ def farm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
             server.terminate()
 
 
+@pytest.fixture
+def state() -> Iterator[Path]:
+    """Which every user can reach, other than pytest's folders."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder) / "state"
+
+
 @pytest.mark.timeout(600)
-def test_a_worker_of_systemd_divides_the_group_of_its_unit(farm: Callable[..., str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("account", ["root", "daemon"])
+def test_a_worker_of_systemd_divides_the_group_of_its_unit(farm: Callable[..., str], state: Path, account: str) -> None:
+    if subprocess.run([sys.executable, "-c", ""], user=account, capture_output=True).returncode:
+        pytest.skip(f"user {account} cannot run {sys.executable}")
     limits = ["--task-cgroup", "own", "--task-memory-mb", "100", "--task-cpus", "1"]
-    state = ["--name", "unit", "--state", str(tmp_path / "state"), "--no-upgrade"]
-    farm("worker", "install", "--system", "--as", "root", *state, *limits)
+    who = ["--name", "unit", "--state", str(state), "--system", "--as", account]
+    farm("worker", "install", *who, "--no-upgrade", *limits)
     until(lambda: "unit" in farm("workers"), "the worker's first word")
     assert group_of(main_pid()) == f"0::/system.slice/{UNIT}/worker"
 
