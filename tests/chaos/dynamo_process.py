@@ -11,13 +11,13 @@ What it does to its callers follows from the seed (`tests/engines/dynamo_service
 from __future__ import annotations
 
 import random
-import signal
 import sys
 import threading
 from collections import Counter
 from pathlib import Path
 
 from chalicelib.core.records.keys import INDEXES
+from chalicelib.embedded.signals import stop_signal
 from tests.chaos.simulated_server import BATCH, LAG_MS, PEACE, TrueClock
 from tests.engines.dynamo_door import TABLE, Door, Handler
 from tests.engines.dynamo_service import DynamoService, ServiceFaults
@@ -29,8 +29,7 @@ def main() -> int:
     folder, seed = Path(sys.argv[1]), int(sys.argv[2])
     door = RoundsDoor(random.Random(seed), seed, folder / PEACE)
     threading.Thread(target=door.serve_forever, args=(0.05,), daemon=True).start()
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop = stop_signal()
     print(f"ready {door.url}", flush=True)
     while not stop.wait(0.1):
         if (folder / PEACE).exists():

@@ -15,9 +15,7 @@ import argparse
 import json
 import os
 import random
-import signal
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -75,6 +73,7 @@ def _serve(folder: Path, seed: int, port: int, data: Path, dynamo: str | None) -
     from chalicelib.edge.clock import SystemClock
     from chalicelib.embedded.bell import PollingBell
     from chalicelib.embedded.server import EmbeddedServer
+    from chalicelib.embedded.signals import stop_signal
     from chalicelib.embedded.timer import Timer
     from chalicelib.handlers import stream
     from chalicelib.store.files import FileObjectStore
@@ -92,7 +91,7 @@ def _serve(folder: Path, seed: int, port: int, data: Path, dynamo: str | None) -
 
     server = EmbeddedServer(app, objects, port=port, clock=clock)
     handle: Any = Untidy(lambda keys: stream.changed(farm, keys), random.Random(seed + 1))
-    stop = threading.Event()
+    stop = stop_signal()
 
     def bear(step: Any) -> None:
         """As a process that dies is followed by the next."""
@@ -109,7 +108,6 @@ def _serve(folder: Path, seed: int, port: int, data: Path, dynamo: str | None) -
 
     events = Timer(lambda: bear(deliver), 0.05)
     sweeps = Timer(lambda: bear(lambda: sweeping.sweep(farm, thorough=True)), 1.0)
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     server.start()
     begin()
     events.start()
