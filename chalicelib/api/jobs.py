@@ -101,9 +101,8 @@ def resume(farm: Farm, request: Request, job_id: str) -> Reply:
 def retry(farm: Farm, request: Request, job_id: str) -> Reply:
     """Run part of a job again; what completed stays, unless it is named.
 
-    What failed or was canceled, or with `only` what failed, and what that took along; or the tasks or frames that are
-    named. In a
-    job that lives the rest goes on meanwhile; one that has ended lives again.
+    What failed or was canceled; with `only`, what failed and what that took along, or what was canceled; or the tasks
+    or frames that are named. In a job that lives the rest goes on meanwhile; one that has ended lives again.
     """
     number, wanted = _id(job_id), read_body(request, RetryWanted, may_be_empty=True)
     if len(wanted.model_fields_set) > 1:
@@ -113,7 +112,8 @@ def retry(farm: Farm, request: Request, job_id: str) -> Reply:
     if wanted.tasks is not None:
         named = [int(task) for task in wanted.tasks]
         return _details(farm, retrying.retry_tasks(farm, number, named))
-    return _details(farm, retrying.retry(farm, number, only_failed=wanted.only == "failed"))
+    only_failed, only_canceled = wanted.only == "failed", wanted.only == "canceled"
+    return _details(farm, retrying.retry(farm, number, only_failed=only_failed, only_canceled=only_canceled))
 
 
 def add_frames(farm: Farm, request: Request, job_id: str) -> Reply:

@@ -98,7 +98,11 @@ class RetryWanted(Wanted):
     """What is to run again; without fields, whatever failed or was canceled. The body may be left out."""
 
     only: Annotated[
-        Literal["failed"] | None, Field(description="What failed, and what was canceled because of that.")
+        Literal["failed", "canceled"] | None,
+        Field(
+            description="`failed`: what failed, and what was canceled because of that. `canceled`: what was canceled; "
+            "tasks that failed stay so, which takes a cancel back."
+        ),
     ] = None
     tasks: Annotated[
         list[Annotated[str, Field(pattern="^[0-9]{1,16}$")]] | None,

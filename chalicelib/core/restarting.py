@@ -75,7 +75,7 @@ def restart(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn) -> None:
             continue
         if step.trails is not None and (chosen.indices is None or step.number in chosen.steps):
             found += trail_looks.reopen(farm, job, step)
-        if step.shards and chosen == Chosen():
+        if step.shards and TaskStatus.CANCELED in chosen.statuses:
             found += filling.reopen(farm, job, step)
         for window in _shut(farm, step, chosen):
             if _left(farm, job, step, window, chosen):

@@ -26,19 +26,39 @@ TRIES = 5
 Choose = Callable[[Job, Sequence[Step]], Chosen]
 
 
-def retry(farm: Farm, job_id: JobId, *, only_failed: bool = False) -> Job:
-    """Run again what failed or was canceled, or only what failed and what that took along; what completed stays."""
+def retry(farm: Farm, job_id: JobId, *, only_failed: bool = False, only_canceled: bool = False) -> Job:
+    """Run again what failed or was canceled; only what failed and what that took along; or only what was canceled.
+    What completed stays.
+
+    Only what was canceled takes a cancel back. What was canceled because another task failed is canceled once more.
+    """
 
     def choose(job: Job, steps: Sequence[Step]) -> Chosen:
         if job.status not in (JobStatus.FAILED, JobStatus.CANCELED) and not _any_unfit(farm, steps):
             raise Conflict(f"nothing of this job failed or was canceled; it is {job.status.value}")
-        if only_failed and job.status is not JobStatus.FAILED and not _any_failed(farm, steps):
-            raise Conflict(
-                f"nothing of this job failed; it is {job.status.value}: retry the whole job, and what was canceled runs"
-            )
-        return Chosen(frozenset({TaskStatus.FAILED})) if only_failed else Chosen()
+        if only_failed:
+            _require_failed(farm, job, steps)
+            return Chosen(frozenset({TaskStatus.FAILED}))
+        if only_canceled:
+            _require_canceled(farm, job, steps)
+            return Chosen(frozenset({TaskStatus.CANCELED}))
+        return Chosen()
 
     return _decide(farm, job_id, choose)
+
+
+def _require_failed(farm: Farm, job: Job, steps: Sequence[Step]) -> None:
+    if job.status is not JobStatus.FAILED and not _any(farm, steps, TaskStatus.FAILED):
+        raise Conflict(
+            f"nothing of this job failed; it is {job.status.value}: retry the whole job, and what was canceled runs"
+        )
+
+
+def _require_canceled(farm: Farm, job: Job, steps: Sequence[Step]) -> None:
+    if job.status is not JobStatus.CANCELED and not _any(farm, steps, TaskStatus.CANCELED):
+        raise Conflict(f"nothing of this job was canceled; it is {job.status.value}: retry the whole job")
+    if job.on_failure == "stop" and _any(farm, steps, TaskStatus.FAILED):
+        raise Conflict("this job stops at a failure, and would stop again at the one that it has; retry the whole job")
 
 
 def retry_tasks(farm: Farm, job_id: JobId, task_ids: Sequence[TaskId]) -> Job:
@@ -131,10 +151,11 @@ def _any_unfit(farm: Farm, steps: Sequence[Step]) -> bool:
     )
 
 
-def _any_failed(farm: Farm, steps: Sequence[Step]) -> bool:
+def _any(farm: Farm, steps: Sequence[Step], status: TaskStatus) -> bool:
+    """Failed or canceled: of these, steps have sums over the windows that are shut."""
     opened = (step for step in steps if step.status is StepStatus.OPEN)
-    return any(step.failed for step in steps) or any(
-        TaskStatus.FAILED in window.states() for step in opened for window in farm.windows.open(step)
+    return any(step.failed if status is TaskStatus.FAILED else step.canceled for step in steps) or any(
+        status in window.states() for step in opened for window in farm.windows.open(step)
     )
 
 

@@ -266,6 +266,17 @@ def test_only_what_failed_runs_again(bench: Bench) -> None:
     assert again["counts"]["queued"] == 1 and again["counts"]["canceled"] == 2
 
 
+def test_only_what_was_canceled_runs_again(bench: Bench) -> None:
+    worker, _ = bench.worker()
+    job = bench.job({"count": 3}, max_retries=0)
+    bench.end(bench.take(worker), Outcome.FAILED, "no space left")
+    bench.post(f"/jobs/{job.id}/cancel")
+    again = bench.post(f"/jobs/{job.id}/retry", {"only": "canceled"})
+    assert again["counts"]["queued"] == 2 and again["counts"]["failed"] == 1
+    refused = bench.call("POST", f"/jobs/{job.id}/retry", {"only": "completed"})
+    assert (refused.status, refused.json["field"]) == (400, "only")
+
+
 def test_the_line_that_says_why_is_found(bench: Bench) -> None:
     worker, _ = bench.worker()
     bench.job(max_retries=0)

@@ -495,6 +495,8 @@ def test_a_worker_is_told_how_to_keep_its_tasks_apart(
     [
         ([], {}),
         (["--failed"], {"only": "failed"}),
+        (["--only", "failed"], {"only": "failed"}),
+        (["--only", "canceled"], {"only": "canceled"}),
         (["--frames", "12,40-45"], {"frames": "12,40-45"}),
         (["--task", "5000", "--task", "5001"], {"tasks": ["5000", "5001"]}),
     ],

@@ -115,6 +115,39 @@ def test_only_failed_leaves_alone_what_a_person_canceled(bench: Bench) -> None:
     assert bench.counts(job) == {"completed": 1, "canceled": 4}
 
 
+def test_only_canceled_leaves_alone_what_failed_before(bench: Bench) -> None:
+    job = bench.submit({"count": 450}, max_retries=0)
+    worker = bench.worker()
+    bench.fail(bench.take(worker))
+    jobs.cancel(bench.farm, job.id)
+    retrying.retry(bench.farm, job.id, only_canceled=True)
+    assert len(end(bench, worker)) == 449  # those too that nobody had been offered yet
+    assert bench.counts(job) == {"completed": 449, "failed": 1} and bench.job(job).status == "failed"
+
+
+def test_only_canceled_does_not_run_what_needs_a_task_that_failed(bench: Bench) -> None:
+    job = bench.submit({"count": 4, "parents": {1: [0], 2: [1], 3: []}}, max_retries=0)
+    worker = bench.worker()
+    bench.fail(bench.take(worker))
+    jobs.cancel(bench.farm, job.id)
+    retrying.retry(bench.farm, job.id, only_canceled=True)
+    assert end(bench, worker) == [3]
+    assert bench.counts(job) == {"completed": 1, "failed": 1, "canceled": 2} and bench.job(job).status == "failed"
+
+
+def test_only_canceled_is_refused_where_nothing_would_run(bench: Bench) -> None:
+    job = bench.submit({"count": 1}, max_retries=0)
+    bench.fail(bench.take(bench.worker()))
+    with pytest.raises(Conflict, match="nothing of this job was canceled; it is failed"):
+        retrying.retry(bench.farm, job.id, only_canceled=True)
+    stopping = bench.submit({"count": 2}, max_retries=0, on_failure="stop")
+    bench.fail(bench.take(bench.worker()))
+    before = bench.job(stopping)
+    with pytest.raises(Conflict, match="would stop again"):
+        retrying.retry(bench.farm, stopping.id, only_canceled=True)
+    assert bench.job(stopping) == before
+
+
 def test_a_canceled_job_in_which_nothing_failed_has_nothing_failed_to_run_again(bench: Bench) -> None:
     job = bench.submit({"count": 3})
     bench.report(bench.take(bench.worker()))

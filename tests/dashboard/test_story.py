@@ -105,6 +105,20 @@ def test_a_job_is_canceled_with_a_question_and_the_undo_runs_it_again(
     expect(page.locator(".filters .status")).to_have_text("completed")
 
 
+def test_the_undo_of_a_cancel_leaves_alone_what_had_failed_before(page: Page, ensemble: Ensemble, gate: Path) -> None:
+    job = submitted(ensemble, "half done", "false", f"sh -c 'until [ -e {gate} ]; do sleep 0.1; done'")
+    goto(page, f"jobs/{job.id}")
+    expect(page.get_by_role("button", name="Retry failed tasks")).to_be_visible()
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel the job").click()
+    expect(page.locator(".filters .status")).to_have_text("canceled")
+    gate.touch()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".filters .status")).to_have_text("failed")
+    outcomes = [[attempt.outcome for attempt in task.attempts] for task in ensemble.farm.tasks(job.id)]
+    assert outcomes[0] == ["failed"] and outcomes[1][-1] == "completed"
+
+
 def test_a_job_that_failed_is_retried(page: Page, ensemble: Ensemble, tmp_path: Path) -> None:
     repaired = tmp_path / "repaired"
     submitted(ensemble, "broken", f"test -e '{repaired}'")

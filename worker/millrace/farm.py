@@ -169,12 +169,16 @@ class Farm:
         job: str | Job,
         *,
         only_failed: bool = False,
+        only_canceled: bool = False,
         tasks: Sequence[str | Task] | None = None,
         frames: str | None = None,
     ) -> Job:
-        """Run again what failed or was canceled; only what failed; or these tasks (up to 1,000) or frames, whatever
-        became of them. A job that has ended lives again."""
-        said: dict[str, Any] = {"only": "failed"} if only_failed else {}
+        """Run again what failed or was canceled; only the one or the other; or these tasks (up to 1,000) or frames,
+        whatever became of them. A job that has ended lives again."""
+        if only_failed and only_canceled:
+            raise ValueError("say one of only_failed and only_canceled; without either, both run again")
+        only = "failed" if only_failed else "canceled" if only_canceled else None
+        said: dict[str, Any] = {} if only is None else {"only": only}
         said |= {} if tasks is None else {"tasks": [task if isinstance(task, str) else task.id for task in tasks]}
         said |= {} if frames is None else {"frames": frames}
         return self._act(job, "retry", said)

@@ -17,8 +17,10 @@ export const ACTIONS = {
   pause: { title: "Pause", done: "paused", from: ["queued", "active"], undo: "resume" },
   resume: { title: "Resume", done: "resumed", from: ["paused"], undo: "pause" },
   retry: { title: "Retry", done: "queued again", from: ["failed", "canceled"], also: (job) => job.counts.failed > 0 },
-  retryFailed: { title: "Retry failed tasks", done: "queued again", from: [], also: (job) => job.counts.failed > 0, asks: true },
-  cancel: { title: "Cancel", done: "canceled", from: OPEN, undo: "retry", asks: true },
+  retryFailed: { title: "Retry failed tasks", done: "queued again", from: [], also: (job) => job.counts.failed > 0, asks: true, only: "failed" },
+  cancel: { title: "Cancel", done: "canceled", from: OPEN, undo: "retryCanceled", asks: true },
+  /** Only an undo: what had failed before the cancel stays failed. */
+  retryCanceled: { title: "Retry what was canceled", done: "queued again", from: [], only: "canceled" },
   delete: { title: "Delete", done: "deleted", from: ["completed", "failed", "canceled"], asks: true },
 };
 
@@ -130,7 +132,7 @@ async function takeBack(action, list) {
       }
     }
     // `job` is as it was then: what stood paused before it was canceled stands again.
-    if (action === "retry" && job.status === "paused") await one("pause", job);
+    if (action === "retryCanceled" && job.status === "paused") await one("pause", job);
   };
   const { succeeded, failures } = await each(list, patiently);
   if (succeeded.length) notice(`${named(succeeded)} ${ACTIONS[action].done}.`);
@@ -140,7 +142,8 @@ async function takeBack(action, list) {
 
 function one(action, job) {
   if (action === "delete") return remove(`/jobs/${job.id}`);
-  return keep(action === "retryFailed" ? post(`/jobs/${job.id}/retry`, { only: "failed" }) : post(`/jobs/${job.id}/${action}`));
+  const { only } = ACTIONS[action];
+  return keep(only ? post(`/jobs/${job.id}/retry`, { only }) : post(`/jobs/${job.id}/${action}`));
 }
 
 /** The answer is the newest word on the job: show it before the deltas bring it. */

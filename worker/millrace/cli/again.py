@@ -16,6 +16,7 @@ AT_ONCE = 1_000
 @command("retry")
 @jobs_argument
 @click.option("--failed", is_flag=True, help="Only what failed, and what was canceled because of that.")
+@click.option("--only", type=click.Choice(["failed", "canceled"]), help="The same, or only what was canceled.")
 @click.option("--missing", is_flag=True, help="What failed or was canceled, and completed tasks whose files are gone.")
 @click.option("--frames", metavar="FRAMES", help="Only these, such as 12,40-45, whatever became of them.")
 @click.option("--task", "tasks", multiple=True, metavar="TASK", help="Only this one. May be repeated.")
@@ -25,6 +26,7 @@ def retry(
     /,
     jobs: tuple[str, ...],
     failed: bool,
+    only: str | None,
     missing: bool,
     frames: str | None,
     tasks: tuple[str, ...],
@@ -34,14 +36,15 @@ def retry(
     In a job that lives the rest goes on meanwhile; one that has ended lives again. Steps that follow on what runs
     again, such as a preview, start over.
     """
-    if sum((failed, missing, frames is not None, bool(tasks))) > 1:
-        raise click.UsageError("say one of --failed, --missing, --frames and --task, not several")
+    if sum((failed, only is not None, missing, frames is not None, bool(tasks))) > 1:
+        raise click.UsageError("say one of --failed, --only, --missing, --frames and --task, not several")
     farm = invocation.farm()
+    only_those = {"only_failed": failed or only == "failed", "only_canceled": only == "canceled"}
     for job in jobs:
         if missing:
             tell(invocation, _retry_missing(farm, job))
         else:
-            tell(invocation, farm.retry(job, only_failed=failed, frames=frames, tasks=tasks or None))
+            tell(invocation, farm.retry(job, **only_those, frames=frames, tasks=tasks or None))
 
 
 def _retry_missing(farm: Farm, job: str) -> Job:
