@@ -1,4 +1,5 @@
-"""The command line of a checkout: `./millrace deploy`, `destroy`, `status`, `migrate`, `cost`.
+"""The command line of a checkout: `./millrace deploy`, `destroy`, `status`, `admin-token`,
+`migrate`, `cost`.
 
 Exit codes: 0 done; 1 failed; 2 the call itself is wrong; 130 interrupted (CloudFormation goes on by itself).
 """
@@ -18,7 +19,6 @@ from .account import connect
 from .build import ARCHITECTURES
 from .errors import DeployFailed, WrongUse
 from .fleet_options import fleet_options, taken_out
-from .stack import Stack
 from .stage import Stage
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -100,10 +100,15 @@ def status(stage: str, region: str | None, url: str | None) -> None:
 def migrate(stage: str, region: str | None, data: Path) -> None:
     """Copy the data of a farm on one machine, which is stopped, to a farm on AWS that has no jobs yet."""
     named, account = Stage(stage), connect(region)
-    there = Stack(account.client("cloudformation"), named.stack, tell).describe()
-    if there is None:
-        raise DeployFailed(f"there is no stack {named.stack} in {account.region}; deploy it first")
-    migrating.migrate(data, deployed.farm_of(account, there), tell)
+    migrating.migrate(data, deployed.farm_at(account, named, tell), tell)
+
+
+@millrace.command("admin-token")
+@where
+def admin_token(stage: str, region: str | None) -> None:
+    """Make a new admin token for a farm on AWS whose admin has lost theirs. The other tokens stay."""
+    named, account = Stage(stage), connect(region)
+    tell(f"Admin token (told only once): {deployed.another_token(deployed.farm_at(account, named, tell))}")
 
 
 def tell(line: str) -> None:

@@ -16,13 +16,22 @@ from chalicelib.core.farm import Farm
 
 from .account import Account
 from .errors import DeployFailed
-from .stack import Described, Tell
+from .stack import Described, Stack, Tell
+from .stage import Stage
 
 START_SECONDS = 180.0
 CALL_SECONDS = 60.0
 PAUSE_SECONDS = 2.0
-FIRST_ADMIN = "first admin"
+FIRST_ADMIN, ANOTHER_ADMIN = "first admin", "another admin"
 SMOKE_TEST = "smoke test of a deployment"
+
+
+def farm_at(account: Account, stage: Stage, tell: Tell) -> Farm:
+    """As `farm_of`. Raises DeployFailed where no such stage is deployed."""
+    there = Stack(account.client("cloudformation"), stage.stack, tell).describe()
+    if there is None:
+        raise DeployFailed(f"there is no stack {stage.stack} in {account.region}; deploy it first")
+    return farm_of(account, there)
 
 
 def farm_of(account: Account, there: Described) -> Farm:
@@ -36,6 +45,11 @@ def first_token(farm: Farm) -> str | None:
     if access.tokens(farm):
         return None
     return access.make_token(farm, FIRST_ADMIN, ["admin"])[1]
+
+
+def another_token(farm: Farm) -> str:
+    """For an admin who has lost theirs: whoever may write the farm's table is let in, as at the first deployment."""
+    return access.make_token(farm, ANOTHER_ADMIN, ["admin"])[1]
 
 
 def smoke_test(farm: Farm, url: str, tell: Tell) -> None:

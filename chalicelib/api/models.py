@@ -172,6 +172,8 @@ class ListedWorker(Answer):
     task_types: list[str]
     tags: list[str]
     slots: int
+    platform: Annotated[str, Field(description="linux, windows or darwin, as the worker calls it; may be empty.")]
+    software: Annotated[str, Field(description="What it runs, with its release; may be empty.")]
     load: Annotated[Load | None, Field(description="null where the worker's protocol does not tell.")]
     last_contact_at: Time
 

@@ -182,6 +182,8 @@ def _worker(worker: core.Worker, status: WorkerStatus) -> dict[str, Any]:
         "task_types": sorted(worker.task_types),
         "tags": sorted(worker.tags),
         "slots": worker.slots,
+        "platform": worker.platform,
+        "software": worker.software,
         "load": None if worker.load is None else models.Load(**vars(worker.load)),
         "last_contact_at": time_text(worker.last_contact_at),
     }

@@ -27,6 +27,8 @@ def test_a_worker_is_shown(bench: Bench) -> None:
         "slots": 1,
         "load": None,
         "tasks": [],
+        "platform": "",
+        "software": "",
         "last_contact_at": "2023-11-14T22:13:20.000Z",
     }
     assert id_of(shown["uuid"]) == worker.id

@@ -22,8 +22,8 @@ SET_TOKEN = "Set MILLRACE_TOKEN to a token of this farm; who runs it makes one w
 IN_A_CHECKOUT = (
     "In a checkout of Millrace, `./millrace test` runs the test suite, `./millrace chaos` rounds of faults, "
     "`./millrace load` a thousand workers, `./millrace bench` measurements, `./millrace audit` looks up known "
-    "weaknesses of packages; `./millrace deploy`, `destroy`, `status` and `migrate` bring a farm to AWS, or take "
-    "it away, and `./millrace cost` says what it costs there."
+    "weaknesses of packages; `./millrace deploy`, `destroy`, `status`, `admin-token` and `migrate` bring a farm to "
+    "AWS, look after it or take it away, and `./millrace cost` says what it costs there."
 )
 
 

@@ -31,12 +31,15 @@ def workers(invocation: Invocation, /, context: click.Context) -> None:
             one.name,
             _status(one),
             f"{len(one.tasks)}/{one.slots}",
+            one.software,
+            one.platform,
+            ",".join(one.tags),
             ",".join(one.task_types),
             when(one.last_contact_at),
         ]
         for one in found
     ]
-    table(["ID", "NAME", "STATUS", "BUSY", "TASK TYPES", "LAST CONTACT"], rows)
+    table(["ID", "NAME", "STATUS", "BUSY", "RUNS", "PLATFORM", "TAGS", "TASK TYPES", "LAST CONTACT"], rows)
 
 
 workers_argument = click.argument("names", nargs=-1, required=True, metavar="WORKER...")

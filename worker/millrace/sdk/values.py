@@ -126,6 +126,9 @@ class WorkerInfo:
     slots: int
     tasks: tuple[str, ...]
     last_contact_at: datetime | None
+    platform: str = ""
+    software: str = ""
+    """What it runs, with its release."""
 
 
 @dataclass(frozen=True)
@@ -359,6 +362,8 @@ def read_worker(data: Json) -> WorkerInfo:
             slots=int(data["slots"]),
             tasks=tuple(map(str, data.get("tasks") or ())),
             last_contact_at=_time(data.get("last_contact_at")),
+            platform=str(data.get("platform") or ""),
+            software=str(data.get("software") or ""),
         )
 
 
