@@ -144,6 +144,11 @@ def expire(farm: Farm, task_id: TaskId, generation: int) -> bool:
     return True
 
 
+def require_held(farm: Farm, task_id: TaskId, worker_id: WorkerId, generation: int) -> None:
+    """Raises LeaseLost unless the worker holds the task at this generation."""
+    _held(farm, task_id, worker_id, generation)
+
+
 def _held(farm: Farm, task_id: TaskId, worker_id: WorkerId | None, generation: int, task: Task | None = None) -> Task:
     task = task or get(farm, task_id)
     if task.lease is None or task.generation != generation or worker_id not in (None, task.lease.worker):

@@ -37,6 +37,11 @@ class Begun(NamedTuple):
     parts: int
 
 
+def must_go_in_parts(farm: Farm, blob: Blob) -> bool:
+    """Whether the store does not take the content in one request."""
+    return blob.size > LARGEST_REQUEST_BYTES and not farm.objects.verifies_parts_together
+
+
 def begin(farm: Farm, blob_id: BlobId) -> Begun:
     blob = blobs.get(farm, blob_id)
     if blob.size <= LARGEST_REQUEST_BYTES and not farm.objects.verifies_parts_together:

@@ -34,6 +34,7 @@ HELD = frozenset(
         ("POST", "/worker/{id}/log"),
         ("POST", "/worker/{id}/status"),
         ("POST", "/worker/{id}/files"),
+        ("POST", "/worker/{id}/parts"),
         ("POST", "/worker/{id}/sign-on"),
         ("POST", "/worker/{id}/sign-off"),
         ("POST", "/job/{id}"),

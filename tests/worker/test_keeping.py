@@ -312,7 +312,7 @@ def test_those_who_are_not_trusted_get_copies(manager: Manager, transfer: Transf
 
 def test_an_empty_output_is_stored(manager: Manager, transfer: Transfer, tmp_path: Path) -> None:
     (tmp_path / "work" / "empty").touch()
-    [output] = transfer.publish(gathered(["empty"], tmp_path / "work"), lambda seconds: None)
+    [output] = transfer.publish(LeaseId("7", 1), gathered(["empty"], tmp_path / "work"), lambda seconds: None)
     assert manager.blobs[output.blob] == b"" and output.sha256 == hashlib.sha256(b"").hexdigest()
 
 
@@ -322,7 +322,7 @@ def test_an_output_that_s3_would_refuse_is_refused_before_it_is_sent(
     monkeypatch.setattr("millrace.s3.REQUEST_BYTES", 3)
     (tmp_path / "work" / "film.mp4").write_bytes(b"film")
     files = gathered(["film.mp4"], tmp_path / "work")
-    [stored] = transfer.publish(files, lambda seconds: None)
+    [stored] = transfer.publish(LeaseId("7", 1), files, lambda seconds: None)
     assert manager.blobs.pop(stored.blob) == b"film", "a farm on one machine has no such limit"
     announce = FarmClient.announce_blob
 
@@ -334,13 +334,13 @@ def test_an_output_that_s3_would_refuse_is_refused_before_it_is_sent(
     with pytest.raises(
         CommandFailed, match="output 'film.mp4': 4 bytes are too many .* S3 takes up to 3 in one request"
     ):
-        transfer.publish(files, lambda seconds: None)
+        transfer.publish(LeaseId("7", 1), files, lambda seconds: None)
     assert stored.blob not in manager.blobs
 
 
 def test_an_output_that_was_not_produced_is_named(transfer: Transfer, tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="output 'film.mp4' was not produced"):
-        transfer.publish(gathered(["film.mp4"], tmp_path / "work"), lambda seconds: None)
+        transfer.publish(LeaseId("7", 1), gathered(["film.mp4"], tmp_path / "work"), lambda seconds: None)
 
 
 # -- names and folders

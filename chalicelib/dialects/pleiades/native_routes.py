@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...core import blobs, claiming, last_rendered, leases, logs, manifests, starting, tasks, workers
+from ...core import blobs, claiming, last_rendered, leases, logs, manifests, starting, tasks, uploads, workers
 from ...core.errors import BadInput, LeaseLost, NotFound
 from ...core.farm import Farm
 from ...core.lifecycle import Outcome
 from ...core.model import Task, Worker
+from ...core.ports import SignedRequest, StoredPart
 from ...edge import auth
 from ...edge.fields import parsed
 from ...edge.http import Reply, Request
@@ -26,6 +27,7 @@ from .native_wire import (
     FilesWanted,
     LogChunk,
     Nothing,
+    PartsCall,
     PictureMade,
     Registration,
     Renew,
@@ -169,5 +171,33 @@ def announce(farm: Farm, request: Request) -> Reply:
     """`POST /data` with JSON: the blob's id, and the request that uploads its content."""
     wanted = parsed(Announcement, json_object(request))
     blob, signed = blobs.announce(farm, wanted.size, wanted.sha256)
-    upload = None if signed is None else {"method": signed.method, "url": signed.url, "headers": dict(signed.headers)}
-    return ok(id=str(blob.id), checksum=blob.sha256, upload=upload)
+    upload = None if signed is None else _request(signed)
+    # Said only where it matters: workers from before it was thought of refuse such an output by themselves.
+    way = {"in_parts": True} if signed is not None and uploads.must_go_in_parts(farm, blob) else {}
+    return ok(id=str(blob.id), checksum=blob.sha256, upload=upload, **way)
+
+
+def parts(farm: Farm, request: Request, worker_id: str) -> Reply:
+    """An output that one request does not carry, for a worker whose lease on its task stands.
+
+    To give an upload up takes no lease: it is what is left to do once that is lost.
+    """
+    worker = native_worker(farm, request, worker_id)
+    wanted = parsed(PartsCall, json_object(request))
+    blob = int(wanted.blob)
+    if wanted.action == "abort":
+        uploads.abort(farm, blob, wanted.upload or "")
+        return ok()
+    leases.require_held(farm, wanted.task_id, worker.id, wanted.generation)
+    if wanted.action == "begin":
+        return ok(**uploads.begin(farm, blob)._asdict())
+    upload = wanted.upload or ""
+    if wanted.action == "sign":
+        signed = uploads.sign(farm, blob, upload, [(part.number, part.sha256) for part in wanted.parts])
+        return ok(uploads=[_request(one) for one in signed])
+    uploads.complete(farm, blob, upload, [StoredPart(part.number, part.sha256, part.etag) for part in wanted.parts])
+    return ok()
+
+
+def _request(signed: SignedRequest) -> dict[str, Any]:
+    return {"method": signed.method, "url": signed.url, "headers": dict(signed.headers)}

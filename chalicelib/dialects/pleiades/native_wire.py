@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from ...core import last_rendered
+from ...core import last_rendered, uploads
 from ...core.errors import BadInput
 from ...core.ids import LARGEST
 from ...core.leases import Report
@@ -169,6 +169,32 @@ class FilesWanted(LeaseId):
 
     manifest: Id
     objects: list[Sha256] = Field(min_length=1, max_length=MOST_OBJECTS_AT_ONCE)
+
+
+class Part(_Native):
+    number: int = Field(ge=1, le=uploads.MOST_PARTS)
+    sha256: Sha256
+    etag: str = Field(default="", max_length=200)
+    """Of a part that the store has taken: what it calls it."""
+
+
+class PartsCall(LeaseId):
+    """About an output that one request does not carry."""
+
+    blob: Id
+    action: Literal["begin", "sign", "complete", "abort"]
+    upload: str | None = Field(default=None, min_length=1, max_length=1024)
+    parts: list[Part] = Field(default=[], max_length=uploads.MOST_PARTS)
+
+    @model_validator(mode="after")
+    def _what_it_takes(self) -> PartsCall:
+        if (self.upload is None) != (self.action == "begin"):
+            raise ValueError("upload goes with sign, complete and abort, and only with them")
+        if bool(self.parts) != (self.action in ("sign", "complete")):
+            raise ValueError("parts go with sign and complete, and only with them")
+        if self.action == "sign" and len(self.parts) > uploads.MOST_SIGNED:
+            raise ValueError(f"at most {uploads.MOST_SIGNED} parts are signed at once")
+        return self
 
 
 class PictureSize(_Native):

@@ -50,6 +50,7 @@ ROUTES = (
     Route("POST", "/worker/{id}/log", later(__package__, "native_routes.log")),
     Route("POST", "/worker/{id}/picture", later(__package__, "native_routes.picture")),
     Route("POST", "/worker/{id}/files", later(__package__, "native_routes.files")),
+    Route("POST", "/worker/{id}/parts", later(__package__, "native_routes.parts")),
     Route("POST", "/worker/{id}/status", later(__package__, "native_routes.status")),
     Route("POST", "/data", later(__package__, "blob_routes.upload")),
     Route("GET", "/data/{id}", later(__package__, "blob_routes.info"), on_blob_error),

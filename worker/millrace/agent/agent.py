@@ -316,7 +316,7 @@ class Agent:
 
     def _republish(self, report: Report) -> None:
         try:
-            outputs = self._workshop.transfer.republish(report.outputs, self._wait_or_stop)
+            outputs = self._workshop.transfer.republish(report.lease, report.outputs, self._wait_or_stop)
             again = Report(report.lease, report.outcome, report.exit_code, report.error, outputs, report.result)
         except (CommandFailed, Refused) as error:
             again = Report(report.lease, "failed", None, str(error))

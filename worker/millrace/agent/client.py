@@ -92,6 +92,13 @@ class FarmClient:
         """`POST /data`: a place to send the bytes to, or `upload: null` when the farm has them already."""
         return self._answer("/data", {"size": size, "sha256": sha256}, self._basic)
 
+    def parts(
+        self, action: str, lease: LeaseId, blob: str, about: JsonObject, answer_seconds: float = ANSWER_SECONDS
+    ) -> JsonObject:
+        """`POST /worker/{id}/parts`: begin, sign, complete or abort the upload of an output in parts."""
+        body = {**lease.to_wire(), "blob": blob, "action": action, **about}
+        return self.worker_call("parts", body, answer_seconds)
+
     def open_blob(self, blob: str, offset: int, task: str) -> BaseHTTPResponse:
         """The bytes of a blob from `offset` on, as a stream: 200 from the start, 206 from `offset`, 416 past the end.
         `task`: ours, which reads it; a worker may read nothing else.
@@ -121,9 +128,9 @@ class FarmClient:
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         return _streamed(url, self._send("GET", url, headers, is_streamed=True))
 
-    def put_bytes(self, url: str, headers: Mapping[str, str], body: IO[bytes], size: int) -> None:
-        """Send a blob to where `announce_blob` said, with exactly the headers it named. What S3 would refuse after the
-        whole of it was sent is refused before."""
+    def put_bytes(self, url: str, headers: Mapping[str, str], body: IO[bytes], size: int) -> str:
+        """Send a blob, or a part, to where the farm said, with exactly the headers it named; answers the ETag, empty if
+        there is none. What S3 would refuse after the whole of it was sent is refused before."""
         target = url if urlsplit(url).scheme else self.farm_url_root + url
         if size > s3.REQUEST_BYTES and "X-Amz-" in urlsplit(target).query:
             limit = f"S3 takes up to {s3.REQUEST_BYTES:,} in one request"
@@ -133,6 +140,7 @@ class FarmClient:
         response = self._send("PUT", target, {**headers, **length}, body if size else b"", answer_seconds=300.0)
         if response.status >= 300:
             raise _error_of("PUT", target, response)
+        return response.headers.get("ETag", "")
 
     @property
     def farm_url_root(self) -> str:

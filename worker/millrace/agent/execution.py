@@ -113,7 +113,7 @@ def _run(attempt: Attempt, workshop: Workshop, log: TaskLog, work: Path) -> tupl
     attempt.check()
     attempt.progressed(Progress(100.0, "uploading"))
     files = gathered(results.outputs, work)
-    outputs = workshop.transfer.publish(files, attempt.wait)
+    outputs = workshop.transfer.publish(attempt.id, files, attempt.wait)
     if workshop.pictures is not None:
         # Not before: a file that has a link elsewhere is copied into the cache.
         workshop.pictures.offer(attempt.id, files)

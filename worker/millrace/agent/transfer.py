@@ -2,7 +2,7 @@
 
 Called by an attempt's thread before its first command (`fetch`) and after its last (`publish`). Both go on through
 outages until the attempt is stopped; a checksum that does not fit is an error naming the file. Nothing here is lost
-by a crash: a download resumes from its part, an upload begins anew.
+by a crash: a download resumes from its part, an upload begins anew. What one request does not carry goes in `parts`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from millrace.agent.cache import BlobCache
 from millrace.agent.client import FarmClient
 from millrace.agent.errors import CommandFailed, Refused, Unreachable
 from millrace.agent.folders import FolderFetch
+from millrace.agent.parts import send_in_parts
 from millrace.agent.protocol import InputBlob, LeaseId, Output
 from millrace.agent.retrying import until_answered
 from millrace.agent.streams import PARALLEL, Wait, all_at_once, copy_to, sha256_of
@@ -52,13 +53,13 @@ class Transfer:
                 self._cache.adopt(part, wanted.sha256)
         FolderFetch(self._client, self._cache, self._turns, lease, wanted, wait).lay_out(listed, root)
 
-    def publish(self, files: Mapping[str, Path], wait: Wait) -> tuple[Output, ...]:
+    def publish(self, lease: LeaseId, files: Mapping[str, Path], wait: Wait) -> tuple[Output, ...]:
         """Store these files on the farm, each under its name."""
-        return tuple(all_at_once(lambda one: self._publish_one(*one, wait), list(files.items())))
+        return tuple(all_at_once(lambda one: self._publish_one(lease, *one, wait), list(files.items())))
 
-    def republish(self, outputs: Iterable[Output], wait: Wait) -> tuple[Output, ...]:
+    def republish(self, lease: LeaseId, outputs: Iterable[Output], wait: Wait) -> tuple[Output, ...]:
         """Store outputs again, from the cache; `CommandFailed` if the bytes are not here any more."""
-        return tuple(self._republish_one(output, wait) for output in outputs)
+        return tuple(self._republish_one(lease, output, wait) for output in outputs)
 
     def _fetch_one(self, task: str, wanted: InputBlob, work: Path, wait: Wait) -> None:
         target = inside(work, wanted.name, "input")
@@ -107,33 +108,35 @@ class Transfer:
         except Refused as refusal:
             raise CommandFailed(f"input {wanted.name!r}: {refusal}") from refusal
 
-    def _publish_one(self, name: str, path: Path, wait: Wait) -> Output:
+    def _publish_one(self, lease: LeaseId, name: str, path: Path, wait: Wait) -> Output:
         with self._turns:
             size, sha256 = path.stat().st_size, sha256_of(path, wait)
-            blob = self._store(name, path, size, sha256, wait)
+            blob = self._store(lease, name, path, size, sha256, wait)
         self._cache.adopt_copy(path, sha256)
         return Output(name, blob, size, sha256)
 
-    def _republish_one(self, output: Output, wait: Wait) -> Output:
+    def _republish_one(self, lease: LeaseId, output: Output, wait: Wait) -> Output:
         cached = self._cache.find(output.sha256, output.size)
         try:
             if cached is not None:
-                blob = self._store(output.name, cached, output.size, output.sha256, wait)
+                blob = self._store(lease, output.name, cached, output.size, output.sha256, wait)
                 return Output(output.name, blob, output.size, output.sha256)
         except FileNotFoundError:  # evicted at this moment
             pass
         raise CommandFailed(f"output {output.name!r} was lost on the farm and is not here any more")
 
-    def _store(self, name: str, path: Path, size: int, sha256: str, wait: Wait) -> str:
+    def _store(self, lease: LeaseId, name: str, path: Path, size: int, sha256: str, wait: Wait) -> str:
         try:
-            return until_answered(lambda: self._store_once(path, size, sha256), wait)
+            return until_answered(lambda: self._store_once(lease, path, size, sha256, wait), wait)
         except Refused as refusal:
             raise CommandFailed(f"output {name!r}: {refusal}") from refusal
 
-    def _store_once(self, path: Path, size: int, sha256: str) -> str:
+    def _store_once(self, lease: LeaseId, path: Path, size: int, sha256: str, wait: Wait) -> str:
         answer = self._client.announce_blob(size, sha256)
         upload = answer.get("upload")
-        if upload is not None:
+        if upload is not None and answer.get("in_parts") is True:
+            send_in_parts(self._client, lease, str(answer["id"]), path, size, sha256, wait)
+        elif upload is not None:
             with open(path, "rb") as file:
                 self._client.put_bytes(upload["url"], upload.get("headers") or {}, file, size)
         return str(answer["id"])
