@@ -281,6 +281,9 @@ class Problem(Answer):
     errors: Annotated[
         list[FieldProblem], Field(description="All fields that are wrong; only if several are."), LEFT_OUT
     ] = []
+    at_work: Annotated[
+        bool, Field(description="The farm is doing just this already: ask again until it is done."), LEFT_OUT
+    ] = False
 
 
 Item = TypeVar("Item", bound=Answer)

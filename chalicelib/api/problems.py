@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from ..core.errors import BadInput, Conflict, FarmError, Forbidden, NotFound, Unavailable
+from ..core.errors import AtWork, BadInput, Conflict, FarmError, Forbidden, NotFound, Unavailable
 from ..core.ports import ObjectMismatch, TableUnavailable
 from ..edge.failures import OUR_FAULT, log_failure
 from ..edge.http import Reply, Request
@@ -92,6 +92,8 @@ def _text(error: ErrorDetails, known: Iterable[str]) -> str:
 
 
 def _all(error: FarmError) -> dict[str, Any]:
+    if isinstance(error, AtWork):
+        return {"at_work": True}
     if not isinstance(error, BadFields) or len(error.errors) == 1:
         return {}
     return {"errors": [{"field": field, "detail": detail} for field, detail in error.errors]}

@@ -9,6 +9,7 @@
           LeaseLost       the task is no longer this worker's: stop working on it (409)
         Forbidden         who asks may not do this (401/403)
       Unavailable         try again later (503)
+        AtWork            just this is being done already: ask again until it is (503)
 
 Of these, FarmError and Refusal are never raised themselves: they are for who catches.
 
@@ -70,3 +71,7 @@ class Forbidden(Refusal):
 
 class Unavailable(FarmError):
     """The farm is busy; try again."""
+
+
+class AtWork(Unavailable):
+    """The farm is doing just this already; ask again until it is done."""

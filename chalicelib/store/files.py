@@ -22,7 +22,7 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import BinaryIO
 
-from chalicelib.core.errors import Unavailable
+from chalicelib.core.errors import AtWork, Unavailable
 from chalicelib.core.ports import Clock, ObjectHead, ObjectMismatch, SignedRequest, StoredPart
 from chalicelib.store.announced import check_arrived, check_not_longer, checked_announcement
 from chalicelib.store.file_lock import held_alone
@@ -213,7 +213,7 @@ class FileObjectStore:
         _part_key(key, upload, 1)  # the upload names a file from here on
         with _disk_errors_named(), held_alone(self.incoming / f"{upload}.lock") as is_held:
             if not is_held:
-                raise Unavailable("this upload is being joined at this moment; ask again later")
+                raise AtWork("this upload is being joined at this moment; ask again later")
             yield
 
     def _check_room(self, size: int) -> None:

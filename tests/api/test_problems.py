@@ -25,6 +25,7 @@ STATUSES = {
     errors.LeaseLost: 409,
     errors.Forbidden: 403,
     errors.Unavailable: 503,
+    errors.AtWork: 503,
 }
 
 
@@ -53,7 +54,7 @@ def test_the_statuses_are_those_of_the_contract() -> None:
 
 def test_all_but_being_busy_is_refused_for_good() -> None:
     """What fails a job when it cannot go on: nothing that may pass by itself, and all that does not."""
-    assert {kind for kind in STATUSES if not issubclass(kind, errors.Refusal)} == {errors.Unavailable}
+    assert {kind for kind in STATUSES if not issubclass(kind, errors.Refusal)} == {errors.Unavailable, errors.AtWork}
 
 
 def test_busy_says_when_to_come_again() -> None:

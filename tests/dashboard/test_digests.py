@@ -90,6 +90,31 @@ def test_a_large_file_goes_in_parts_and_what_breaks_off_is_sent_again(
         assert hashlib.sha256(content.read()).digest() == hashlib.sha256(large.read_bytes()).digest()
 
 
+def test_an_upload_waits_as_long_as_the_farm_is_at_work_on_it(
+    browser: Browser, ensemble: Ensemble, tmp_path: Path
+) -> None:
+    file = tmp_path / "film.mov"
+    file.write_bytes(b"joined for long")
+    asked = []
+
+    def joining(route: Route) -> None:
+        """As `serve` says while another request joins the parts; more often than a broken connection is tried again."""
+        asked.append(route.request.url)
+        if len(asked) > 6:
+            return route.fallback()
+        said = {"type": "about:blank", "title": "", "status": 503, "detail": "being joined", "at_work": True}
+        return route.fulfill(status=503, content_type="application/problem+json", json=said)
+
+    with page_of(browser, ensemble.server.url, may_complain_of="503") as page:
+        goto(page, "submit/transcode")
+        page.get_by_label("Input (needed)").set_input_files(file)
+        page.route("**/parts/complete", joining)
+        blob, said = page.evaluate(UPLOAD, [f"/ui/{files.version()}/upload.js", 1])
+    assert len(asked) == 7 and said[-1] == "stored"
+    with urlopen(f"{ensemble.server.url}/api/v1/blobs/{blob}/content") as content:
+        assert content.read() == b"joined for long"
+
+
 @pytest.mark.full
 def test_an_upload_that_is_given_up_ends_and_leaves_no_parts(browser: Browser, ensemble: Ensemble, large: Path) -> None:
     large.write_bytes(large.read_bytes() + b", once more")

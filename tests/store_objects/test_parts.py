@@ -14,7 +14,7 @@ from typing import IO
 import pytest
 import requests
 
-from chalicelib.core.errors import Unavailable
+from chalicelib.core.errors import AtWork, Unavailable
 from chalicelib.core.ports import ObjectMismatch, ObjectStore, StoredPart
 from chalicelib.store.file_lock import held_alone
 from chalicelib.store.files import DISK_RESERVE_BYTES, FileObjectStore
@@ -122,9 +122,9 @@ def test_while_an_upload_is_joined_nobody_joins_it_again_or_takes_its_parts_away
     upload = folder.begin_parts(KEY)
     parts = [send(folder, upload, number, piece) for number, piece in enumerate(PIECES, 1)]
     with held_alone(folder.incoming / f"{upload}.lock"):  # as another process holds it
-        with pytest.raises(Unavailable, match="being joined"):
+        with pytest.raises(AtWork, match="being joined"):
             complete(folder, upload, parts)
-        with pytest.raises(Unavailable, match="being joined"):
+        with pytest.raises(AtWork, match="being joined"):
             folder.abort_parts(KEY, upload)
     complete(folder, upload, parts)
     complete(folder, upload, parts)  # who asked again while the first was answered

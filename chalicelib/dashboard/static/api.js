@@ -6,9 +6,10 @@ const LOOK_MILLISECONDS = 30_000;
 const BASE = new URL("api/v1", ROOT);
 
 export class Problem extends Error {
-  /** status 0: nobody answered. fields: {name: what is wrong with it}. */
-  constructor(message, status = 0, fields = {}) {
+  /** status 0: nobody answered. fields: {name: what is wrong with it}. isAtWork: it is being done; ask again. */
+  constructor(message, status = 0, fields = {}, isAtWork = false) {
     super(message);
+    this.isAtWork = isAtWork;
     this.status = status;
     this.fields = fields;
   }
@@ -105,5 +106,5 @@ async function asProblem(response) {
   }
   const errors = said.errors ?? (said.field ? [{ field: said.field, detail: said.detail }] : []);
   const fields = Object.fromEntries(errors.map((error) => [error.field, error.detail]));
-  return new Problem(said.detail || said.message || `The farm answered ${response.status}.`, response.status, fields);
+  return new Problem(said.detail || said.message || `The farm answered ${response.status}.`, response.status, fields, said.at_work === true);
 }

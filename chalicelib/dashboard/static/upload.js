@@ -8,6 +8,7 @@ const LARGEST_REQUEST_BYTES = 5 * 2 ** 30;
 const PARTS_AT_ONCE = 4;
 const TRIES = 5;
 const FIRST_PAUSE_MILLISECONDS = 1000;
+const AT_WORK_PAUSE_MILLISECONDS = 2000;
 
 /** Gives the blob's id. onProgress(text, share from 0 to 1). Content that the farm knows is not sent again. */
 export async function upload(file, onProgress, { signal, largestRequest = LARGEST_REQUEST_BYTES } = {}) {
@@ -53,15 +54,20 @@ async function inParts(blob, file, onProgress, signal) {
 
 const sum = (numbers) => numbers.reduce((all, one) => all + one, 0);
 
-/** What a broken connection or a busy store let fail is tried again; what was refused is not. */
+/**
+ * What a broken connection or a busy store let fail is tried again; what was refused is not. While the farm says that it
+ * is at work on just this, however long (joining tens of GB takes minutes), it is asked again.
+ */
 async function patiently(act, signal) {
   for (let failed = 1; ; failed += 1) {
     try {
       return await act();
     } catch (error) {
       const isPassing = error instanceof Problem && (error.status === 0 || error.status === 429 || error.status >= 500);
+      if (error.isAtWork) failed = 0;
       if (!isPassing || failed === TRIES || signal?.aborted) throw error;
-      await new Promise((resolve) => setTimeout(resolve, FIRST_PAUSE_MILLISECONDS * 2 ** (failed - 1)));
+      const pause = error.isAtWork ? AT_WORK_PAUSE_MILLISECONDS : FIRST_PAUSE_MILLISECONDS * 2 ** (failed - 1);
+      await new Promise((resolve) => setTimeout(resolve, pause));
       signal?.throwIfAborted();
     }
   }
