@@ -145,8 +145,11 @@ def expire(farm: Farm, task_id: TaskId, generation: int) -> bool:
 
 
 def require_held(farm: Farm, task_id: TaskId, worker_id: WorkerId, generation: int) -> None:
-    """Raises LeaseLost unless the worker holds the task at this generation."""
-    _held(farm, task_id, worker_id, generation)
+    """Raises LeaseLost unless the worker holds the task at this generation, also of a task that is gone."""
+    task = farm.tasks.get(task_id)
+    if task is None:
+        raise LeaseLost(f"task {task_id} is gone")
+    _held(farm, task_id, worker_id, generation, task)
 
 
 def _held(farm: Farm, task_id: TaskId, worker_id: WorkerId | None, generation: int, task: Task | None = None) -> Task:

@@ -26,7 +26,7 @@ from moto import mock_aws
 
 from chalicelib.compilers import JOB_TYPES
 from chalicelib.config import Settings
-from chalicelib.core import blobs, jobs, sweeping, tasks, uploads
+from chalicelib.core import blobs, claiming, jobs, sweeping, tasks, uploads, workers
 from chalicelib.core.farm import Farm
 from chalicelib.core.lifecycle import TaskStatus
 from chalicelib.core.model import Job, Task
@@ -38,6 +38,10 @@ from chalicelib.embedded.server import EmbeddedServer
 from chalicelib.store.files import FileObjectStore
 from chalicelib.store.s3 import S3ObjectStore
 from chalicelib.store.sqlite import SqliteTable
+from millrace.agent.client import FarmClient
+from millrace.agent.errors import CommandFailed
+from millrace.agent.parts import send_in_parts
+from millrace.agent.protocol import Credentials, LeaseId
 from tests.dialects.conftest import MovableClock, app_of
 from tests.together.ensemble import ROOT, Worker
 from tests.worker.processes import until
@@ -253,7 +257,28 @@ def test_only_who_holds_the_task_sends_parts(place: Place) -> None:
     ):
         status, answer = place.call(thief["id"], thief["secret"], **about, **wanted)
         assert status == 409, answer
+    gone = {**about, "task": str(job.first_task + 1_000_000)}
+    assert place.call(thief["id"], thief["secret"], **gone, action="begin")[0] == 409
     assert place.call(thief["id"], "wrong", **about, action="begin")[0] == 401
     assert [one["UploadId"] for one in place.begun()] == [upload["UploadId"]]
     go_on.set()
     place.completed(job)
+
+
+def test_other_bytes_than_were_announced_are_not_stored(place: Place, tmp_path: Path) -> None:
+    """S3 holds parts to their digests, not the whole."""
+    job = place.submit()
+    worker, secret = workers.register(
+        place.farm, workers.Description("by hand", task_types=("exec",)), with_secret=True
+    )
+    [assignment] = claiming.claim(place.farm, worker, "r1", slots=1).assignments
+    assert assignment.task.id == job.first_task and secret is not None
+    client = FarmClient(place.url)
+    client.use(Credentials(str(worker.id), secret))
+    film = tmp_path / "film"
+    film.write_bytes(CONTENT[:-1] + b"X")
+    blob = str(client.announce_blob(SIZE, DIGEST)["id"])
+    lease = LeaseId(str(assignment.task.id), assignment.lease.generation)
+    with pytest.raises(CommandFailed, match="film changed while it was uploaded"):
+        send_in_parts(client, lease, blob, film, SIZE, DIGEST, lambda seconds: None)
+    assert (place.farm.objects.get(f"blobs/{DIGEST}"), place.begun(), place.door.taken) == (None, [], Counter())
