@@ -24,6 +24,12 @@ FLAGS = (
 """Nothing but the test's own requests."""
 PATIENCE_MILLISECONDS = 40_000
 SERIOUS = ("serious", "critical")
+SETTLED = """() => {
+  const { dataset, ariaBusy } = document.getElementById("content");
+  const cannot = document.body.classList.contains("signed-out") || !document.getElementById("banner").hidden;
+  return cannot || (dataset.place === location.hash && ariaBusy !== "true");
+}"""
+"""The page has noticed where it is to be and read what stands there; or says why it cannot."""
 PAGES = ("jobs", "workers", "pictures", "farm", "submit", "submit/frames", "settings")
 
 
@@ -65,7 +71,8 @@ def _is_complaint(message: ConsoleMessage) -> bool:
 def goto(page: Page, place: str) -> None:
     """To a place within the page, as a click on a link goes there; back when it has drawn what it shows."""
     page.goto(f"/#/{place}")
-    page.wait_for_load_state("networkidle")
+    page.wait_for_function(SETTLED)
+    page.wait_for_load_state("networkidle")  # pictures too
 
 
 @cache

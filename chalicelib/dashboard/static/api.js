@@ -1,5 +1,7 @@
 // Calls of the farm's HTTP API. Failures are thrown as Problem, whose message is the farm's own sentence.
 
+import { looking } from "./reading.js";
+
 export const ROOT = new URL("../../", import.meta.url);
 const LOOKS = 3;
 const LOOK_MILLISECONDS = 30_000;
@@ -27,14 +29,21 @@ export const put = (path, body) => call("PUT", path, body);
 export const patch = (path, body) => call("PATCH", path, body);
 export const remove = (path) => call("DELETE", path);
 
-async function call(method, path, body, options = {}) {
+function call(method, path, body, options) {
+  const answer = called(method, path, body, options);
+  return method === "GET" ? looking(answer) : answer;
+}
+
+async function called(method, path, body, options = {}) {
   const response = await request(method, path, body, options);
   if (response.status === 204) return null;
   return read(response, "json", options.signal);
 }
 
 /** A text, and where its next part begins. */
-export async function text(path) {
+export const text = (path) => looking(textOf(path));
+
+async function textOf(path) {
   const response = await request("GET", path);
   return { text: await read(response, "text"), next: Number(response.headers.get("X-Next-Offset") ?? 0) };
 }

@@ -6,6 +6,7 @@ import { begin as beginLive, end, follow, live } from "./live.js";
 import { complain } from "./notices.js";
 import { signIn } from "./page_signin.js";
 import { PAGES } from "./pages.js";
+import * as reading from "./reading.js";
 import { at, isSameView } from "./router.js";
 import { me } from "./store.js";
 import { themeSwitch } from "./themes.js";
@@ -58,11 +59,13 @@ function route() {
   const stays = shown && (shown.page.isFor?.(place) ?? isSameView(shown.place, place));
   if (stays && shown.page.update) {
     shown.place = place;
+    reading.opened(content);
     shown.page.update(place);
     return;
   }
   const isFirst = shown === null;
   leave();
+  reading.opened(content);
   const known = Object.hasOwn(PAGES, place.name) ? PAGES[place.name] : PAGES.jobs;
   const page = known.open(place);
   shown = { place, page };
