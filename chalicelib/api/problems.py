@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from ..core.errors import AtWork, BadInput, Conflict, FarmError, Forbidden, NotFound, Unavailable
+from ..core.errors import AtWork, BadInput, Changed, Conflict, FarmError, Forbidden, NotFound, Unavailable
 from ..core.ports import ObjectMismatch, TableUnavailable
 from ..edge.failures import OUR_FAULT, log_failure
 from ..edge.http import Reply, Request
@@ -42,6 +42,7 @@ STATUSES: tuple[tuple[type[FarmError], int], ...] = (
     (TooLarge, 413),
     (BadInput, 400),
     (NotFound, 404),
+    (Changed, 412),
     (Conflict, 409),
     (Forbidden, 403),
     (Unavailable, 503),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -14,7 +15,7 @@ from ..core.farm import Farm
 from ..edge.http import Reply, Request
 from .answering import answer
 from .models import Answer
-from .operations import Operation
+from .operations import Operation, Parameter
 from .reading import read_body
 from .wanted import Name, Wanted
 
@@ -51,6 +52,7 @@ class Variables(Answer):
     variables: dict[str, VariableWanted]
 
 
+_TAGS = re.compile(r'(W/)?"[^"]*"(\s*,\s*(W/)?"[^"]*")*')
 RESERVED = frozenset({"frame", "start", "end", "step", "input", "output"})
 """What commands of jobs of type `frames` hold in braces."""
 
@@ -62,13 +64,15 @@ def show(farm: Farm, request: Request) -> Reply:
     value of a two-way variable, whatever platform that is for, as the path that it is on theirs.
     """
     found = variables.read(farm.table)
-    return answer(Variables(variables={name: _shown(variable) for name, variable in found.items()}))
+    shown = Variables(variables={name: _shown(variable) for name, variable in found.items()})
+    return answer(shown, headers={"ETag": f'"{variables.tag(found)}"'})
 
 
 def replace(farm: Farm, request: Request) -> Reply:
     """Replace all variables.
 
-    They count for tasks that are given out from now on.
+    They count for tasks that are given out from now on. With `If-Match`, only if nobody has changed them since they
+    were read.
     """
     wanted = read_body(request, VariablesWanted)
     if taken := sorted(RESERVED & wanted.variables.keys()):
@@ -76,8 +80,19 @@ def replace(farm: Farm, request: Request) -> Reply:
     size = len(json.dumps(wanted.model_dump()["variables"], ensure_ascii=False).encode("utf-8", "replace"))
     if size > MOST_BYTES:
         raise BadInput(f"all variables together have at most {MOST_BYTES} bytes, not {size}", field="variables")
-    variables.write(farm.table, {name: _variable(variable) for name, variable in wanted.variables.items()})
+    new = {name: _variable(variable) for name, variable in wanted.variables.items()}
+    variables.write(farm.table, new, known=_known(request))
     return show(farm, request)
+
+
+def _known(request: Request) -> list[str] | None:
+    """The tags that the request names; None: it asks for none. Proxies that compress make strong ones weak."""
+    said = request.headers.get("if-match", "").strip()
+    if said in ("", "*"):
+        return None
+    if not _TAGS.fullmatch(said):
+        raise BadInput("If-Match holds an ETag as GET /variables answered it, in quotes", field="If-Match")
+    return re.findall(r'"([^"]*)"', said)
 
 
 def _variable(wanted: VariableWanted) -> variables.Variable:
@@ -90,7 +105,25 @@ def _shown(variable: variables.Variable) -> VariableWanted:
     return VariableWanted.model_validate({"direction": variable.direction, "values": values})
 
 
+_TAG = {"ETag": "Another one when the variables are others."}
+_IF_MATCH = Parameter(
+    "If-Match",
+    "The ETag of the variables that these are to replace; without it they replace whatever there is.",
+    {"type": "string"},
+    where="header",
+)
+
 OPERATIONS = (
-    Operation("GET", "/variables", show, Scope.SUBMIT, answer=Variables),
-    Operation("PUT", "/variables", replace, Scope.ADMIN, answer=Variables, body=VariablesWanted),
+    Operation("GET", "/variables", show, Scope.SUBMIT, answer=Variables, headers=_TAG),
+    Operation(
+        "PUT",
+        "/variables",
+        replace,
+        Scope.ADMIN,
+        answer=Variables,
+        body=VariablesWanted,
+        parameters=(_IF_MATCH,),
+        headers=_TAG,
+        problems=(412,),
+    ),
 )

@@ -6,6 +6,7 @@
         NotFound          no such thing (404)
           ObjectMissing   the blob is known, its bytes are not there (404)
         Conflict          right request, wrong moment: look at the state again (409)
+          Changed         somebody else has changed it since it was read: read it again (412)
           LeaseLost       the task is no longer this worker's: stop working on it (409)
         Forbidden         who asks may not do this (401/403)
       Unavailable         try again later (503)
@@ -59,6 +60,10 @@ class ObjectMissing(NotFound):
 
 class Conflict(Refusal):
     """The state does not allow this now."""
+
+
+class Changed(Conflict):
+    """Somebody else has changed this since it was read; read it again."""
 
 
 class LeaseLost(Conflict):

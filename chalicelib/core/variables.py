@@ -5,16 +5,20 @@ Kept as one item, replaced as a whole; replaced in the copy that goes to a worke
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .errors import Changed
 from .model import Json
-from .ports import Clock, Put, Table
+from .ports import Absent, Clock, Condition, ConditionFailed, Equals, Item, Missing, Put, Table
 from .records import keys
 
 ONE_WAY, TWO_WAY = "oneway", "twoway"
+CHANGED = "somebody has changed the variables since they were read; read them again, and make your change once more"
 ALL, WORKERS, USERS = "all", "workers", "users"
 _REFERENCE = re.compile(r"\{([^{}]+)\}")
 
@@ -38,15 +42,42 @@ Variables = Mapping[str, Variable]
 
 
 def read(table: Table) -> Variables:
-    item = table.get(keys.variables())
+    return _read(table.get(keys.variables()))
+
+
+def _read(item: Item | None) -> Variables:
     return {} if item is None else {name: _variable(fields) for name, fields in item["variables"].items()}
 
 
-def write(table: Table, variables: Variables) -> None:
-    """Replace them all."""
+def write(table: Table, variables: Variables, *, known: Collection[str] | None = None) -> None:
+    """Replace them all. `known`: only if what there is has one of these tags; raises Changed otherwise."""
     key = keys.variables()
     fields = {name: _fields(variable) for name, variable in variables.items()}
-    table.write(Put({"pk": key.pk, "sk": key.sk, "variables": fields}))
+    when: tuple[Condition, ...] = ()
+    if known is not None:
+        item = table.get(key)
+        if tag(_read(item)) not in known:
+            raise Changed(CHANGED)
+        when = (_unchanged(item),)
+    try:
+        table.write(Put({"pk": key.pk, "sk": key.sk, "variables": fields, "tag": tag(variables)}, when))
+    except ConditionFailed:
+        # Sent again by the engine, as its answer got lost, it meets its own effect.
+        if tag(read(table)) != tag(variables):
+            raise Changed(CHANGED) from None
+
+
+def tag(variables: Variables) -> str:
+    """The same for the same variables, in whatever order."""
+    fields = {name: _fields(variable) for name, variable in variables.items()}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _unchanged(item: Item | None) -> Condition:
+    """Between the look at it and the write nobody has written."""
+    if item is None:
+        return Absent()
+    return Equals("tag", item["tag"]) if "tag" in item else Missing("tag")  # as earlier versions wrote it
 
 
 def for_worker(variables: Variables, platform: str) -> Mapping[str, str]:

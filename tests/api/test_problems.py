@@ -22,6 +22,7 @@ STATUSES = {
     errors.NotFound: 404,
     errors.ObjectMissing: 404,
     errors.Conflict: 409,
+    errors.Changed: 412,
     errors.LeaseLost: 409,
     errors.Forbidden: 403,
     errors.Unavailable: 503,
@@ -41,7 +42,7 @@ def kinds(kind: type[FarmError]) -> Iterator[type[FarmError]]:
 def test_every_error_of_the_farm_has_a_status(kind: type[FarmError]) -> None:
     error = kind.__new__(kind)
     FarmError.__init__(error, "said so")
-    assert status_of(error) in (400, 401, 403, 404, 409, 413, 503)
+    assert status_of(error) in (400, 401, 403, 404, 409, 412, 413, 503)
 
 
 def test_the_statuses_are_those_of_the_contract() -> None:

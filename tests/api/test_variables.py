@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from chalicelib.core import variables
+from chalicelib.core.errors import Changed
 from tests.api.bench import Bench
 
 BLENDER = {
@@ -43,6 +46,38 @@ def test_wrong_variables_change_nothing(bench: Bench, body: object) -> None:
     bench.call("PUT", "/variables", {"variables": {"blender": BLENDER}})
     assert bench.call("PUT", "/variables", body).status == 400
     assert bench.get("/variables") == {"variables": {"blender": BLENDER}}
+
+
+def test_who_says_what_he_read_replaces_only_that(bench: Bench) -> None:
+    read = bench.call("GET", "/variables")
+    tag = read.headers["ETag"]
+    first = bench.call("PUT", "/variables", {"variables": {"blender": BLENDER}}, **{"If-Match": tag})
+    assert first.status == 200 and first.headers["ETag"] != tag
+    late = bench.call("PUT", "/variables", {"variables": {}}, **{"If-Match": tag})
+    assert late.status == 412 and "somebody has changed the variables" in late.json["detail"]
+    assert bench.get("/variables") == first.json
+    either = f'"other", W/{first.headers["ETag"]}'
+    assert bench.call("PUT", "/variables", {"variables": {}}, **{"If-Match": either}).status == 200
+    wrong = bench.call("PUT", "/variables", {"variables": {}}, **{"If-Match": "unquoted"})
+    assert (wrong.status, wrong.json["field"]) == (400, "If-Match")
+
+
+def test_of_two_who_replace_the_same_at_once_one_does(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    variables.write(bench.farm.table, {})
+    known = [variables.tag({})]
+    look = bench.farm.table.get
+
+    def overtaken(*wanted: Any, **options: Any) -> Any:
+        """Somebody else writes between the look and the write."""
+        item = look(*wanted, **options)
+        monkeypatch.undo()
+        variables.write(bench.farm.table, {"nuke": variables.Variable((variables.Value("/n"),))}, known=known)
+        return item
+
+    monkeypatch.setattr(bench.farm.table, "get", overtaken)
+    with pytest.raises(Changed):
+        variables.write(bench.farm.table, {}, known=known)
+    assert list(variables.read(bench.farm.table)) == ["nuke"]
 
 
 def test_a_name_that_frame_commands_use_is_refused(bench: Bench) -> None:

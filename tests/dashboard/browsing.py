@@ -65,7 +65,7 @@ def _is_complaint(message: ConsoleMessage) -> bool:
     """Chromium also notes every answer that says no to a person; those are shown on the page."""
     if "/last-rendered" in message.location["url"]:
         return False  # a job of which no worker has made a small picture
-    return message.type == "error" and not re.search(r"status of (400|401|409) ", message.text)
+    return message.type == "error" and not re.search(r"status of (400|401|409|412) ", message.text)
 
 
 def goto(page: Page, place: str) -> None:

@@ -40,6 +40,12 @@ async function called(method, path, body, options = {}) {
   return read(response, "json", options.signal);
 }
 
+/** { answer, tag }: with `tag` (an ETag) among the options, only if the farm still has what that was read of. */
+export async function tagged(method, path, body, { tag } = {}) {
+  const response = await request(method, path, body, { headers: tag ? { "If-Match": tag } : {} });
+  return { answer: await read(response, "json"), tag: response.headers.get("ETag") };
+}
+
 /** A text, and where its next part begins. */
 export const text = (path) => looking(textOf(path));
 

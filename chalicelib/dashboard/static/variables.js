@@ -1,8 +1,9 @@
 // The farm's variables: one line for each value; lines of one name are one variable.
 
-import { get, put } from "./api.js";
+import { tagged } from "./api.js";
 import { h, replace } from "./dom.js";
 import { complain, notice } from "./notices.js";
+import { looking } from "./reading.js";
 import { may } from "./store.js";
 
 const TITLES = ["Name", "Value", "Platforms", "For", "Paths both ways"];
@@ -11,14 +12,15 @@ export function variableCard() {
   const body = h("tbody", {});
   const told = h("div", { role: "status" }, h("p", { class: "faint" }, "Reading…"));
   const isAllowed = may("admin");
-  /** What the farm had when the lines were drawn. They replace all it has: never what nobody here has seen. */
+  /** The tag of what the farm had when the lines were drawn. They replace all it has: never what nobody here has seen. */
   let known = null;
 
   const load = async () => {
     lock(true);
     try {
-      const { variables } = await get("/variables");
-      known = inOrder(variables);
+      const { answer, tag } = await looking(tagged("GET", "/variables"));
+      const { variables } = answer;
+      known = tag;
       const rows = Object.entries(variables).flatMap(([name, { direction, values }]) => values.map((value) => line(name, direction, value)));
       replace(body, rows);
       replace(told);
@@ -32,10 +34,10 @@ export function variableCard() {
     const wanted = read(body);
     lock(true);
     try {
-      if (inOrder((await get("/variables")).variables) !== known) return changedMeanwhile();
-      known = inOrder((await put("/variables", { variables: wanted })).variables);
+      known = (await tagged("PUT", "/variables", { variables: wanted }, { tag: known })).tag;
       notice("Variables saved. They count for tasks that are given out from now on.");
     } catch (error) {
+      if (error.status === 412) return changedMeanwhile();
       complain(error);
     }
     lock(false);
@@ -65,9 +67,6 @@ export function variableCard() {
     isAllowed && h("div", { class: "buttons" }, add, submit),
   );
 }
-
-/** The same variables give the same text, in whatever order the farm names them. */
-const inOrder = (variables) => JSON.stringify(Object.entries(variables).sort(([one], [other]) => (one < other ? -1 : 1)));
 
 function line(name, direction, { value, platforms, audience }) {
   const field = (label, text, properties = {}) => h("td", {}, h("input", { type: "text", "aria-label": label, value: text, ...properties }));
