@@ -1,25 +1,34 @@
-"""The lock files: what goes to Lambda and to workers, to the last package, each file of it by its hash."""
+"""The lock files: what goes to Lambda, workers and a checkout, to the last package, each file of it by its hash."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = {"requirements.lock": None, "worker/requirements.lock": "millrace"}
-"""Lock file -> the distribution whose needs it holds; None: those of requirements.txt."""
-PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)( ; [^\\]+)? \\$", re.M)
+LOCKS: dict[str, tuple[str, ...]] = {
+    "requirements.lock": ("requirements.txt",),
+    "worker/requirements.lock": ("millrace",),
+    "requirements-local.lock": ("requirements.txt", "requirements-local.txt", "millrace[openjd]"),
+    "requirements-dev.lock": ("requirements-dev.txt",),
+}
+"""Lock file -> whose needs it holds: those that a file names, or a distribution's."""
+INSTALLERS = ("pip", "setuptools", "wheel")
+"""What chalice brings along to build with; pip leaves them out when it says what is installed."""
+PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+?)(?: ; ([^\\]+?))? \\$", re.M)
 
 
 def pins(name: str) -> dict[str, str]:
-    """Without what has a marker, and so is for another system than this one."""
-    return {canonicalize_name(found[1]): found[2] for found in PIN.finditer((ROOT / name).read_text()) if not found[3]}
+    """Without what a marker keeps for another system than this one."""
+    found = PIN.findall((ROOT / name).read_text())
+    return {canonicalize_name(p): version for p, version, marker in found if not marker or Marker(marker).evaluate()}
 
 
 def pinned_in(name: str) -> dict[str, str]:
@@ -27,38 +36,36 @@ def pinned_in(name: str) -> dict[str, str]:
     return {canonicalize_name(package): version for package, version in found}
 
 
-def needs(distribution_name: str | None) -> Iterator[Requirement]:
-    if distribution_name is None:
-        yield from (Requirement(f"{name}=={version}") for name, version in pinned_in("requirements.txt").items())
-        return
-    for text in distribution(distribution_name).requires or []:
+def needs(one: Requirement) -> Iterator[Requirement]:
+    for text in distribution(one.name).requires or []:
         wanted = Requirement(text)
-        if wanted.marker is None or wanted.marker.evaluate({"extra": ""}):
+        if wanted.marker is None or any(wanted.marker.evaluate({"extra": extra}) for extra in ("", *one.extras)):
             yield wanted
 
 
-def closure(distribution_name: str | None) -> set[str]:
+def closure(roots: Iterable[str]) -> set[str]:
     """Everything that comes along, as it is installed here."""
-    found: set[str] = set()
-    waiting = list(needs(distribution_name))
+    files = [root for root in roots if root.endswith(".txt")]
+    waiting = [Requirement(f"{name}=={version}") for file in files for name, version in pinned_in(file).items()]
+    waiting += [need for root in roots if root not in files for need in needs(Requirement(root))]
+    found: set[tuple[str, frozenset[str]]] = set()
     while waiting:
-        name = canonicalize_name(waiting.pop().name)
-        if name not in found:
-            found.add(name)
-            waiting += needs(name)
-    return found
+        one = waiting.pop()
+        name, extras = canonicalize_name(one.name), frozenset(one.extras)
+        if (name, extras) not in found:
+            found.add((name, extras))
+            waiting += needs(one)
+    return {name for name, _ in found}
 
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_holds_all_that_comes_along_in_the_versions_of_every_checkout(lock: str) -> None:
     held = pins(lock)
     assert set(held) == closure(LOCKS[lock]), "make it anew: docs/security.md says how"
-    everywhere = {
-        **pinned_in("constraints.txt"),
-        **pinned_in("requirements-local.txt"),
-        **pinned_in("requirements.txt"),
-    }
-    assert held == {name: everywhere[name] for name in held}
+    installers = {name: held[name] for name in INSTALLERS if name in held}
+    files = ("constraints.txt", "requirements-dev.txt", "requirements-local.txt", "requirements.txt")
+    everywhere = {name: version for file in files for name, version in pinned_in(file).items()}
+    assert held == {name: everywhere[name] for name in held if name not in INSTALLERS} | installers
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -34,8 +34,7 @@ class Checkout:
         self.calls_log = folder / "calls.log"
         (folder / "worker").mkdir(parents=True)
         shutil.copy(SCRIPT, folder / "millrace")
-        names = ("requirements.txt", "requirements-local.txt", "requirements-dev.txt", "constraints.txt")
-        for name in (*names, "worker/pyproject.toml"):
+        for name in ("requirements-local.lock", "requirements-dev.lock", "worker/pyproject.toml"):
             (folder / name).write_text("# one\n")
         (folder / ".venv" / "bin").mkdir(parents=True)
         (folder / ".venv" / "bin" / "pip").touch()
@@ -59,7 +58,7 @@ class Checkout:
 
     @property
     def installs(self) -> list[str]:
-        return [call for call in self.calls if "pip install" in call]
+        return [call for call in self.calls if "--require-hashes" in call]
 
 
 @pytest.fixture
@@ -70,20 +69,20 @@ def checkout(tmp_path: Path) -> Checkout:
 def test_the_first_start_installs_and_hands_over(checkout: Checkout) -> None:
     assert checkout.run("jobs", "--json").returncode == 0
     assert len(checkout.installs) == 1
-    assert "--editable worker" in checkout.installs[0]
-    assert "requirements-dev.txt" not in checkout.installs[0]
+    assert checkout.installs[0].endswith("--require-hashes --requirement requirements-local.lock")
+    assert checkout.calls[1].endswith("--no-deps --no-build-isolation --editable worker")
     assert checkout.calls[-1] == "-m millrace.cli jobs --json"
 
 
 def test_chaos_gets_the_tools_and_goes_to_its_rounds(checkout: Checkout) -> None:
     assert checkout.run("chaos", "--rounds", "3").returncode == 0
-    assert "requirements-dev.txt" in checkout.installs[-1]
+    assert "requirements-dev.lock" in checkout.installs[-1]
     assert checkout.calls[-1] == "-m tests.chaos --rounds 3"
 
 
 def test_bench_gets_the_tools_and_measures(checkout: Checkout) -> None:
     assert checkout.run("bench", "flat", "--quick").returncode == 0
-    assert "requirements-dev.txt" in checkout.installs[-1]
+    assert "requirements-dev.lock" in checkout.installs[-1]
     assert checkout.calls[-1] == "-m tests.bench flat --quick"
 
 
@@ -98,9 +97,7 @@ def test_later_starts_install_nothing(checkout: Checkout) -> None:
     assert len(checkout.installs) == 1
 
 
-@pytest.mark.parametrize(
-    "name", ["requirements.txt", "requirements-local.txt", "constraints.txt", "worker/pyproject.toml"]
-)
+@pytest.mark.parametrize("name", ["requirements-local.lock", "worker/pyproject.toml"])
 def test_a_changed_requirement_is_installed(checkout: Checkout, name: str) -> None:
     checkout.run("jobs")
     (checkout.folder / name).write_text("# two\n")
@@ -124,6 +121,15 @@ def test_a_moved_checkout_is_set_up_again(checkout: Checkout) -> None:
     moved.rename(checkout.folder)
     assert checkout.run("jobs").stderr.startswith("millrace: installing")
     assert (checkout.folder / ".venv" / "millrace-farm.stamp").read_text() != stamp
+
+
+def test_a_package_that_is_not_the_lock_s_is_named_as_such(checkout: Checkout) -> None:
+    checkout.set_python(
+        pip_says="ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", pip_does="exit 1"
+    )
+    said = checkout.run("jobs")
+    assert said.returncode == 1 and "not, byte for byte, the one that the lock names" in said.stderr
+    assert "--editable worker" not in " ".join(checkout.calls), "nothing more is installed then"
 
 
 def test_an_interrupted_install_is_repeated(checkout: Checkout) -> None:
@@ -194,7 +200,7 @@ def test_the_exit_code_is_that_of_the_command(checkout: Checkout) -> None:
 
 def test_test_installs_its_tools_and_runs_all_checks_in_order(checkout: Checkout) -> None:
     assert checkout.run("test", "--full", "-k", "leases").returncode == 0
-    assert ["requirements-dev.txt" in call for call in checkout.installs] == [False, True]
+    assert ["requirements-dev.lock" in call for call in checkout.installs] == [False, True]
     assert [call.split()[1] for call in checkout.calls if "pip" not in call] == ["ruff", "ruff", "mypy", "pytest"]
     assert checkout.calls[-1] == "-m pytest -n 2 --dist worksteal --full -k leases"
 
