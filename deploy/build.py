@@ -22,10 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chalicelib.config import VERSION
 from chalicelib.install.packing import packed, zipped
 
 from . import wheels
-from .bill import bill
+from .bill import bill, chalices_runtime, workers_wheel
 from .errors import DeployFailed, WrongUse
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,6 +34,7 @@ SHIPPED = ("app.py", "chalicelib", "requirements.txt")
 RUNTIMES = ((3, 11), (3, 12), (3, 13), (3, 14))
 ARCHITECTURES = ("arm64", "x86_64")
 BUILD_SECONDS = 600
+SERVED = "chalicelib/install/served"
 BILL = "millrace.cdx.json"
 """In the archive: what it is made of."""
 NO_ROLE = "arn:aws:iam::000000000000:role/the-template-names-another"
@@ -62,7 +64,8 @@ def build(folder: Path, architecture: str) -> Build:
     with zipfile.ZipFile(out / "deployment.zip") as packaged:
         packaged.extractall(unpacked)
     compile_all(unpacked)
-    (unpacked / BILL).write_bytes(bill())
+    [wheel] = (unpacked / SERVED).glob("*.whl")
+    (unpacked / BILL).write_bytes(bill(more=[chalices_runtime(), workers_wheel(wheel, VERSION)]))
     found = sorted(path for path in unpacked.rglob("*") if path.is_file())
     archive.write_bytes(zipped({path.relative_to(unpacked).as_posix(): path.read_bytes() for path in found}))
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
@@ -76,7 +79,7 @@ def _copy(project: Path, architecture: str) -> None:
             shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__", "*.py[cod]"))
         else:
             shutil.copy2(ROOT / name, project / name)
-    _add_worker(project / "chalicelib" / "install" / "served")
+    _add_worker(project / SERVED)
     config = {
         "version": "2.0",
         "app_name": "millrace",

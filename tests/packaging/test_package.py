@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,15 @@ def test_the_archive_brings_the_worker_of_its_own_release(package: Package) -> N
     wheel = packed(ROOT / "worker")
     assert {path.name: path.read_bytes() for path in served.glob("*.whl")} == {wheel.name: wheel.data}
     assert (served / "requirements.lock").read_bytes() == (ROOT / "worker/requirements.lock").read_bytes()
+
+
+def test_the_list_of_parts_names_all_that_is_in_the_archive_and_not_ours(package: Package) -> None:
+    parts = {part["name"]: part for part in json.loads((package.unpacked / building.BILL).read_text())["components"]}
+    there = {path.name for path in package.unpacked.iterdir() if (path / "__init__.py").exists()}
+    assert {name.replace("_", "-") for name in there - {"chalicelib"}} <= {name.replace("_", "-") for name in parts}
+    assert parts["chalice"]["version"] == version("chalice")
+    [wheel] = (package.unpacked / building.SERVED).glob("*.whl")
+    assert parts[wheel.name]["hashes"][0]["content"] == hashlib.sha256(wheel.read_bytes()).hexdigest()
 
 
 def test_the_archive_runs_with_nothing_but_the_standard_library_beside_it(package: Package) -> None:
