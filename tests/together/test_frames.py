@@ -97,4 +97,4 @@ def test_a_command_that_leaves_nothing_has_failed(millrace: Shell, project: Path
 def test_a_wrong_range_submits_nothing_and_says_what_would_be_right(millrace: Shell, project: Path) -> None:
     done = millrace.run("submit", "frames", "--frames", "1-9,5-3", *RENDER, folder=project)
     assert (done.returncode, done.stdout) == (USAGE, "")
-    assert "settings.frames: '5-3' goes backwards; write 3-5" in done.stderr
+    assert "'5-3' goes backwards; write 3-5" in done.stderr

@@ -91,7 +91,7 @@ def test_the_wait_for_a_slot_is_no_part_of_the_time_a_task_may_take(
 
 
 def test_a_worker_imports_neither_the_client_library_nor_what_draws_tables() -> None:
-    code = "import millrace.cli.fleet, millrace.cli.entry, millrace.agent.run, sys; print(*sys.modules)"
+    code = "import millrace.cli.worker, millrace.cli.entry, millrace.agent.run, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "millrace.agent.agent" in loaded
