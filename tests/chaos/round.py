@@ -137,7 +137,7 @@ class _People(threading.Thread):
         self.trouble: list[str] = []
         self.rendered: str | None = None
         """The job whose tasks make files."""
-        self._farm = Farm(url, patience_seconds=240.0)
+        self._farm = Farm(url, patience_seconds=600.0)  # the server may be away for minutes, and again
         self._folder = folder
         self._choice = choice
 
