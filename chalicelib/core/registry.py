@@ -32,6 +32,7 @@ class RegistryCache:
         self._lock = threading.Lock()
         self._registry: Registry | None = None
         self._read_at = 0
+        self._num_forgotten = 0
         self._full: dict[JobId, tuple[int, Spans | None]] = {}
         """Jobs whose gate was found full, when, and the ids of their tasks where those are known."""
 
@@ -43,16 +44,20 @@ class RegistryCache:
         return self.refresh()
 
     def refresh(self) -> Registry:
+        with self._lock:
+            forgotten = self._num_forgotten
         read_at = self._clock.now()
         registry = self._records.read()
         with self._lock:
-            self._registry, self._read_at = registry, read_at
+            if forgotten == self._num_forgotten:  # else another thread has written since this was read, perhaps
+                self._registry, self._read_at = registry, read_at
         return registry
 
     def forget(self) -> None:
         """The next read asks the table: this process has just changed something."""
         with self._lock:
             self._registry = None
+            self._num_forgotten += 1
 
     def will_queue(self, requirement: Requirement, priority: int) -> None:
         """Make sure the lane is known, with at least this priority, before a task is put into it."""
@@ -74,20 +79,24 @@ class RegistryCache:
     def full(self) -> dict[JobId, Spans | None]:
         """Jobs that nobody more may enter, as far as this process found a moment ago."""
         now = self._clock.now()
-        return {job: spans for job, (at, spans) in self._full.items() if now - at < FULL_MS}
+        with self._lock:
+            return {job: spans for job, (at, spans) in self._full.items() if now - at < FULL_MS}
 
     def note_full(self, jobs: Iterable[JobId]) -> None:
         now = self._clock.now()
-        known = {job: (at, spans) for job, (at, spans) in self._full.items() if now - at < FULL_MS}
-        self._full = {job: (now, None) for job in jobs} | known
+        with self._lock:
+            known = {job: (at, spans) for job, (at, spans) in self._full.items() if now - at < FULL_MS}
+            self._full = {job: (now, None) for job in jobs} | known
 
     def note_spans(self, job_id: JobId, spans: Spans) -> None:
         """Of a job that was found full."""
-        if (known := self._full.get(job_id)) is not None:
-            self._full[job_id] = known[0], spans
+        with self._lock:
+            if (known := self._full.get(job_id)) is not None:
+                self._full[job_id] = known[0], spans
 
     def note_room(self, job_id: JobId) -> None:
-        self._full.pop(job_id, None)
+        with self._lock:
+            self._full.pop(job_id, None)
 
     def halt(self, job_id: JobId, epoch: int) -> None:
         """No claim in this process gives away a task of the job from here on; others follow within two seconds."""
