@@ -72,8 +72,8 @@ def _end(farm: Farm, worker_id: WorkerId, wanted: Sequence[Completion]) -> tuple
     ]
     if not held:
         return (), ()
-    updates = [task_writes.ended(task, "complete", run, one.said.outputs, one.said.result) for one, task, run in held]
-    ended = farm.tasks.update_each(updates)
+    ends = [(task_writes.ended(t, "complete", run, one.said.outputs, one.said.result), run) for one, t, run in held]
+    ended = farm.tasks.end_each(ends)
     done = [(task, run) for (_, task, run), wrote in zip(held, ended, strict=True) if wrote]
     for task, _ in done:
         gates.leave(farm, task)

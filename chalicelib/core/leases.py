@@ -106,7 +106,7 @@ def report(farm: Farm, worker_id: WorkerId | None, task_id: TaskId, generation: 
         return _end(farm, task, said)
     except ConditionFailed:
         pass
-    # Lost the race; perhaps only against the engine's own repetition of this write, whose answer got lost.
+    # Lost the race; perhaps only against the same report, which its worker has sent twice.
     task = get(farm, task_id)
     if not _has_ended_so(task, worker_id, generation, said.outcome):
         raise LeaseLost(f"task {task_id} is no longer held at generation {generation}")
@@ -175,7 +175,8 @@ def _ended(farm: Farm, task: Task, said: Report, attempt: Attempt, lease: Lease 
     if event == "return":
         done = _return(farm, task, attempt, lease, rule)
     else:
-        done = farm.tasks.update(_fenced(task_writes.ended(task, event, attempt, said.outputs, said.result), lease))
+        update = _fenced(task_writes.ended(task, event, attempt, said.outputs, said.result), lease)
+        done = farm.tasks.end(update, attempt)
         settle.task_ended(farm, done)
     gates.ended(farm, task)
     queue_mode.ended(farm, task)

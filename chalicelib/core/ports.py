@@ -133,6 +133,9 @@ class Update:
     key: Key
     changes: tuple[Change, ...]
     when: tuple[Condition, ...] = ()
+    signed: bool = False
+    """It says in the item who made it and when, and nobody else's leaves the same: so a `take` that is refused by an
+    item which is as this leaves it has met itself, sent again by the engine as its answer got lost."""
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def check_update(update: Update, indexes: Indexes) -> Update:
     if "pk" in fields or "sk" in fields:
         raise ValueError("the key of an item cannot be changed: put a new item and delete the old one")
     changes = tuple(_change(change, indexes) for change in update.changes)
-    return Update(check_key(update.key), changes, _conditions(update.when))
+    return Update(check_key(update.key), changes, _conditions(update.when), update.signed)
 
 
 def check_item(item: Item, indexes: Indexes) -> Item:

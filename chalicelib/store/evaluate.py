@@ -106,6 +106,12 @@ def apply(changes: Iterable[Change], item: Item) -> Item:
     return after
 
 
+def is_done(update: Update, item: Item | None) -> bool:
+    """Whether the item is as the update leaves it. Of what it adds that cannot be told."""
+    adds = any(isinstance(change, Add) for change in update.changes)
+    return item is not None and not adds and apply(update.changes, item) == item
+
+
 def _number(value: Value, field: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError(f"field {field!r} is not a number, so nothing can be added to it")

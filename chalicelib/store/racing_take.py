@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from chalicelib.core.ports import ConditionFailed, Item, Key, Onward, Page, Pick, Taken, Update, with_the_next
+from chalicelib.store.evaluate import is_done
 
 MAX_LOSSES = 3
 MAX_FURTHER_PAGES = 2
@@ -58,9 +59,8 @@ class RacingTake:
             seen = {_key(item): item for item in candidates}
             for update in pick(candidates):
                 image = seen.get(update.key, {})
-                try:
-                    item = self._update(update)
-                except ConditionFailed:
+                item = self._moved(update)
+                if item is None:
                     losses += 1
                     self._remember(update.key, image, lost=True)
                     if losses == MAX_LOSSES:
@@ -72,6 +72,14 @@ class RacingTake:
                         self._remember(update.key, image, lost=False)
                     return Taken((item,), False)
         return Taken((), losses > 0)
+
+    def _moved(self, update: Update) -> Item | None:
+        """The item after the update, None if somebody else was faster."""
+        try:
+            return self._update(update)
+        except ConditionFailed as failed:
+            # Called lost, it would be held by a worker that never hears of it, while this claim goes on to another.
+            return failed.item if update.signed and is_done(update, failed.item) else None
 
     def _pages(self, index: str, pks: Sequence[str], size: int, onward: Onward) -> Iterator[tuple[list[Item], bool]]:
         """What may still be there, page by page, and whether the page is the last that will be read of its kind."""

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chalicelib.core import claiming, fleet_watching, gates, jobs, leases, sweeping, why_idle, why_waiting, workers
+from chalicelib.core import (
+    claiming,
+    completing,
+    fleet_watching,
+    gates,
+    jobs,
+    leases,
+    sweeping,
+    why_idle,
+    why_waiting,
+    workers,
+)
 from chalicelib.core.errors import BadInput
 from chalicelib.core.farm import Limits
 from chalicelib.core.fleet_watching import Abilities
 from chalicelib.core.lifecycle import Outcome, TaskStatus
-from chalicelib.core.model import Job
+from chalicelib.core.model import Assignment, Job
 from chalicelib.core.ports import Item, Key, Operation, Page, Update
 from chalicelib.core.reasons import Code
 from chalicelib.core.records.keys import IDS_SINCE, INDEXES, ready_sk_from, served_sk
 from chalicelib.store.counting import CountingTable
 from chalicelib.store.sqlite import SqliteTable
 from tests.core.conftest import Bench, make_farm
-from tests.engines.simulated import SimulatedClock, SimulatedTable
+from tests.engines.simulated import Faults, SimulatedClock, SimulatedTable
 from tests.store.engines import dynamo_table_with, moto_client
 
 
@@ -325,6 +336,36 @@ def test_who_entered_and_did_not_hear_it_is_in(clock: SimulatedClock) -> None:
     bench.take(worker)
     gate = bench.farm.gates.get(job.id)
     assert gate is not None and (gate.over, len(gate.tickets)) == (0, 1)
+
+
+def deaf(clock: SimulatedClock) -> Bench:
+    """Each single write is sent again, as its answer got lost, and meets its own effect."""
+    table = SimulatedTable(INDEXES, seed=1, lag_ms=(0, 0), faults=Faults(repeated=1), clock=clock)
+    return Bench(make_farm(table, clock), clock)
+
+
+def test_a_claim_that_meets_itself_takes_no_second_task_with_its_ticket(clock: SimulatedClock) -> None:
+    bench = deaf(clock)
+    job = limited(bench, {"count": 10, "alike": False}, most=1)
+    given = bench.take(bench.worker())
+    assert [task.id for task in bench.tasks(job) if task.status is TaskStatus.ACTIVE] == [given.task.id]
+    gate = bench.farm.gates.get(job.id)
+    assert gate is not None and list(gate.tickets) == [given.lease.ticket]
+
+
+def told(bench: Bench, given: Assignment) -> None:
+    """As our own worker's calls tell it."""
+    said = completing.Completion(given.task.id, given.lease.generation, leases.Report(Outcome.COMPLETED))
+    assert completing.complete(bench.farm, given.lease.worker, [said]) == {given.task.id}
+
+
+@pytest.mark.parametrize("end", [told, Bench.report, Bench.fail])
+def test_an_end_that_meets_itself_lets_another_in(clock: SimulatedClock, end: Callable[..., object]) -> None:
+    bench = deaf(clock)
+    limited(bench, {"count": 3, "alike": False}, most=1)
+    worker, other = bench.worker("a"), bench.worker("b")
+    end(bench, bench.take(worker))
+    bench.take(other)
 
 
 def test_a_request_that_comes_twice_at_the_same_moment_is_let_in_once(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -185,3 +186,41 @@ def test_an_update_of_something_else_may_be_tried_too() -> None:
     race = Race(1)
     note = Update(Key("NOTE", "-"), (Remove("text"), Set("seen", True)))
     assert race.mine.take("ready", ["A"], lambda _: [note], 4).item == {"pk": "NOTE", "sk": "-", "seen": True}
+
+
+class Deaf:
+    """The answer to each update is lost once, and the client repeats it: it meets its own effect."""
+
+    def __init__(self, race: Race) -> None:
+        self._table = race.table
+        self.mine = RacingTake(race.counting.query, self.update, now=lambda: race.clock.now() / 1000)
+
+    def update(self, update: Update) -> Item:
+        self._table.update(update)
+        return self._table.update(update)
+
+    def take(self, name: str) -> Taken:
+        def signed(candidates: Sequence[Item]) -> list[Update]:
+            plain = [claim(item) for item in candidates]
+            return [replace(one, changes=(*one.changes, Set("by", name)), signed=True) for one in plain]
+
+        return self.mine.take("ready", ["A"], signed, 4)
+
+
+def test_a_move_that_meets_itself_is_no_lost_race() -> None:
+    race = Race(3)
+    deaf = Deaf(race)
+    assert [number(deaf.take(name)) for name in ("x", "y")] == [0, 1]
+    assert [item.get("by") for item in race.table.items()] == ["x", "y", None]
+
+
+def test_that_of_another_is_one() -> None:
+    race = Race(1)
+    race.table.update(replace(claim({"pk": "TASK#000", "sk": "-", "gen": 0}), signed=True))
+    assert Deaf(race).take("x") == Taken((), True)
+
+
+def test_nor_is_one_that_does_not_say_whose_it_is_taken_for_ones_own() -> None:
+    race = Race(1)
+    race.others_claim(0)
+    assert race.take() == Taken((), True)

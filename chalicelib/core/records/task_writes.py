@@ -30,7 +30,7 @@ def _remove(names: tuple[str, ...]) -> list[Change]:
 
 
 def claimed(task_id: TaskId, generation: int, lease: Lease) -> Update:
-    """queued -> active under a new lease. `generation` is the one before."""
+    """queued -> active under a new lease. `generation` is the one before. Signed: the lease says which claim it was."""
     fields = task_items.lease_fields(task_id, lease) | {
         "status": TaskStatus.ACTIVE.value,
         "generation": lease.generation,
@@ -38,7 +38,8 @@ def claimed(task_id: TaskId, generation: int, lease: Lease) -> Update:
         "activity": "",
     }
     changes = _set(fields) + _remove(task_items.READY_FIELDS)
-    return Update(keys.task(task_id), tuple(changes), (*_when("claim", generation), *ticket_asked(lease.ticket)))
+    when = (*_when("claim", generation), *ticket_asked(lease.ticket))
+    return Update(keys.task(task_id), tuple(changes), when, signed=True)
 
 
 def ticket_asked(ticket: int | None) -> tuple[Condition, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..cursors import Cursor
-from ..model import Requirement, Task, TaskId, WorkerId
+from ..model import Attempt, Requirement, Task, TaskId, WorkerId
 from ..ports import (
     Absent,
     Check,
@@ -108,9 +108,19 @@ class TaskRecords:
     def update(self, update: Update) -> Task:
         return task_items.task_from(self._table.update(update))
 
-    def update_each(self, updates: Sequence[Update]) -> list[bool]:
-        """Independently of each other; says of each whether its conditions held."""
-        return [failed is None for failed in self._table.write_many([[update] for update in updates])]
+    def end(self, update: Update, attempt: Attempt) -> Task:
+        """The task after an update that ends this attempt. Raises ConditionFailed, but not when it only met itself."""
+        try:
+            return self.update(update)
+        except ConditionFailed as failed:
+            if failed.item is None or not _shows(failed, attempt):
+                raise
+            return task_items.task_from(failed.item)
+
+    def end_each(self, ends: Sequence[tuple[Update, Attempt]]) -> list[bool]:
+        """The same for several, independently of each other; says of each whether it was so."""
+        failures = self._table.write_many([[update] for update, _ in ends])
+        return [failed is None or _shows(failed, run) for (_, run), failed in zip(ends, failures, strict=True)]
 
     def take(
         self, lanes: Sequence[str], pick: Pick, enough: Enough, onward: Onward
@@ -155,6 +165,12 @@ class TaskRecords:
     def remove(self, first: TaskId, last: TaskId) -> None:
         """A window's worth, so that it fits into memory."""
         self._table.write_many([[Delete(keys.task(task.id))] for task in self.range(first, last)])
+
+
+def _shows(failed: ConditionFailed, attempt: Attempt) -> bool:
+    """That it has ended, to the millisecond as this was to say: the engine has sent the write again, since its answer
+    was lost."""
+    return failed.item is not None and task_items.task_from(failed.item).attempts[-1:] == (attempt,)
 
 
 def _taken(item: Item) -> Task | Cursor:
