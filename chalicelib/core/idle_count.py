@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from .lifecycle import WorkerStatus
 from .ports import Clock
 from .records.statistics import MINUTE, StatisticsRecords
 
-NOTED_MS = 5 * MINUTE
-"""Older notes do not count: then no sweep runs, and nobody knows."""
 AWAY = (WorkerStatus.OFFLINE.value, WorkerStatus.LOST.value)
 
 
@@ -28,7 +24,9 @@ class IdleCount:
         return known[0]
 
     def _noted(self, now: int) -> int:
-        points = self._statistics.points(MINUTE, now - NOTED_MS, now)
-        workers: Mapping[str, int] = next((point.workers for point in reversed(points) if point.workers), {})
+        latest = self._statistics.latest(now)
+        if latest is None:
+            return 0
+        workers = latest.workers
         present = sum(count for status, count in workers.items() if status not in (*AWAY, "busy"))
         return max(0, present - workers.get("busy", 0))

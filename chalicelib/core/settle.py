@@ -141,9 +141,8 @@ def _advance(farm: Farm, job: Job, steps: Sequence[Step], turn: Turn, followers:
     try:
         if any(_advance_step(farm, job, steps, step, turn) for step in _trailing_first(steps)):
             return True
-    except (
-        Refusal
-    ) as error:  # the plan cannot go on with what was produced; after a moment's fault the sweep comes back
+    except Refusal as error:
+        # The plan cannot go on with what was produced; after a moment's fault the sweep comes back.
         end_early(farm, job, "fail", error.message)
         return True
     if not steps or all(step.status in (StepStatus.DONE, StepStatus.SKIPPED) for step in steps):

@@ -130,8 +130,7 @@ def series(farm: Farm, minutes: int) -> tuple[int, list[Point]]:
 
 def latest(farm: Farm) -> Point | None:
     """The newest gauges, unless they are older than five minutes."""
-    _, points = series(farm, 5)
-    return next((point for point in reversed(points) if point.oldest_queued_seconds is not None), None)
+    return farm.statistics.latest(farm.clock.now())
 
 
 def _floor(at: int, length: int) -> int:

@@ -13,6 +13,7 @@ from .paging import pages
 
 MINUTE, HOUR = 60_000, 3_600_000
 KEPT_MS = {MINUTE: 25 * HOUR, HOUR: 31 * 24 * HOUR}
+FRESH_MS = 5 * MINUTE
 GAUGES = ("tasks", "jobs", "workers")
 COUNTERS = ("ended", "worker", "reason")
 MOST_REASONS = 50
@@ -82,6 +83,11 @@ class StatisticsRecords:
         pk = keys.statistics_pk(length)
         found = pages(self._table, pk, first=keys.digits(first), last=keys.digits(last), limit=1500)
         return [_point_from(item) for item in found]
+
+    def latest(self, now: int) -> Point | None:
+        """The newest gauges, unless they are older than five minutes: then no sweep runs, and nobody knows."""
+        found = reversed(self.points(MINUTE, now - FRESH_MS, now))
+        return next((point for point in found if point.oldest_queued_seconds is not None), None)
 
     def prune(self, now: int) -> None:
         """Drop what is too old (DynamoDB does it by itself)."""
