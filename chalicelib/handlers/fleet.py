@@ -43,7 +43,8 @@ def look_after(farm: Farm, settings: FleetSettings, scaling: ScalingGroup) -> De
         desired=group.desired,
         machines={name: group.is_ending(name) for name in group.machines},
         first_seen=before.memory.first_seen,
-        silent_ms=settings.silent_ms,
+        # Idle workers of a quiet farm may be told to wait for long (`core/idling.py`); they are not lost then.
+        silent_ms=max(settings.silent_ms, int(farm.limits.lost_after_seconds * 1000)),
     )
     decision = _keeping_in_mind(farm, group, before, fleet.decide(settings.rules, seen, before.memory))
     if not fleet_memory.write(farm, before, decision):

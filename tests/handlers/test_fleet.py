@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -291,6 +291,20 @@ def test_a_machine_that_falls_silent_is_replaced_and_its_task_runs_again(a_fleet
     [other] = a_fleet.machines
     [again] = a_fleet.take(a_fleet.boots(other))
     assert again.task.id == held.task.id
+
+
+def test_a_machine_is_not_replaced_before_its_worker_counts_as_lost(a_fleet: Fleet) -> None:
+    """On a quiet farm it may be told to ask more seldom than an impatient operator's silent-minutes."""
+    a_fleet.settings = replace(a_fleet.settings, silent_ms=30_000)
+    a_fleet.submit(1)
+    a_fleet.minute()
+    [machine] = a_fleet.machines
+    a_fleet.take(a_fleet.boots(machine))
+    a_fleet.minute()
+    assert a_fleet.machines == [machine]
+    for _ in range(3):
+        a_fleet.minute()
+    assert machine not in a_fleet.machines
 
 
 def test_the_last_machine_takes_its_worker_and_token_along_also_if_it_broke(a_fleet: Fleet) -> None:
