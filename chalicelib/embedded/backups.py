@@ -14,7 +14,8 @@ Dies half way: what is there is named `<folder>.partial`, and no backup; the nex
 into a folder that is empty or not there, by the same rule.
 
 What a restored farm does not know was done after the backup: tasks under a lease then are given out again when it runs
-out, and late reports of them are refused; workers that came later register anew by themselves.
+out, and late reports of them are refused; workers that came later register anew by themselves. A task's log goes its
+own way: one that completed a moment before the backup may lack the end of its log there, and get it no more.
 """
 
 from __future__ import annotations

@@ -108,7 +108,8 @@ def test_a_session_of_the_push_generation(flamenco: FlamencoFarm, pushed: Runnin
     assert flamenco.is_free(pushed.hostname)
     job = flamenco.farm.wait(flamenco.job("simple_blender_render 7"), timeout=10)
     [task] = flamenco.farm.tasks(job)
-    assert job.status == "completed" and "Fra:5" in flamenco.farm.log(task).text
+    assert job.status == "completed"
+    until(lambda: "Fra:5" in flamenco.farm.log(task).text, "the last of the log", 10)
 
 
 def test_a_pushed_task_is_watched_killed_and_sent_again(
