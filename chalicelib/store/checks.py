@@ -10,28 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 
-from chalicelib.core.ports import (
-    Absent,
-    Add,
-    AtMost,
-    Change,
-    Check,
-    Condition,
-    Delete,
-    Equals,
-    Exists,
-    Include,
-    Item,
-    Key,
-    Missing,
-    OneOf,
-    Operation,
-    Put,
-    Remove,
-    Set,
-    Update,
-    Value,
-)
+from chalicelib.core.ports import Item, Key, Value, writes
 
 Indexes = Mapping[str, tuple[str, ...]]
 """Index name -> the fields an index read gives besides pk, sk and the index's own two keys."""
@@ -45,7 +24,7 @@ MAX_SORT_KEY_BYTES = 1024
 MAX_INTEGER = 2**63 - 1
 
 
-def check_transaction(operations: Sequence[Operation], indexes: Indexes) -> list[Operation]:
+def check_transaction(operations: Sequence[writes.Operation], indexes: Indexes) -> list[writes.Operation]:
     """The operations with plain values (tuples as lists, enum members as their text). ValueError if one is wrong."""
     if len(operations) > MAX_OPERATIONS:
         raise ValueError(f"a transaction holds at most {MAX_OPERATIONS} operations, not {len(operations)}")
@@ -55,21 +34,21 @@ def check_transaction(operations: Sequence[Operation], indexes: Indexes) -> list
     return cleaned
 
 
-def check_operation(operation: Operation, indexes: Indexes) -> Operation:
+def check_operation(operation: writes.Operation, indexes: Indexes) -> writes.Operation:
     match operation:
-        case Put(item, when):
-            return Put(check_item(item, indexes), _conditions(when))
-        case Update():
+        case writes.Put(item, when):
+            return writes.Put(check_item(item, indexes), _conditions(when))
+        case writes.Update():
             return check_update(operation, indexes)
-        case Delete(key, when):
-            return Delete(check_key(key), _conditions(when))
-        case Check(key, when):
+        case writes.Delete(key, when):
+            return writes.Delete(check_key(key), _conditions(when))
+        case writes.Check(key, when):
             if not when:
                 raise ValueError("a check needs at least one condition")
-            return Check(check_key(key), _conditions(when))
+            return writes.Check(check_key(key), _conditions(when))
 
 
-def check_update(update: Update, indexes: Indexes) -> Update:
+def check_update(update: writes.Update, indexes: Indexes) -> writes.Update:
     fields = [change.field for change in update.changes]
     if not fields:
         raise ValueError("an update needs at least one change")
@@ -78,7 +57,7 @@ def check_update(update: Update, indexes: Indexes) -> Update:
     if "pk" in fields or "sk" in fields:
         raise ValueError("the key of an item cannot be changed: put a new item and delete the old one")
     changes = tuple(_change(change, indexes) for change in update.changes)
-    return Update(check_key(update.key), changes, _conditions(update.when), update.signed)
+    return writes.Update(check_key(update.key), changes, _conditions(update.when), update.signed)
 
 
 def check_item(item: Item, indexes: Indexes) -> Item:
@@ -227,49 +206,50 @@ def _key_text(field: str, value: Value, limit: int) -> str:
     return value
 
 
-def _change(change: Change, indexes: Indexes) -> Change:
+def _change(change: writes.Change, indexes: Indexes) -> writes.Change:
     _field_name(change.field)
     match change:
-        case Set(field, value):
+        case writes.Set(field, value):
             cleaned = clean(value, field, top=True)
             if field[-3:] in ("_pk", "_sk") and field[:-3] in indexes:
                 _key_text(field, cleaned, MAX_PARTITION_KEY_BYTES if field.endswith("_pk") else MAX_SORT_KEY_BYTES)
             if cleaned is value:
                 return change
-            return Remove(field) if cleaned.__class__ is frozenset and not cleaned else Set(field, cleaned)
-        case Add(field, amount):
+            is_empty_set = cleaned.__class__ is frozenset and not cleaned
+            return writes.Remove(field) if is_empty_set else writes.Set(field, cleaned)
+        case writes.Add(field, amount):
             if isinstance(amount, bool) or not isinstance(amount, int):
                 raise ValueError(f"field {field!r} can only grow by an int, not by {amount!r}")
-            return Add(field, _integer(amount, field))
-        case Include(field, members):
+            return writes.Add(field, _integer(amount, field))
+        case writes.Include(field, members):
             if not members:
                 raise ValueError(f"field {field!r} must gain at least one member")
-            return Include(field, _number_set(members, field))
-        case Remove():
+            return writes.Include(field, _number_set(members, field))
+        case writes.Remove():
             return change
 
 
-def _conditions(when: tuple[Condition, ...]) -> tuple[Condition, ...]:
+def _conditions(when: tuple[writes.Condition, ...]) -> tuple[writes.Condition, ...]:
     return tuple(_condition(condition) for condition in when)
 
 
-def _condition(condition: Condition) -> Condition:
+def _condition(condition: writes.Condition) -> writes.Condition:
     match condition:
-        case Exists() | Absent():
+        case writes.Exists() | writes.Absent():
             return condition
-        case Missing(field):
+        case writes.Missing(field):
             _field_name(field)
             return condition
-        case OneOf(field, values):
+        case writes.OneOf(field, values):
             if not 1 <= len(values) <= MAX_CHOICES:
                 raise ValueError(f"field {field!r} can be one of 1 to {MAX_CHOICES} values, not {len(values)}")
-            return OneOf(_field_name(field), tuple(_compared(value, field) for value in values))
-        case Equals(field, value):
-            return Equals(_field_name(field), _compared(value, field))
-        case AtMost(field, value):
+            return writes.OneOf(_field_name(field), tuple(_compared(value, field) for value in values))
+        case writes.Equals(field, value):
+            return writes.Equals(_field_name(field), _compared(value, field))
+        case writes.AtMost(field, value):
             if isinstance(value, bool) or not isinstance(value, (int, str)):
                 raise ValueError(f"field {field!r} can only be compared with an int or a text, not {value!r}")
-            return AtMost(_field_name(field), _compared(value, field))
+            return writes.AtMost(_field_name(field), _compared(value, field))
 
 
 def _compared(value: Value, field: str) -> Value:

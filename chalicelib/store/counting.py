@@ -10,30 +10,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from chalicelib.core.ports import (
-    ConditionFailed,
-    Enough,
-    Item,
-    Key,
-    Onward,
-    Operation,
-    Page,
-    Pick,
-    T,
-    Table,
-    Taken,
-    Update,
-    first_is_enough,
-    with_the_next,
-)
+from chalicelib.core.ports import ConditionFailed, Item, Key, Operation, T, Table, Update, table
 
 
 class CountingTable:
     """Wraps any table. `requests` is the count so far; `requests.clear()` starts anew."""
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
-        self.exact = table.exact
+    def __init__(self, inner: Table) -> None:
+        self._table = inner
+        self.exact = inner.exact
         self.requests: Counter[str] = Counter()
 
     def get(self, key: Key) -> Item | None:
@@ -44,11 +29,11 @@ class CountingTable:
         self.requests["get_many"] += 1
         return self._table.get_many(keys)
 
-    def query(self, pk: str, **how: Any) -> Page:
+    def query(self, pk: str, **how: Any) -> table.Page:
         self.requests["query"] += 1
         return self._table.query(pk, **how)
 
-    def scan(self, **how: Any) -> Page:
+    def scan(self, **how: Any) -> table.Page:
         self.requests["scan"] += 1
         return self._table.scan(**how)
 
@@ -71,11 +56,11 @@ class CountingTable:
         self,
         index: str,
         pks: Sequence[str],
-        pick: Pick,
+        pick: table.Pick,
         *,
-        enough: Enough = first_is_enough,
-        onward: Onward = with_the_next,
+        enough: table.Enough = table.first_is_enough,
+        onward: table.Onward = table.with_the_next,
         page: int = 40,
-    ) -> Taken:
+    ) -> table.Taken:
         self.requests.update(["take", "query", "write"])
         return self._table.take(index, pks, pick, enough=enough, onward=onward, page=page)

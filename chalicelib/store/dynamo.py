@@ -17,23 +17,7 @@ from typing import Any
 
 from botocore.config import Config
 
-from chalicelib.core.ports import (
-    Check,
-    ConditionFailed,
-    Enough,
-    Item,
-    Key,
-    Onward,
-    Operation,
-    Page,
-    Pick,
-    T,
-    TableUnavailable,
-    Taken,
-    Update,
-    first_is_enough,
-    with_the_next,
-)
+from chalicelib.core.ports import Check, ConditionFailed, Item, Key, Operation, T, TableUnavailable, Update, table
 from chalicelib.store import cursors
 from chalicelib.store.checks import Indexes, check_key, check_query, check_transaction, check_update
 from chalicelib.store.dynamo_expressions import Expressions, item_from_wire, key_to_wire
@@ -105,11 +89,11 @@ class DynamoTable:
         descending: bool = False,
         limit: int = 100,
         cursor: str | None = None,
-    ) -> Page:
+    ) -> table.Page:
         check_query(pk, index, limit, self._indexes)
         place = None if cursor is None else cursors.decode(cursor, index, pk)
         if last == "" or (first and last and first > last):
-            return Page([], None)  # DynamoDB refuses a range that can hold nothing
+            return table.Page([], None)  # DynamoDB refuses a range that can hold nothing
         arguments = self._range(pk, index, first, last)
         arguments |= {"ScanIndexForward": not descending, "Limit": limit}
         if place is not None:
@@ -117,9 +101,9 @@ class DynamoTable:
         answer = self._call("query", arguments)
         behind = answer.get("LastEvaluatedKey")
         items = [item_from_wire(item) for item in answer["Items"]]
-        return Page(items, cursors.encode(item_from_wire(behind), index) if behind else None)
+        return table.Page(items, cursors.encode(item_from_wire(behind), index) if behind else None)
 
-    def scan(self, *, limit: int = 100, cursor: str | None = None) -> Page:
+    def scan(self, *, limit: int = 100, cursor: str | None = None) -> table.Page:
         arguments: dict[str, Any] = {"Limit": limit, "ConsistentRead": True, "TableName": self._name}
         if cursor is not None:
             place = cursors.decode(cursor, None, None)
@@ -127,7 +111,7 @@ class DynamoTable:
         answer = self._call("scan", arguments)
         behind = answer.get("LastEvaluatedKey")
         items = [item_from_wire(item) for item in answer["Items"]]
-        return Page(items, cursors.encode(item_from_wire(behind), None) if behind else None)
+        return table.Page(items, cursors.encode(item_from_wire(behind), None) if behind else None)
 
     # ---- writing -------------------------------------------------------------------------------------------------
 
@@ -152,12 +136,12 @@ class DynamoTable:
         self,
         index: str,
         pks: Sequence[str],
-        pick: Pick,
+        pick: table.Pick,
         *,
-        enough: Enough = first_is_enough,
-        onward: Onward = with_the_next,
+        enough: table.Enough = table.first_is_enough,
+        onward: table.Onward = table.with_the_next,
         page: int = 40,
-    ) -> Taken:
+    ) -> table.Taken:
         for pk in pks:
             check_query(pk, index, page, self._indexes)
         return self._racing.take(index, pks, pick, page, onward)

@@ -11,23 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chalicelib.core.ports import (
-    Absent,
-    Add,
-    AtMost,
-    Change,
-    Condition,
-    Equals,
-    Exists,
-    Include,
-    Item,
-    Key,
-    Missing,
-    OneOf,
-    Remove,
-    Set,
-    Value,
-)
+from chalicelib.core.ports import Item, Key, Value, writes
 
 WireValue = dict[str, Any]
 """One entry: the kind of the value, such as `S` or `N`, and the value as DynamoDB spells it."""
@@ -55,10 +39,10 @@ class Expressions:
         self._values[alias] = to_wire(value)
         return alias
 
-    def condition(self, conditions: Iterable[Condition]) -> str:
+    def condition(self, conditions: Iterable[writes.Condition]) -> str:
         return " AND ".join(self._one_condition(condition) for condition in conditions)
 
-    def changes(self, changes: Iterable[Change]) -> str:
+    def changes(self, changes: Iterable[writes.Change]) -> str:
         clauses: dict[str, list[str]] = {}
         for change in changes:
             clause, text = self._one_change(change)
@@ -74,30 +58,30 @@ class Expressions:
             found["ExpressionAttributeValues"] = self._values
         return found
 
-    def _one_condition(self, condition: Condition) -> str:
+    def _one_condition(self, condition: writes.Condition) -> str:
         match condition:
-            case Exists():
+            case writes.Exists():
                 return f"attribute_exists({self.name('pk')})"
-            case Absent():
+            case writes.Absent():
                 return f"attribute_not_exists({self.name('pk')})"
-            case Missing(field):
+            case writes.Missing(field):
                 return f"attribute_not_exists({self.name(field)})"
-            case Equals(field, value):
+            case writes.Equals(field, value):
                 return f"{self.name(field)} = {self.value(value)}"
-            case OneOf(field, values):
+            case writes.OneOf(field, values):
                 return f"{self.name(field)} IN ({', '.join(self.value(value) for value in values)})"
-            case AtMost(field, value):
+            case writes.AtMost(field, value):
                 return f"{self.name(field)} <= {self.value(value)}"
 
-    def _one_change(self, change: Change) -> tuple[str, str]:
+    def _one_change(self, change: writes.Change) -> tuple[str, str]:
         match change:
-            case Set(field, value):
+            case writes.Set(field, value):
                 return "SET", f"{self.name(field)} = {self.value(value)}"
-            case Remove(field):
+            case writes.Remove(field):
                 return "REMOVE", self.name(field)
-            case Add(field, amount):
+            case writes.Add(field, amount):
                 return "ADD", f"{self.name(field)} {self.value(amount)}"
-            case Include(field, members):
+            case writes.Include(field, members):
                 return "ADD", f"{self.name(field)} {self.value(members)}"
 
 

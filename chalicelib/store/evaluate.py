@@ -7,49 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chalicelib.core.ports import (
-    Absent,
-    Add,
-    AtMost,
-    Change,
-    Check,
-    Condition,
-    ConditionFailed,
-    Delete,
-    Equals,
-    Exists,
-    Include,
-    Item,
-    Missing,
-    OneOf,
-    Operation,
-    Put,
-    Remove,
-    Set,
-    Update,
-    Value,
-)
+from chalicelib.core.ports import Item, Value, writes
 from chalicelib.store.checks import Indexes, check_index_keys
 
 
-def holds(condition: Condition, item: Item | None) -> bool:
+def holds(condition: writes.Condition, item: Item | None) -> bool:
     """Whether the condition is true of the item (None: there is no such item)."""
     match condition:
-        case Exists():
+        case writes.Exists():
             return item is not None
-        case Absent():
+        case writes.Absent():
             return item is None
-        case Missing(field):
+        case writes.Missing(field):
             return item is None or field not in item
-        case Equals(field, value):
+        case writes.Equals(field, value):
             return item is not None and field in item and same(item[field], value)
-        case OneOf(field, values):
+        case writes.OneOf(field, values):
             return item is not None and field in item and any(same(item[field], value) for value in values)
-        case AtMost(field, value):
+        case writes.AtMost(field, value):
             return item is not None and field in item and _at_most(item[field], value)
 
 
-def all_hold(conditions: Iterable[Condition], item: Item | None) -> bool:
+def all_hold(conditions: Iterable[writes.Condition], item: Item | None) -> bool:
     return all(holds(condition, item) for condition in conditions)
 
 
@@ -67,48 +46,48 @@ def _at_most(value: Value, bound: Value) -> bool:
     return type(value) is type(bound) and bool(value <= bound)
 
 
-def outcome(operation: Operation, before: Item | None, indexes: Indexes) -> Item | None:
+def outcome(operation: writes.Operation, before: Item | None, indexes: Indexes) -> Item | None:
     """The item after the operation, None if it is gone. ValueError if a change does not fit the field it meets."""
     match operation:
-        case Put(item):
+        case writes.Put(item):
             return item
-        case Update(key, changes):
+        case writes.Update(key, changes):
             after = apply(changes, before if before is not None else {"pk": key.pk, "sk": key.sk})
             if any(change.field[-3:] in ("_pk", "_sk") for change in changes):
                 check_index_keys(after, indexes)
             return after
-        case Delete():
+        case writes.Delete():
             return None
-        case Check():
+        case writes.Check():
             return before
 
 
-def demand(operations: Iterable[Operation], befores: Iterable[Item | None]) -> None:
+def demand(operations: Iterable[writes.Operation], befores: Iterable[Item | None]) -> None:
     """Raises ConditionFailed for the first operation whose conditions do not hold."""
     for position, (operation, before) in enumerate(zip(operations, befores, strict=True)):
         if not all_hold(operation.when, before):
-            raise ConditionFailed(position, before)
+            raise writes.ConditionFailed(position, before)
 
 
-def apply(changes: Iterable[Change], item: Item) -> Item:
+def apply(changes: Iterable[writes.Change], item: Item) -> Item:
     """A new item with the changes made; the old one is left as it is."""
     after = dict(item)
     for change in changes:
         match change:
-            case Set(field, value):
+            case writes.Set(field, value):
                 after[field] = value
-            case Remove(field):
+            case writes.Remove(field):
                 after.pop(field, None)
-            case Add(field, amount):
+            case writes.Add(field, amount):
                 after[field] = _number(after.get(field, 0), field) + amount
-            case Include(field, members):
+            case writes.Include(field, members):
                 after[field] = _members(after.get(field, frozenset()), field) | members
     return after
 
 
-def is_done(update: Update, item: Item | None) -> bool:
+def is_done(update: writes.Update, item: Item | None) -> bool:
     """Whether the item is as the update leaves it. Of what it adds that cannot be told."""
-    adds = any(isinstance(change, Add) for change in update.changes)
+    adds = any(isinstance(change, writes.Add) for change in update.changes)
     return item is not None and not adds and apply(update.changes, item) == item
 
 

@@ -21,22 +21,7 @@ from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 
-from chalicelib.core.ports import (
-    ConditionFailed,
-    Enough,
-    Item,
-    Key,
-    Onward,
-    Operation,
-    Page,
-    Pick,
-    T,
-    TableUnavailable,
-    Taken,
-    Update,
-    first_is_enough,
-    with_the_next,
-)
+from chalicelib.core.ports import ConditionFailed, Item, Key, Operation, T, TableUnavailable, Update, table
 from chalicelib.store import change_log, cursors
 from chalicelib.store.change_log import ChangeLog, ChangeRecord, Listener
 from chalicelib.store.checks import Indexes, check_key, check_partitions, check_query, check_transaction, check_update
@@ -109,7 +94,7 @@ class SqliteTable:
         descending: bool = False,
         limit: int = 100,
         cursor: str | None = None,
-    ) -> Page:
+    ) -> table.Page:
         check_query(pk, index, limit, self._indexes)
         after = None if cursor is None else cursors.decode(cursor, index, pk)
         with self._reader() as connection:
@@ -127,13 +112,13 @@ class SqliteTable:
             )
         items = [decode_body(row[3]) for row in rows[:limit]]
         more = len(rows) > limit
-        return Page(items, cursors.encode(items[-1], index) if more else None)
+        return table.Page(items, cursors.encode(items[-1], index) if more else None)
 
-    def scan(self, *, limit: int = 100, cursor: str | None = None) -> Page:
+    def scan(self, *, limit: int = 100, cursor: str | None = None) -> table.Page:
         after = Key("", "") if cursor is None else Key(*cursors.decode(cursor, None, None).values())
         with self._reader() as connection:
             items = self._rows.after(connection, after, limit)
-        return Page(items, cursors.encode(items[-1], None) if len(items) == limit else None)
+        return table.Page(items, cursors.encode(items[-1], None) if len(items) == limit else None)
 
     # ---- writing -------------------------------------------------------------------------------------------------
 
@@ -162,12 +147,12 @@ class SqliteTable:
         self,
         index: str,
         pks: Sequence[str],
-        pick: Pick,
+        pick: table.Pick,
         *,
-        enough: Enough = first_is_enough,
-        onward: Onward = with_the_next,
+        enough: table.Enough = table.first_is_enough,
+        onward: table.Onward = table.with_the_next,
         page: int = 40,
-    ) -> Taken:
+    ) -> table.Taken:
         wanted = check_partitions(tuple(pks))
         check_query("-", index, page, self._indexes)
         return self._in_writer(partial(self._take, index, wanted, pick, enough, onward, page))
@@ -262,12 +247,12 @@ class SqliteTable:
         self,
         index: str,
         pks: Sequence[str],
-        pick: Pick,
-        enough: Enough,
-        onward: Onward,
+        pick: table.Pick,
+        enough: table.Enough,
+        onward: table.Onward,
         page: int,
         connection: sqlite3.Connection,
-    ) -> Taken:
+    ) -> table.Taken:
         taken: list[Item] = []
         refused = False
         with closing(candidates(self._rows, connection, index, pks, page, onward)) as pages:
@@ -283,7 +268,7 @@ class SqliteTable:
                 taken.append(after)
                 if enough(after):
                     break
-        return Taken(tuple(taken), refused and not taken)
+        return table.Taken(tuple(taken), refused and not taken)
 
     # ---- connections ---------------------------------------------------------------------------------------------
 

@@ -18,23 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib.core.ports import (
-    Check,
-    ConditionFailed,
-    Enough,
-    Item,
-    Key,
-    Onward,
-    Operation,
-    Page,
-    Pick,
-    T,
-    Table,
-    Taken,
-    Update,
-    first_is_enough,
-    with_the_next,
-)
+from chalicelib.core.ports import Check, ConditionFailed, Item, Key, Operation, T, Table, Update, table
 from chalicelib.store.checks import Indexes
 from chalicelib.store.racing_take import RacingTake
 
@@ -59,8 +43,8 @@ class MeteredTable:
 
     exact = False
 
-    def __init__(self, table: Table, indexes: Indexes) -> None:
-        self._table = table
+    def __init__(self, inner: Table, indexes: Indexes) -> None:
+        self._table = inner
         self._indexes = indexes
         self.bill = Bill()
         self._racing = RacingTake(self.query, self.update, now=time.monotonic, chance=random.Random(1))
@@ -89,7 +73,7 @@ class MeteredTable:
             self._read("batch_get_item", items[start : start + 100], consistent=True, each=True)
         return items
 
-    def query(self, pk: str, **how: Any) -> Page:
+    def query(self, pk: str, **how: Any) -> table.Page:
         page = self._table.query(pk, **how)
         index = how.get("index")
         items = page.items if index is None else [self._entry(index, item) for item in page.items]
@@ -124,12 +108,12 @@ class MeteredTable:
         self,
         index: str,
         pks: Sequence[str],
-        pick: Pick,
+        pick: table.Pick,
         *,
-        enough: Enough = first_is_enough,
-        onward: Onward = with_the_next,
+        enough: table.Enough = table.first_is_enough,
+        onward: table.Onward = table.with_the_next,
         page: int = 40,
-    ) -> Taken:
+    ) -> table.Taken:
         return self._racing.take(index, pks, pick, page, onward)
 
     def _attempt(self, operations: Sequence[Operation]) -> ConditionFailed | None:

@@ -18,24 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib.core.ports import (
-    Check,
-    Clock,
-    ConditionFailed,
-    Enough,
-    Item,
-    Key,
-    Onward,
-    Operation,
-    Page,
-    Pick,
-    T,
-    TableUnavailable,
-    Taken,
-    Update,
-    first_is_enough,
-    with_the_next,
-)
+from chalicelib.core.ports import Check, Clock, ConditionFailed, Item, Key, Operation, T, Update, table
 from chalicelib.store import cursors
 from chalicelib.store.checks import Indexes
 from chalicelib.store.evaluate import demand, outcome
@@ -126,7 +109,7 @@ class Storage:
 
     def query(
         self, pk: str, index: str | None, first: str, last: str, descending: bool, limit: int, after: Any
-    ) -> Page:
+    ) -> table.Page:
         self.pause(self.chance.uniform(3, 8))
         found = self._of_base(pk, first, last) if index is None else self._of_index(index, pk, first, last)
         names = cursors.key_fields(index)[1:]
@@ -141,7 +124,7 @@ class Storage:
         self._spend(Counter({("read", pk if index is None else f"{index}:{pk}"): units}))  # type: ignore[dict-item]
         self.bill.requests["query"] += 1
         self.bill.read_units += units
-        return Page(items, cursors.encode(items[-1], index) if len(items) == limit else None)
+        return table.Page(items, cursors.encode(items[-1], index) if len(items) == limit else None)
 
     def _of_base(self, pk: str, first: str, last: str) -> list[Item]:
         order = self._order.get(pk, [])
@@ -178,7 +161,7 @@ class Storage:
             for operation, after in zip(operations, afters, strict=True):
                 self._store(operation.key, after)
             return list(afters)
-        raise TableUnavailable(f"throttled: {operations[0].key.pk}")
+        raise table.TableUnavailable(f"throttled: {operations[0].key.pk}")
 
     def _account(self, pairs: Sequence[tuple[Operation, Item | None]], afters: Sequence[Item | None]) -> bool:
         """Counts what this costs. False, and nothing is counted, if a key has not so much left in this second."""
@@ -229,7 +212,7 @@ class Storage:
             if self._has_spent(needed):
                 return
             self._pause_after(attempt)
-        raise TableUnavailable(f"throttled: {min(needed)}")
+        raise table.TableUnavailable(f"throttled: {min(needed)}")
 
     def _pause_after(self, attempt: int) -> None:
         self.pause(FIRST_PAUSE_MS * 2**attempt * self.chance.uniform(0.5, 1))
@@ -282,7 +265,7 @@ class Front:
         descending: bool = False,
         limit: int = 100,
         cursor: str | None = None,
-    ) -> Page:
+    ) -> table.Page:
         self.requests += 1
         after = None if cursor is None else cursors.decode(cursor, index, pk)
         return self._storage.query(pk, index, first or "", last or "\x7f", descending, limit, after)
@@ -315,12 +298,12 @@ class Front:
         self,
         index: str,
         pks: Sequence[str],
-        pick: Pick,
+        pick: table.Pick,
         *,
-        enough: Enough = first_is_enough,
-        onward: Onward = with_the_next,
+        enough: table.Enough = table.first_is_enough,
+        onward: table.Onward = table.with_the_next,
         page: int = 40,
-    ) -> Taken:
+    ) -> table.Taken:
         return self._racing.take(index, pks, pick, page, onward)
 
 

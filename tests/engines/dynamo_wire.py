@@ -11,26 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.core.ports import (
-    Absent,
-    Add,
-    AtMost,
-    Change,
-    Check,
-    Condition,
-    Delete,
-    Equals,
-    Exists,
-    Include,
-    Key,
-    Missing,
-    OneOf,
-    Operation,
-    Put,
-    Remove,
-    Set,
-    Update,
-)
+from chalicelib.core.ports import Key, writes
 from chalicelib.store.dynamo_expressions import from_wire, item_from_wire
 
 Request = Mapping[str, Any]
@@ -55,20 +36,20 @@ class Range:
     last: str | None
 
 
-def operation(kind: str, request: Request) -> Operation:
+def operation(kind: str, request: Request) -> writes.Operation:
     """One member of a transaction, or one write by itself, where `kind` is Put, Update, Delete or ConditionCheck."""
     aliases = _Aliases(request)
     when = tuple(_conditions(aliases, request))
-    read: Operation
+    read: writes.Operation
     match kind:
         case "Put":
-            read = Put(item_from_wire(request["Item"]), when)
+            read = writes.Put(item_from_wire(request["Item"]), when)
         case "Update":
-            read = Update(key(request["Key"]), tuple(_changes(aliases, request["UpdateExpression"])), when)
+            read = writes.Update(key(request["Key"]), tuple(_changes(aliases, request["UpdateExpression"])), when)
         case "Delete":
-            read = Delete(key(request["Key"]), when)
+            read = writes.Delete(key(request["Key"]), when)
         case _:
-            read = Check(key(request["Key"]), when)
+            read = writes.Check(key(request["Key"]), when)
     aliases.all_used()
     return read
 
@@ -122,23 +103,23 @@ class _Aliases:
             raise Refused(f"Value or name provided but not used in expressions: {sorted(unused)}")
 
 
-def _conditions(aliases: _Aliases, request: Request) -> Iterator[Condition]:
+def _conditions(aliases: _Aliases, request: Request) -> Iterator[writes.Condition]:
     for text in request["ConditionExpression"].split(" AND ") if "ConditionExpression" in request else ():
         if found := _FUNCTION.fullmatch(text):
             field, there = aliases.field(found[2]), found[1] == "attribute_exists"
             if there and field != "pk":
                 raise Refused(f"not understood here: {text}")
-            yield Exists() if there else Absent() if field == "pk" else Missing(field)
+            yield writes.Exists() if there else writes.Absent() if field == "pk" else writes.Missing(field)
         elif found := _CHOICES.fullmatch(text):
-            yield OneOf(aliases.field(found[1]), tuple(aliases.value(each) for each in found[2].split(", ")))
+            yield writes.OneOf(aliases.field(found[1]), tuple(aliases.value(each) for each in found[2].split(", ")))
         elif found := _COMPARED.fullmatch(text):
-            kind = Equals if found[2] == "=" else AtMost
+            kind = writes.Equals if found[2] == "=" else writes.AtMost
             yield kind(aliases.field(found[1]), aliases.value(found[3]))
         else:
             raise Refused(f"Invalid ConditionExpression: {text}")
 
 
-def _changes(aliases: _Aliases, expression: str) -> Iterator[Change]:
+def _changes(aliases: _Aliases, expression: str) -> Iterator[writes.Change]:
     before, *parts = _CLAUSE.split(expression)
     clauses = parts[::2]
     if before or not parts or len(set(clauses)) < len(clauses):
@@ -148,13 +129,13 @@ def _changes(aliases: _Aliases, expression: str) -> Iterator[Change]:
             yield _change(aliases, clause, text)
 
 
-def _change(aliases: _Aliases, clause: str, text: str) -> Change:
+def _change(aliases: _Aliases, clause: str, text: str) -> writes.Change:
     match clause, text.split(" "):
         case "SET", [field, "=", value]:
-            return Set(aliases.field(field), aliases.value(value))
+            return writes.Set(aliases.field(field), aliases.value(value))
         case "REMOVE", [field]:
-            return Remove(aliases.field(field))
+            return writes.Remove(aliases.field(field))
         case "ADD", [field, value]:
             added = aliases.value(value)
-            return (Include if isinstance(added, frozenset) else Add)(aliases.field(field), added)
+            return (writes.Include if isinstance(added, frozenset) else writes.Add)(aliases.field(field), added)
     raise Refused(f"Invalid UpdateExpression: {clause} {text}")

@@ -24,23 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from chalicelib.core.ports import (
-    Clock,
-    ConditionFailed,
-    Enough,
-    Item,
-    Key,
-    Onward,
-    Operation,
-    Page,
-    Pick,
-    T,
-    TableUnavailable,
-    Taken,
-    Update,
-    first_is_enough,
-    with_the_next,
-)
+from chalicelib.core.ports import Clock, ConditionFailed, Item, Key, Operation, T, TableUnavailable, Update, table
 from chalicelib.store import cursors
 from chalicelib.store.checks import (
     Indexes,
@@ -170,7 +154,7 @@ class SimulatedTable:
         descending: bool = False,
         limit: int = 100,
         cursor: str | None = None,
-    ) -> Page:
+    ) -> table.Page:
         check_query(pk, index, limit, self._indexes)
         place = None if cursor is None else cursors.decode(cursor, index, pk)
         self._before_read()
@@ -192,7 +176,7 @@ class SimulatedTable:
         bounded = (last if descending else first) is not None
         return self._page(inside, limit, index, None if bounded and place is None else start)
 
-    def scan(self, *, limit: int = 100, cursor: str | None = None) -> Page:
+    def scan(self, *, limit: int = 100, cursor: str | None = None) -> table.Page:
         after = None if cursor is None else Key(*cursors.decode(cursor, None, None).values())
         self._before_read()
         with self._lock:
@@ -202,7 +186,7 @@ class SimulatedTable:
             found, limit, None, {"pk": BEFORE_ALL, "sk": BEFORE_ALL} if after is None else after._asdict()
         )
 
-    def _page(self, found: Sequence[Item], limit: int, index: str | None, start: cursors.Place | None) -> Page:
+    def _page(self, found: Sequence[Item], limit: int, index: str | None, start: cursors.Place | None) -> table.Page:
         """`start`: from where a page goes on that has nothing; None: such a page would be outside the range."""
         room = _first_megabyte(found[:limit])
         if found and self._happens(self.faults.short_page):
@@ -212,9 +196,9 @@ class SimulatedTable:
             room = min(room, shorter)
         page = copy.deepcopy(list(found[:room]))
         if len(page) < limit and len(page) == len(found):
-            return Page(page, None)
+            return table.Page(page, None)
         # As DynamoDB: a full page has a cursor even if nothing follows.
-        return Page(page, cursors.encode(page[-1] if page else start or {}, index))
+        return table.Page(page, cursors.encode(page[-1] if page else start or {}, index))
 
     # ---- writing -------------------------------------------------------------------------------------------------
 
@@ -239,12 +223,12 @@ class SimulatedTable:
         self,
         index: str,
         pks: Sequence[str],
-        pick: Pick,
+        pick: table.Pick,
         *,
-        enough: Enough = first_is_enough,
-        onward: Onward = with_the_next,
+        enough: table.Enough = table.first_is_enough,
+        onward: table.Onward = table.with_the_next,
         page: int = 40,
-    ) -> Taken:
+    ) -> table.Taken:
         for pk in pks:
             check_query(pk, index, page, self._indexes)
         return self._racing.take(index, pks, pick, page, onward)
