@@ -17,6 +17,7 @@ from .records.changes import ChangeRecords
 from .records.cursors import CursorRecords
 from .records.gates import GateRecords
 from .records.hooks import HookRecords
+from .records.idle import IdleRecords
 from .records.jobs import JobRecords
 from .records.lanes import LaneRecords
 from .records.statistics import StatisticsRecords
@@ -94,6 +95,7 @@ class Farm:
     workers: WorkerRecords = field(init=False)
     changes: ChangeRecords = field(init=False)
     statistics: StatisticsRecords = field(init=False)
+    idle_counts: IdleRecords = field(init=False)
     idle_count: IdleCount = field(init=False)
     tally: Tally = field(init=False)
     hooks: HookRecords = field(init=False)
@@ -108,7 +110,7 @@ class Farm:
     type_policies: TypePolicies = field(init=False)
 
     def __post_init__(self) -> None:
-        lanes, statistics = LaneRecords(self.table), StatisticsRecords(self.table)
+        lanes, idle = LaneRecords(self.table), IdleRecords(self.table)
         made = {
             "ids": IdSource(self.table, self.clock),
             "jobs": JobRecords(self.table, self.clock),
@@ -117,8 +119,9 @@ class Farm:
             "tasks": TaskRecords(self.table),
             "workers": WorkerRecords(self.table, self.clock),
             "changes": ChangeRecords(self.table),
-            "statistics": statistics,
-            "idle_count": IdleCount(statistics, self.clock),
+            "statistics": StatisticsRecords(self.table),
+            "idle_counts": idle,
+            "idle_count": IdleCount(idle, self.clock),
             "tally": Tally(),
             "hooks": HookRecords(self.table),
             "blobs": BlobRecords(self.table),

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from .lifecycle import WorkerStatus
-from .ports import Clock
-from .records.statistics import MINUTE, StatisticsRecords
+from collections.abc import Mapping
 
-AWAY = (WorkerStatus.OFFLINE.value, WorkerStatus.LOST.value)
+from .ports import Clock
+from .records.idle import IdleRecords
+
+READ_EVERY_MS = 60_000
 
 
 class IdleCount:
-    def __init__(self, statistics: StatisticsRecords, clock: Clock) -> None:
-        self._statistics = statistics
+    def __init__(self, records: IdleRecords, clock: Clock) -> None:
+        self._records = records
         self._clock = clock
-        self._known: tuple[int, int] | None = None
-        """The count, and when it was read."""
+        self._known: tuple[Mapping[str, int], int] | None = None
+        """The counts, and when they were read."""
 
-    def read(self) -> int:
-        """0 where nobody knows."""
+    def of(self, kind: str) -> int:
+        """How many of this kind of worker (`idling.kind_of`); 0 where nobody knows, and where they are few."""
         known, now = self._known, self._clock.now()
-        if known is None or not 0 <= now - known[1] < MINUTE:
-            self._known = known = self._noted(now), now
-        return known[0]
-
-    def _noted(self, now: int) -> int:
-        latest = self._statistics.latest(now)
-        if latest is None:
-            return 0
-        workers = latest.workers
-        present = sum(count for status, count in workers.items() if status not in (*AWAY, "busy"))
-        return max(0, present - workers.get("busy", 0))
+        if known is None or not 0 <= now - known[1] < READ_EVERY_MS:
+            self._known = known = self._records.latest(now), now
+        return known[0].get(kind, 0)

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from . import queueing, storage, workers
 from .errors import Unavailable
 from .farm import Farm
-from .model import Attempt, Job, Worker
+from .model import Attempt, Job, Worker, WorkerId
 from .ports import TableUnavailable
 from .records.statistics import HOUR, MINUTE, Point, merged
 
@@ -62,22 +62,24 @@ def write_tally(farm: Farm) -> None:
             _give_up(minute)
 
 
-def note(farm: Farm, jobs: OpenJobs, fleet: Sequence[Worker]) -> None:
-    """The sweep's part. `fleet`: all workers."""
-    write_tally(farm)
+def is_due(farm: Farm) -> bool:
+    """Whether this process has noted nothing in this minute."""
+    return farm.tally.gauged != _floor(farm.clock.now(), MINUTE)
+
+
+def note(farm: Farm, jobs: OpenJobs, fleet: Sequence[Worker], busy: Collection[WorkerId]) -> None:
+    """The sweep's part, once a minute. `fleet`: all workers; `busy`: those that hold a task."""
     now = farm.clock.now()
     minute = _floor(now, MINUTE)
-    if farm.tally.gauged == minute:
-        return
-    farm.statistics.gauge(minute, _now(farm, minute, jobs, fleet))
+    farm.statistics.gauge(minute, _now(farm, minute, jobs, fleet, busy))
     if farm.tally.gauged is None or _hour(farm.tally.gauged) != _hour(minute):
         _close_hours(farm, now)
     farm.tally.gauged = minute
 
 
-def _now(farm: Farm, minute: int, jobs: OpenJobs, fleet: Sequence[Worker]) -> Point:
+def _now(farm: Farm, minute: int, jobs: OpenJobs, fleet: Sequence[Worker], busy: Collection[WorkerId]) -> Point:
     seen = Counter(workers.liveness(farm, worker).value for worker in fleet)
-    seen["busy"] = len(farm.tasks.holders())
+    seen["busy"] = len(busy)
     stored = _stored(farm)
     return Point(minute, jobs.tasks, jobs.statuses, seen, queueing.oldest_seconds(farm), stored_bytes=stored)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
-from . import changes, collecting, dependents, gates, queue_mode, retention, statistics, upgrading, workers
+from . import changes, collecting, dependents, gates, idling, queue_mode, retention, statistics, upgrading, workers
 from .errors import FarmError
 from .farm import Farm
 from .leases import expire
@@ -48,7 +48,11 @@ def sweep(farm: Farm, *, thorough: bool = False, ends_leases: bool = True) -> Sw
     fleet = list(farm.workers.all())
     if ends_leases:
         workers.note_lost(farm, fleet)
-    statistics.note(farm, open_jobs, fleet)
+    statistics.write_tally(farm)
+    if statistics.is_due(farm):
+        busy = farm.tasks.holders()
+        idling.note(farm, fleet, busy)
+        statistics.note(farm, open_jobs, fleet, busy)
     changes.forget(farm)
     kept = retention.read(farm)
     retention.prune(farm, kept.ended_jobs_days)

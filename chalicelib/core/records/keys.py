@@ -26,6 +26,7 @@
 | picture rendered last      | a worker's picture, api   | base        | JOB#job, FARM            | PICTURE                      |
 | how much is stored         | sweep                     | base        | FARM                     | STORAGE                      |
 | latest image               | dialects                  | base        | FARM                     | LATEST_IMAGE                 |
+| how many workers idle      | sweep, idle workers' calls | base       | FARM                     | IDLE                         |
 | what the fleet decided last | its schedule, status     | base        | FARM                     | FLEET                        |
 | whose data was copied in   | migrate                   | base        | FARM                     | MIGRATED_FROM                |
 | ids that others chose      | dialects                  | base        | ALIAS#dialect#noun       | their id                     |
@@ -278,6 +279,10 @@ def latest_image() -> Key:
 
 def fleet() -> Key:
     return Key("FARM", "FLEET")
+
+
+def idle() -> Key:
+    return Key("FARM", "IDLE")
 
 
 def aliases(dialect: str, noun: str) -> str:

@@ -42,7 +42,7 @@ def contract(farm: Farm, request: Request, worker_id: str, body: dict[str, Any])
         reports=verdicts,
         assignments=_assignments(farm, worker, claimed),
         cancel=cancel,
-        **told(farm, worker, _pause(farm, wanted, claimed)),
+        **told(farm, worker, _pause(farm, worker, wanted, claimed)),
         **_upgrade(request),
     )
 
@@ -64,11 +64,11 @@ def _assignments(farm: Farm, worker: Worker, claimed: Claimed) -> list[dict[str,
     return [assignment(given, paths) for given in claimed.assignments]
 
 
-def _pause(farm: Farm, wanted: Contract, claimed: Claimed) -> float:
+def _pause(farm: Farm, worker: Worker, wanted: Contract, claimed: Claimed) -> float:
     """Seconds. What is held may be stopped by somebody who waits for that; so the worker asks often."""
     if claimed.contended or claimed.assignments:
         return farm.limits.poll_busy_seconds
-    return farm.limits.poll_holding_seconds if wanted.held else idling.idle_seconds(farm)
+    return farm.limits.poll_holding_seconds if wanted.held else idling.idle_seconds(farm, worker)
 
 
 def _verdicts(farm: Farm, worker: Worker, reports: list[AttemptReport]) -> list[dict[str, Any]]:
