@@ -14,7 +14,9 @@ import contextlib
 import functools
 import hashlib
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
@@ -28,6 +30,8 @@ from chalicelib.store.object_keys import checked_key, checked_range
 
 CHUNK_BYTES = 256 * 1024
 PART_BYTES = 16 * 1024 * 1024
+PARTS_AT_ONCE = 4
+"""S3 promises some 85 MB/s of one request. What is sent is in memory; no call to Lambda brings that much."""
 MAX_PARTS = 10_000
 LONGEST_SIGNATURE_SECONDS = 7 * 24 * 3600
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
@@ -165,19 +169,35 @@ class S3ObjectStore:
     def _send_parts(
         self, place: dict[str, Any], part: bytes, source: BinaryIO, part_bytes: int, size: int | None
     ) -> tuple[_Parts, int, str]:
-        """The parts as S3 wants them back, the bytes sent and their digest. Holds one part in memory."""
+        """The parts as S3 wants them back, the bytes sent and their digest.
+
+        While some are sent the next is read. Returns, or raises, when nothing is on its way any more: an upload that is
+        aborted before its last part has arrived keeps that part.
+        """
         parts: _Parts = []
-        digest, written = hashlib.sha256(), 0
-        while part:
-            digest.update(part)
-            written += len(part)
-            check_not_longer(written, size)
-            number, checksum = len(parts) + 1, _checksum(hashlib.sha256(part).digest())
-            with _translated() as answer:
-                answer.update(self._client.upload_part(**place, PartNumber=number, Body=part, ChecksumSHA256=checksum))
-            parts.append({"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum})
-            part = _read_part(source, part_bytes)
+        sending: deque[Future[dict[str, Any]]] = deque()
+        digest, written, number = hashlib.sha256(), 0, 0
+        with ThreadPoolExecutor(PARTS_AT_ONCE, "parts") as pool:
+            try:
+                while part:
+                    number, written = number + 1, written + len(part)
+                    check_not_longer(written, size)
+                    sending.append(pool.submit(self._send_part, place, number, part))
+                    digest.update(part)
+                    if len(sending) == PARTS_AT_ONCE:
+                        parts.append(sending.popleft().result())
+                    part = _read_part(source, part_bytes)
+                parts += [one.result() for one in sending]
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
         return parts, written, digest.hexdigest()
+
+    def _send_part(self, place: dict[str, Any], number: int, part: bytes) -> dict[str, Any]:
+        checksum = _checksum(hashlib.sha256(part).digest())
+        with _translated() as answer:
+            answer.update(self._client.upload_part(**place, PartNumber=number, Body=part, ChecksumSHA256=checksum))
+        return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum}
 
     # -- signed requests --
 

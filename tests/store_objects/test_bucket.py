@@ -5,13 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from chalicelib.core.errors import Unavailable
+from chalicelib.store import s3
 from chalicelib.store.s3 import S3ObjectStore, client_config
 
 DIGEST = hashlib.sha256(b"some bytes").hexdigest()
@@ -66,6 +72,69 @@ def test_an_upload_in_parts_that_fails_leaves_no_parts(bucket: S3ObjectStore) ->
         bucket.put_stream("blobs/x", BrokenAfter(20 * 1024 * 1024))
     uploads = bucket._client.list_multipart_uploads(Bucket=bucket._bucket)
     assert uploads.get("Uploads", []) == []
+
+
+def test_parts_go_side_by_side_and_end_up_in_order(bucket: S3ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "PART_BYTES", SMALLEST_PART_BYTES)
+    content = b"".join(bytes([number]) * SMALLEST_PART_BYTES for number in range(s3.PARTS_AT_ONCE)) + b"the rest"
+    bucket._client = Together(bucket._client, s3.PARTS_AT_ONCE)
+    assert bucket.put_stream("blobs/x", io.BytesIO(content), size=len(content)) == len(content)
+    assert bucket.get("blobs/x") == content
+
+
+def test_a_part_that_is_refused_ends_the_upload_after_those_beside_it(
+    bucket: S3ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "PART_BYTES", SMALLEST_PART_BYTES)
+    client = bucket._client = Together(bucket._client, s3.PARTS_AT_ONCE, refuses=2)
+    with pytest.raises(Unavailable, match="SlowDown"):
+        bucket.put_stream("blobs/x", io.BytesIO(bytes(s3.PARTS_AT_ONCE * SMALLEST_PART_BYTES)))
+    assert client.on_their_way_at_the_abort == 0 and bucket.get("blobs/x") is None
+
+
+SMALLEST_PART_BYTES = 5 * 1024 * 1024
+"""S3 takes no smaller one, but for the last."""
+
+
+class Together:
+    """A client whose first `count` parts are answered when all of them are there, the first of them last."""
+
+    def __init__(self, client: Any, count: int, refuses: int | None = None) -> None:
+        self._client, self._refuses = client, refuses
+        self._all_there, self._others_done = threading.Barrier(count, timeout=60), threading.Semaphore(0)
+        self._count, self._lock, self._on_their_way = count, threading.Lock(), 0
+        self.on_their_way_at_the_abort: int | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def upload_part(self, PartNumber: int, **parameters: Any) -> Any:
+        with self._counted():
+            if PartNumber <= self._count:
+                self._all_there.wait()
+            if PartNumber == self._refuses:
+                self._others_done.release()
+                raise ClientError({"Error": {"Code": "SlowDown"}}, "UploadPart")
+            if PartNumber == 1:
+                for _ in range(self._count - 1):
+                    assert self._others_done.acquire(timeout=60)
+            answer = self._client.upload_part(PartNumber=PartNumber, **parameters)
+            self._others_done.release()
+            return answer
+
+    def abort_multipart_upload(self, **parameters: Any) -> Any:
+        self.on_their_way_at_the_abort = self._on_their_way
+        return self._client.abort_multipart_upload(**parameters)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            self._on_their_way += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._on_their_way -= 1
 
 
 class BrokenAfter(io.RawIOBase):
