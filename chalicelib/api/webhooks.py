@@ -65,6 +65,7 @@ class Webhook(Answer):
 
 class NewWebhook(Webhook):
     secret: Annotated[str, Field(description="Signs what is sent (docs/webhooks.md). It is not told again.")]
+    warning: Annotated[str | None, Field(description="Why calls to it would fail at this moment, if that is known.")]
 
 
 class Delivery(Answer):
@@ -92,15 +93,16 @@ class Webhooks(Answer):
 def create(farm: Farm, request: Request) -> Reply:
     """Make a webhook.
 
-    It is called only in the networks that the operator allowed (`MILLRACE_HOOK_NETWORKS`). A farm on AWS that was
-    deployed with `--mail-from` sends an e-mail to `mailto:ann@example.com`. What fails is tried again for a day, with
-    growing pauses.
+    It is called only in the networks that the operator allowed (`MILLRACE_HOOK_NETWORKS`); a URL elsewhere is refused.
+    A farm on AWS that was deployed with `--mail-from` sends an e-mail to `mailto:ann@example.com`. What fails is tried
+    again for a day, with growing pauses.
     """
     wanted = read_body(request, WebhookWanted)
     job = parse_id(wanted.job, "job") if wanted.job else None
-    _mailable(wanted.url)
+    hooks.check_url(wanted.url)
+    warning = _reachable(wanted.url)
     hook = hooks.create(farm, wanted.url, wanted.events, format=wanted.format, job=job)
-    return answer(NewWebhook(**_shown(hook).model_dump(), secret=hook.secret), 201)
+    return answer(NewWebhook(**_shown(hook).model_dump(), secret=hook.secret, warning=warning), 201)
 
 
 def listing(farm: Farm, request: Request) -> Reply:
@@ -117,7 +119,10 @@ def change(farm: Farm, request: Request, hook_id: str) -> Reply:
     """Give a webhook another url, other events or another format."""
     number, wanted = parse_id(hook_id, "webhook"), read_body(request, WebhookChange)
     given = {name: getattr(wanted, name) for name in wanted.model_fields_set}
-    _mailable(given.get("url", ""))
+    # One that is no longer called, since the operator changed their mind, can still be given other events.
+    if "url" in given and given["url"] != hooks.get(farm, number).url:
+        hooks.check_url(given["url"])
+        _reachable(given["url"])
     return _details(farm, hooks.change(farm, number, **given))
 
 
@@ -127,9 +132,37 @@ def delete(farm: Farm, request: Request, hook_id: str) -> Reply:
     return Reply(204)
 
 
-def _mailable(url: str) -> None:
-    """Raises BadInput for an e-mail address where no e-mail is sent."""
-    if not url.startswith(MAILTO) or current.settings().mail_from:
+def _reachable(url: str) -> str | None:
+    """Raises BadInput where this farm calls nobody: whoever makes a webhook is there to read it, and the deliveries
+    that would say it later are empty until something happens. What may be different in a minute, such as a name that
+    nobody knows yet, is not refused: why calls would fail is the answer's warning."""
+    if url.startswith(MAILTO):
+        _mailable()
+        return None
+    from ..edge.push import PushFailed, PushRefused  # who makes no webhooks needs no client
+
+    try:
+        current.hook_pusher().check(url)
+    except PushRefused as refused:
+        raise BadInput(
+            f"this webhook would not be called: {refused.message}{_way_out(refused.message)}", field="url"
+        ) from None
+    except PushFailed as failed:
+        return failed.message
+    return None
+
+
+def _way_out(reason: str) -> str:
+    if "MILLRACE_HOOK_NETWORKS" not in reason:
+        return ""
+    embedded = current.settings().embedded
+    start = "MILLRACE_HOOK_NETWORKS=public millrace serve" if embedded else "./millrace deploy --hook-networks public"
+    return f"; start the farm with {start} for the internet, or with a network of your own (docs/webhooks.md)"
+
+
+def _mailable() -> None:
+    """Raises BadInput where no e-mail is sent."""
+    if current.settings().mail_from:
         return
     how = "that needs AWS; there " if current.settings().embedded else ""
     start = "start it with ./millrace deploy --mail-from ADDRESS (docs/webhooks.md)"

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from .errors import BadInput, Conflict, NotFound
 from .farm import Farm
 from .model import JobId
-from .records.hooks import Delivery, Hook, HookId
+from .records.hooks import MAILTO, Delivery, Hook, HookId
 
 MOST_HOOKS = 200
 """All of them are read for each batch of events."""
@@ -96,10 +96,7 @@ def _events(wanted: Sequence[str]) -> tuple[str, ...]:
 def _check(hook: Hook) -> None:
     if hook.format not in FORMATS:
         raise BadInput(f"format must be one of {', '.join(FORMATS)}, not {hook.format[:40]!r}", field="format")
-    if hook.mail_to is None:
-        _check_url(hook.url)
-    elif not is_mail_address(hook.mail_to):
-        raise BadInput("url must be mailto: with one plain address, such as mailto:ann@example.com", field="url")
+    check_url(hook.url)
     if hook.job is not None and any(event.startswith("worker.") for event in hook.events):
         raise BadInput("a webhook of one job hears of no workers", field="events")
 
@@ -108,7 +105,12 @@ def is_mail_address(text: str) -> bool:
     return len(text) <= LONGEST_MAIL_ADDRESS and _MAIL_ADDRESS.fullmatch(text) is not None
 
 
-def _check_url(url: str) -> None:
+def check_url(url: str) -> None:
+    """Raises BadInput for what is no URL of a webhook."""
+    if url.startswith(MAILTO):
+        if not is_mail_address(url.removeprefix(MAILTO)):
+            raise BadInput("url must be mailto: with one plain address, such as mailto:ann@example.com", field="url")
+        return
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

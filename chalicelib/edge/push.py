@@ -76,6 +76,14 @@ class Pusher:
         """Whether any address at all is allowed."""
         return bool(self._allowed)
 
+    def check(self, url: str, timeout_seconds: float = 1.0) -> None:
+        """Whether a call to this URL would leave, as things are now; nothing is sent, and nobody is connected to.
+
+        Raises PushRefused (with the reason) if it would not, PushFailed when the host cannot be resolved in time.
+        """
+        _, host, port = _target(url)
+        self._checked_addresses(host, port, time.monotonic() + min(timeout_seconds, LONGEST_SECONDS))
+
     def send(
         self, url: str, method: str, headers: Mapping[str, str], body: bytes = b"", timeout_seconds: float = 1.0
     ) -> Answer:

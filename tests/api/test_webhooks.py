@@ -9,19 +9,28 @@ import pytest
 
 from chalicelib.core import hooks, jobs
 from chalicelib.edge import current
-from chalicelib.edge.networks import LOOPBACK
+from chalicelib.edge.networks import LOOPBACK, PUBLIC, Network
 from chalicelib.edge.push import Pusher
 from chalicelib.webhooks.delivering import deliver_all
 from tests.api.bench import Bench
 from tests.webhooks.receiver import receiving
 
-HOOK = {"url": "https://chat.example/services/T0", "events": ["job.failed", "job.completed"]}
+HOOK = {"url": "https://93.184.215.14/services/T0", "events": ["job.failed", "job.completed"]}
+
+
+@pytest.fixture(autouse=True)
+def _calls_the_internet_and_itself(bench: Bench) -> None:
+    allow(bench, *PUBLIC, *LOOPBACK)
+
+
+def allow(bench: Bench, *networks: Network) -> None:
+    current.serve(bench.farm, replace(bench.settings, hook_networks=networks))
 
 
 def test_a_webhook_is_made_listed_changed_and_deleted(bench: Bench) -> None:
     made = bench.post("/webhooks", HOOK)
     secret = made.pop("secret")
-    assert len(secret) >= 32
+    assert len(secret) >= 32 and made.pop("warning") is None
     assert made == {
         "id": made["id"],
         "url": HOOK["url"],
@@ -91,6 +100,52 @@ def test_there_is_an_end_to_webhooks(bench: Bench, monkeypatch: pytest.MonkeyPat
     assert bench.call("POST", "/webhooks", HOOK).status == 409
 
 
+@pytest.mark.parametrize(
+    ("url", "networks", "reason", "way"),
+    [
+        (HOOK["url"], (), "this farm calls no address", "MILLRACE_HOOK_NETWORKS=public millrace serve"),
+        (
+            HOOK["url"],
+            LOOPBACK,
+            "93.184.215.14 is outside the networks",
+            "MILLRACE_HOOK_NETWORKS=public millrace serve",
+        ),
+        ("http://localhost:9/", PUBLIC, "is outside the networks", "or with a network of your own"),
+        ("http://169.254.169.254/", PUBLIC, "never called", ""),
+    ],
+)
+def test_a_webhook_that_would_not_be_called_is_refused_when_it_is_made_and_the_way_is_told(
+    bench: Bench, url: str, networks: tuple[Network, ...], reason: str, way: str
+) -> None:
+    made = bench.post("/webhooks", {**HOOK, "url": "http://127.0.0.1:9/"})
+    allow(bench, *networks)
+    for refused in (
+        bench.call("POST", "/webhooks", {**HOOK, "url": url}),
+        bench.call("PATCH", f"/webhooks/{made['id']}", {"url": url}),
+    ):
+        assert (refused.status, refused.json["field"]) == (400, "url")
+        assert reason in refused.json["detail"] and way in refused.json["detail"]
+    assert [hook["url"] for hook in bench.get("/webhooks")["items"]] == ["http://127.0.0.1:9/"]
+
+
+def test_on_aws_the_way_is_the_deployment(bench: Bench) -> None:
+    current.serve(bench.farm, replace(bench.settings, table="t", bucket="b"))
+    assert "./millrace deploy --hook-networks public" in bench.call("POST", "/webhooks", HOOK).json["detail"]
+
+
+def test_a_webhook_that_is_no_longer_called_can_be_given_other_events(bench: Bench) -> None:
+    made = bench.post("/webhooks", HOOK)
+    allow(bench)
+    changed = bench.call("PATCH", f"/webhooks/{made['id']}", {"url": HOOK["url"], "events": ["worker.lost"]})
+    assert (changed.status, changed.json["events"]) == (200, ["worker.lost"])
+
+
+def test_a_name_that_nobody_knows_yet_is_taken_with_a_warning(bench: Bench) -> None:
+    made = bench.post("/webhooks", {**HOOK, "url": "https://soon.invalid/"})
+    assert made["warning"] == "'soon.invalid' could not be resolved"
+    assert [hook["id"] for hook in bench.get("/webhooks")["items"]] == [made["id"]]
+
+
 MAIL = {**HOOK, "url": "mailto:wrangler@example.com"}
 
 
@@ -105,9 +160,9 @@ def test_an_address_is_taken_where_the_farm_sends_email(bench: Bench) -> None:
 
 @pytest.mark.parametrize("on_aws", [False, True])
 def test_an_address_is_refused_where_it_does_not_and_the_way_is_told(bench: Bench, on_aws: bool) -> None:
+    made = bench.post("/webhooks", HOOK)
     if on_aws:
         current.serve(bench.farm, replace(bench.settings, table="t", bucket="b"))
-    made = bench.post("/webhooks", HOOK)
     for refused in (
         bench.call("POST", "/webhooks", MAIL),
         bench.call("PATCH", f"/webhooks/{made['id']}", {"url": MAIL["url"]}),

@@ -183,6 +183,8 @@ def test_a_webhook_is_a_url_or_an_address(cli: Cli) -> None:
     assert cli("webhook", "https://chat.example/x").out == "7 told-once\n"
     assert cli("webhook", "--email", "ann@example.com").out == "7\n"
     assert json.loads(cli("webhook", "--email", "ann@example.com", "--json").out)["url"] == "mailto:ann@example.com"
+    soon = cli("webhook", "https://soon.invalid/x")
+    assert soon.out == "7 told-once\n" and "could not be resolved" in soon.err
     for wrong in ([], ["https://chat.example/x", "--email", "ann@example.com"]):
         refused = cli("webhook", *wrong)
         assert refused.code == 2 and "--email" in refused.err

@@ -35,6 +35,7 @@ from chalicelib.dialects.scheduler.routes import blueprint as scheduler
 from chalicelib.dialects.transcode.routes import blueprint as transcode
 from chalicelib.edge import current, hexids
 from chalicelib.edge.http import Room, rooms_of
+from chalicelib.edge.networks import LOOPBACK
 from chalicelib.embedded.bell import LocalBell
 from chalicelib.embedded.server import EmbeddedServer
 from chalicelib.install.routes import blueprint as installing
@@ -200,7 +201,7 @@ def basic(user: str, password: str) -> dict[str, str]:
 @contextmanager
 def whole_farm(folder: Path, **changes: Any) -> Iterator[WholeFarm]:
     """Open, unless `changes` to the settings say otherwise; filled before they count."""
-    settings = Settings(data=folder, delivery="stream")
+    settings = Settings(data=folder, delivery="stream", hook_networks=LOOPBACK)
     clock, bell, table = MovableClock(), LocalBell(), SqliteTable(folder / "farm.db", INDEXES)
     objects = FileObjectStore(folder / "objects", b"a secret", clock=clock)
     farm = Farm(table, objects, clock, bell, JOB_TYPES, Limits(wait_seconds=0.2), random.Random(1))

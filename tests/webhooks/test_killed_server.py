@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from millrace import Farm
+from millrace.sdk.errors import BadRequest
 from tests.webhooks.receiver import receiving
 from tests.worker.processes import until
 
@@ -79,3 +80,11 @@ def test_hooks_that_never_answer_do_not_keep_a_server_from_its_end(start: Start)
         for connection in called:
             connection.close()
     assert len(called) < 4
+
+
+def test_a_server_says_at_once_that_it_will_not_call(start: Start) -> None:
+    """On loopback it calls loopback."""
+    _, farm = start()
+    with pytest.raises(BadRequest, match="would not be called.*MILLRACE_HOOK_NETWORKS=public millrace serve"):
+        farm.make_webhook("http://10.255.0.1/hook", ["job.failed"])
+    assert farm.webhooks() == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from millrace.cli.options import Invocation, command, pass_invocation
+from millrace.cli.plain_text import plain_lines
 from millrace.cli.rendering import table, when
 
 EVENTS = ("job.completed", "job.failed", "job.canceled", "worker.lost", "worker.error")
@@ -26,6 +27,8 @@ def webhook(
     url = url or f"mailto:{email}"
     wanted = events or tuple(event for event in EVENTS if job is None or event.startswith("job."))
     made = invocation.farm().make_webhook(url, wanted, format=format_, job=job)
+    if made.warning:
+        click.echo(f"millrace: the webhook is made, but not called yet: {plain_lines(made.warning)}", err=True)
     invocation.answer(made, made.id if made.url.startswith("mailto:") else f"{made.id} {made.secret}")
 
 

@@ -164,7 +164,7 @@ class Token:
 
 @dataclass(frozen=True)
 class Webhook:
-    """A URL that is told of events. `secret` is told only when it is made."""
+    """A URL that is told of events. Told only when it is made: `secret`, and `warning`, why calls would fail."""
 
     id: str
     url: str
@@ -172,6 +172,7 @@ class Webhook:
     format: str
     job: str | None
     secret: str | None = None
+    warning: str | None = None
 
 
 @dataclass(frozen=True)
@@ -334,7 +335,8 @@ def read_token(data: Json) -> Token:
 def read_webhook(data: Json) -> Webhook:
     with _Reading("webhook"):
         events = tuple(str(event) for event in data["events"])
-        return Webhook(str(data["id"]), str(data["url"]), events, str(data["format"]), data["job"], data.get("secret"))
+        told_once = data.get("secret"), data.get("warning")
+        return Webhook(str(data["id"]), str(data["url"]), events, str(data["format"]), data["job"], *told_once)
 
 
 def read_delivery(data: Json) -> Delivery:
