@@ -82,9 +82,7 @@ class Picker:
     passed_over: list[Item] = field(default_factory=list)
     """Candidates refused only because they, or too many like them, failed on this worker before."""
 
-    def __call__(self, candidates: Sequence[Item]) -> Iterator[Update]:
-        if self.wants is not None or self.in_the_way:
-            return  # what stands further back must not overtake
+    def __call__(self, candidates: Sequence[Item]) -> Iterator[Update | None]:
         closed = self.halted | self.full.keys()
         open_to_it = [c for c in candidates if c["job"] not in closed and self._not_kept_from_it(c)]
         running = _running(open_to_it)
@@ -94,9 +92,12 @@ class Picker:
                 self.wants = candidate["job"]
                 self.met = (self.gated & {c["job"] for c in ranked}) - self.tickets.keys() - {self.wants}
                 self.in_the_way |= _crowds(candidates, self.met | {self.wants})
+                yield None  # what stands further back must not overtake
                 return
             yield self._grant(candidate)
         self.in_the_way |= _crowds(candidates, {job for job, spans in self.full.items() if spans is None})
+        if self.in_the_way:
+            yield None
 
     def onward(self, last: Item) -> str | None:
         """Behind what a full job has in this place of the lane, however much that is: the ids of a step's tasks are its

@@ -58,6 +58,8 @@ class RacingTake:
         for candidates, last_page in self._pages(index, pks, page, onward):
             seen = {_key(item): item for item in candidates}
             for update in pick(candidates):
+                if update is None:
+                    return Taken((), losses > 0)
                 image = seen.get(update.key, {})
                 item = self._moved(update)
                 if item is None:

@@ -257,6 +257,8 @@ class SqliteTable:
         refused = False
         with closing(candidates(self._rows, connection, index, pks, page, onward)) as pages:
             for update in itertools.chain.from_iterable(map(pick, pages)):
+                if update is None:
+                    break
                 checked = check_update(update, self._indexes)
                 before = self._rows.read(connection, checked.key)
                 if not all_hold(checked.when, before):

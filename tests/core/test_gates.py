@@ -157,6 +157,20 @@ def test_how_much_of_a_full_job_stands_in_the_way_costs_nothing(clock: Simulated
     assert cost[0] == cost[1] <= 3, cost
 
 
+def test_who_stops_at_a_gate_reads_no_further(clock: SimulatedClock) -> None:
+    """Neither behind it nor in other lanes: only the gate comes next."""
+    table = Looks(INDEXES, seed=1, lag_ms=(0, 0), clock=clock)
+    bench = Bench(make_farm(table, clock), clock)
+    limited(bench, {"count": 200, "alike": False}, priority=90)
+    for task_type in ("echo", "blender"):
+        bench.submit({"count": 200, "alike": False, "task_type": task_type})
+    worker = bench.worker("all", "sleep", "echo", "blender")
+    bench.farm.registry.read()
+    before = table.asked
+    bench.take(worker)
+    assert table.asked - before == 2  # and that it has entered
+
+
 def test_what_a_balanced_queue_has_served_stands_behind_the_ids_of_its_second() -> None:
     """So nobody who passes over a step's ids passes over another job's cursor."""
     second = 1_700_000_000

@@ -600,6 +600,21 @@ def test_take_goes_on_where_the_caller_says(table: Table) -> None:
     assert "TASK#a" in seen and len(seen) <= 30
 
 
+def test_take_looks_no_further_when_it_is_told_so(table: Table) -> None:
+    names = [f"{number:03d}" for number in range(50)]
+    table.write_many([[put_task(name, ready_pk=lane)] for lane, name in zip("AB" * 25, names, strict=True)])
+    seen: list[str] = []
+
+    def stops_at_the_third(tasks: Any) -> Any:
+        for task in tasks:
+            seen.append(task["ready_pk"])
+            if len(seen) == 3:
+                yield None
+
+    assert table.take("ready", ["A", "B"], stops_at_the_third, page=10) == Taken((), False)
+    assert len(seen) == 3
+
+
 def test_take_of_nothing_is_empty_handed_without_contention(table: Table) -> None:
     table.write(put_task("a"))
     assert table.take("ready", ["B"], claim_first) == Taken((), False)

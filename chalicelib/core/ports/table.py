@@ -42,8 +42,9 @@ class Taken(NamedTuple):
         return self.items[0] if self.items else None
 
 
-Pick = Callable[[Sequence[Item]], Iterable[Update]]
-"""Given candidates in index order, gives the updates to try, best first. Pure, quick, reads only projected fields."""
+Pick = Callable[[Sequence[Item]], Iterable[Update | None]]
+"""Given candidates in index order, gives the updates to try, best first; None: nothing further is wanted, from here or
+elsewhere. Pure, quick, reads only projected fields."""
 
 
 Enough = Callable[[Item], bool]
