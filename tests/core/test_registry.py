@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.core.model import Job
 from chalicelib.core.ports import Page
 from chalicelib.core.records import keys
 from chalicelib.core.records.keys import INDEXES
@@ -41,9 +42,10 @@ def test_what_was_read_before_a_halt_is_not_kept_after_it(clock: SimulatedClock)
 def test_nor_does_a_producer_lose_its_own_lane(clock: SimulatedClock) -> None:
     table = Halfway(INDEXES, seed=1, lag_ms=(0, 0), clock=clock)
     bench = Bench(make_farm(table, clock), clock)
-    table.happens = bench.submit
+    submitted: list[Job] = []
+    table.happens = lambda: submitted.append(bench.submit())
     bench.farm.registry.refresh()
-    bench.take(bench.worker())
+    assert [bench.take(bench.worker()).task.job] == [job.id for job in submitted]
 
 
 @pytest.fixture

@@ -76,6 +76,7 @@ def test_a_commit_wakes_the_feed_before_its_poll(table: SqliteTable, monkeypatch
         put(table, str(number))
         handler.wait_for(f"{number}=queued")
     feed.stop()
+    assert handler.seen == [f"{number}=queued" for number in range(50)]
 
 
 def test_what_another_process_commits_is_found_by_looking(
@@ -90,6 +91,7 @@ def test_what_another_process_commits_is_found_by_looking(
     handler.wait_for("a=queued")
     feed.stop()
     other.close()
+    assert handler.seen == ["a=queued"]
 
 
 def test_after_a_new_start_nothing_handled_comes_again_and_nothing_is_missing(table: SqliteTable) -> None:
@@ -180,7 +182,15 @@ def test_a_log_that_cannot_be_read_now_is_read_later(table: SqliteTable, monkeyp
     feed.start()
     handler.wait_for("a=queued")
     feed.stop()
+    assert handler.seen == ["a=queued"] and next(failures, None) is None
 
 
-def test_a_feed_that_never_started_can_be_stopped(table: SqliteTable) -> None:
-    ChangeFeed(table, Handler()).stop()
+def test_a_feed_that_never_started_can_be_stopped_and_has_taken_nothing(table: SqliteTable) -> None:
+    put(table, "a")
+    never, later = Handler(), Handler()
+    ChangeFeed(table, never).stop()
+    feed = ChangeFeed(table, later)
+    feed.start()
+    later.wait_for("a=queued")
+    feed.stop()
+    assert never.seen == []

@@ -78,8 +78,13 @@ def test_a_request_that_hangs_is_cut(server: EmbeddedServer, gate: Gate) -> None
 
 def test_stopping_twice_and_before_the_start_is_harmless(app: Any, objects: Any, server: EmbeddedServer) -> None:
     EmbeddedServer(app, objects).stop()
+    wire = Wire(server.port)
+    wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    wire.answer()  # the other, which never started, has taken nothing from this one
     server.stop()
     server.stop()
+    assert wire.is_closed()
+    wire.close()
 
 
 def test_no_thread_is_left(app: Any, objects: Any) -> None:

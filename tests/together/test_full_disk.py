@@ -55,7 +55,7 @@ def refused(answer: requests.Response) -> bool:
     return answer.status_code != 201
 
 
-def lasts(ensemble: Ensemble, spoil: Callable[[], None], mend: Callable[[], None]) -> None:
+def check_that_all_lasts(ensemble: Ensemble, spoil: Callable[[], None], mend: Callable[[], None]) -> None:
     """What is acknowledged before and during a trouble is there during it, after it, and after a kill."""
     url = ensemble.server.url
     acknowledged = [submit(url, number).json()["id"] for number in range(3)]
@@ -84,7 +84,7 @@ def test_a_full_disk_loses_nothing_and_is_got_over(ensemble: Ensemble, small_dis
             except OSError:
                 pass
 
-    lasts(ensemble, fill, filler.unlink)
+    check_that_all_lasts(ensemble, fill, filler.unlink)
 
 
 def test_where_objects_may_only_be_read_uploads_are_refused_and_nothing_else(ensemble: Ensemble) -> None:

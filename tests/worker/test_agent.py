@@ -133,7 +133,7 @@ def test_where_leases_are_short_the_worker_does_not_wait_them_away(manager: Mana
     manager.lease_seconds = 2.0
     manager.queue("1", ("echo", {"message": "first"}))
     start_agent()
-    manager.wait_for_outcome("1")
+    assert manager.wait_for_outcome("1")["outcome"] == "completed"
     manager.wait_for(lambda: manager.calls[-1][1].get("timeout") == 0.5)
 
 

@@ -204,5 +204,7 @@ def test_a_worker_that_is_not_to_shows_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "pictures").exists()
 
 
-def test_a_file_that_is_gone_fails_no_task(tmp_path: Path) -> None:
+def test_a_file_that_is_gone_fails_no_task(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     Pictures(Farm({}), tmp_path / "pictures").offer(LEASE, {"a.png": tmp_path / "a.png"})  # type: ignore[arg-type]
+    assert "The picture 'a.png' cannot be shown" in caplog.text
+    assert not (tmp_path / "pictures").exists()

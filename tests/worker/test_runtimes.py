@@ -38,7 +38,8 @@ def test_a_killed_program_says_by_which_signal(bench: Workbench) -> None:
 
 
 def test_a_program_has_no_input_to_wait_for(bench: Workbench) -> None:
-    bench.run("exec", cmd="cat")
+    bench.run("exec", cmd="sh -c 'cat; echo ended'")
+    assert bench.log() == "ended\n"
 
 
 def test_what_a_command_leaves_running_ends_with_it(bench: Workbench) -> None:

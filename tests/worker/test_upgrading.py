@@ -53,8 +53,8 @@ def offer(sha256: str = OTHER) -> Offer:
     return Offer("2.0.0", sha256, "millrace-2.0.0-py3-none-any.whl")
 
 
-def hear(upgrader: Upgrader, farm: Farm, sha256: str = OTHER, *, tries: bool) -> None:
-    """Hear an offer, and see whether it is tried."""
+def check_offer(upgrader: Upgrader, farm: Farm, sha256: str = OTHER, *, tries: bool) -> None:
+    """One that is heard is tried, or is not."""
     before = farm.asked
     upgrader.hear(offer(sha256))
     if tries:
@@ -68,16 +68,16 @@ def test_what_failed_is_tried_three_times_with_long_pauses_and_then_left_alone(t
     farm = Farm()
     upgrader = Upgrader(farm, tmp_path, MINE)
     for pause in (600.0, 6 * HOUR):
-        hear(upgrader, farm, tries=True)
+        check_offer(upgrader, farm, tries=True)
         clock.now += pause - 1
-        hear(upgrader, farm, tries=False)
+        check_offer(upgrader, farm, tries=False)
         clock.now += 1
-    hear(upgrader, farm, tries=True)
+    check_offer(upgrader, farm, tries=True)
     clock.now += 1000 * HOUR
-    hear(upgrader, farm, tries=False)
+    check_offer(upgrader, farm, tries=False)
     again = Upgrader(farm, tmp_path, MINE)  # its next start
-    hear(again, farm, tries=False)
-    hear(again, farm, "c" * 64, tries=True)
+    check_offer(again, farm, tries=False)
+    check_offer(again, farm, "c" * 64, tries=True)
     assert [path.name for path in tmp_path.iterdir()] == ["upgrade.json"]
     assert "404" in json.loads((tmp_path / "upgrade.json").read_text())["why"]
 
@@ -86,19 +86,19 @@ def test_between_two_releases_it_does_not_go_to_and_fro(tmp_path: Path, clock: C
     (tmp_path / "upgrade.json").write_text(json.dumps({"sha256": MINE, "came_from": OTHER, "came_at": clock.now}))
     farm = Farm()
     upgrader = Upgrader(farm, tmp_path, MINE)
-    hear(upgrader, farm, OTHER, tries=False)
-    hear(upgrader, farm, "c" * 64, tries=True)
+    check_offer(upgrader, farm, OTHER, tries=False)
+    check_offer(upgrader, farm, "c" * 64, tries=True)
     clock.now += HOUR
-    hear(upgrader, farm, OTHER, tries=True)
+    check_offer(upgrader, farm, OTHER, tries=True)
 
 
 def test_a_disk_that_was_full_for_a_while_ends_no_upgrades(tmp_path: Path, clock: Clock) -> None:
     farm, folder = Farm(), tmp_path / "state"
     upgrader = Upgrader(farm, folder, MINE)  # nothing can be written: as on a full disk
-    hear(upgrader, farm, tries=False)
+    check_offer(upgrader, farm, tries=False)
     until(lambda: not upgrader._busy.locked(), "the end of the try", 20)
     folder.mkdir()
-    hear(upgrader, farm, tries=True)
+    check_offer(upgrader, farm, tries=True)
 
 
 def test_what_installs_and_tries_a_release_is_told_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
