@@ -78,7 +78,7 @@ class Differs(AssertionError):
     """The farm answered something else than what was recorded."""
 
 
-def replay(recording: Mapping[str, Any], transport: Transport, base_url: str = "http://farm") -> None:
+def check_recording(recording: Mapping[str, Any], transport: Transport, base_url: str = "http://farm") -> None:
     """Raises Differs, which names the step and what is different there."""
     bound: dict[str, Any] = {}
     for number, step in enumerate(recording["steps"], start=1):
@@ -148,7 +148,7 @@ def main(base_url: str, *files: str) -> int:
     for file in files:
         recording = json.loads(Path(file).read_text())
         try:
-            replay(recording, transport, base_url.rstrip("/"))
+            check_recording(recording, transport, base_url.rstrip("/"))
             print(f"same       {recording['name']}")
         except Differs as difference:
             different += 1

@@ -19,7 +19,7 @@ from chalicelib.config import Settings
 from chalicelib.edge import current
 from chalicelib.embedded.server import EmbeddedServer
 from tests.contract.native_session import NativeSession
-from tests.contract.replay import Answer, InProcess, OverHttp, Transport, replay
+from tests.contract.replay import Answer, InProcess, OverHttp, Transport, check_recording
 from tests.packaging.conftest import chalice
 from tests.together.ensemble import ROOT, Ensemble, Worker
 from tests.worker.processes import until
@@ -230,7 +230,7 @@ def test_a_recording_is_answered_as_recorded(
     if path.parent.name == "scheduler":
         text = text.replace("$worker", request.getfixturevalue("node7"))
         transport = WhenQuiet(transport, leftovers)
-    replay(json.loads(text), transport, place.url)
+    check_recording(json.loads(text), transport, place.url)
 
 
 def test_the_native_recordings_are_answered_as_recorded(place: Place, leftovers: Leftovers) -> None:

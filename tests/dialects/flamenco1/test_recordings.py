@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,13 +12,12 @@ from chalicelib.core.farm import Farm
 from chalicelib.dialects.flamenco1 import routes
 from chalicelib.edge import current
 from chalicelib.edge.networks import LOOPBACK
-from tests.contract.replay import InProcess, OverHttp, replay
+from tests.contract.recordings import FOLDER, read, recordings
+from tests.contract.replay import InProcess, OverHttp, check_recording
 from tests.dialects.flamenco1.conftest import Site, the_app
 from tests.dialects.flamenco1.pushed_worker import RecordedWorker
 
-FOLDER = Path(__file__).parents[2] / "contract" / "flamenco1"
-RECORDINGS = sorted(FOLDER.glob("*.json"))
-PUSHED = sorted((FOLDER / "worker").glob("*.json"))
+PUSHED = recordings("flamenco1/worker")
 """With what the farm then asks a worker (`calls`), and what that answers."""
 
 
@@ -30,20 +27,10 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(data=tmp_path, auth="open", delivery="stream")
 
 
-def read(path: Path) -> dict[str, Any]:
-    recording: dict[str, Any] = json.loads(path.read_text())
-    return recording
-
-
-def test_there_is_a_recording_for_every_example_of_the_sheet() -> None:
-    sources = {read(path)["source"] for path in [*RECORDINGS, *PUSHED]}
-    assert {f"protocols/flamenco1.md section 14.{n}" for n in range(1, 16)} <= sources
-
-
-@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", recordings("flamenco1"), ids=lambda path: path.stem)
 def test_the_embedded_server_answers_as_recorded(site: Site, path: Path) -> None:
     transport = OverHttp()
-    replay(read(path), transport, site.url)
+    check_recording(read(path), transport, site.url)
     transport.close()
 
 
@@ -55,7 +42,7 @@ def test_the_farm_calls_a_worker_as_recorded(site: Site, settings: Settings, pat
     worker = RecordedWorker(list(calls))
     try:
         site.register("node7", worker.port)
-        replay(recording, transport, site.url)
+        check_recording(recording, transport, site.url)
         assert worker.asked == [call["request"] for call in calls]
     finally:
         transport.close()
@@ -64,7 +51,7 @@ def test_the_farm_calls_a_worker_as_recorded(site: Site, settings: Settings, pat
 
 @pytest.mark.parametrize("name", ["report", "pull_end", "pull_progress_and_stop", "worker_is_disabled", "settings"])
 def test_the_engines_of_aws_answer_as_recorded(aws_farm: Farm, name: str) -> None:
-    replay(read(FOLDER / f"{name}.json"), InProcess(the_app()))
+    check_recording(read(FOLDER / "flamenco1" / f"{name}.json"), InProcess(the_app()))
 
 
 def test_every_route_is_served() -> None:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 import pytest
 import requests
 
@@ -14,12 +10,11 @@ from chalicelib.core.farm import Farm
 from chalicelib.core.lifecycle import ENDED_TASKS
 from chalicelib.core.model import Job, Worker
 from chalicelib.edge.uuids import uuid_of
-from tests.contract.replay import Answer, InProcess, OverHttp, Transport, replay
+from tests.contract.recordings import FOLDER, read, recordings
+from tests.contract.replay import Answer, InProcess, OverHttp, Transport, check_recording
 from tests.dialects.scheduler.conftest import Site, the_app
 from tests.worker.processes import until
 
-FOLDER = Path(__file__).parents[2] / "contract" / "scheduler"
-RECORDINGS = sorted(FOLDER.glob("*.json"))
 LASTING = ("sleep", "bash")
 """What the recordings run that does not end by itself."""
 
@@ -42,26 +37,15 @@ class WhenQuiet:
         return task.lease is not None and task.cancel_reason is None and task.name in LASTING
 
 
-def read(path: Path, worker: Worker) -> dict[str, Any]:
-    """`$worker` stands for a worker that is there already."""
-    recording: dict[str, Any] = json.loads(path.read_text().replace("$worker", uuid_of(worker.id)))
-    return recording
-
-
-def test_there_is_a_recording_for_every_example_of_the_sheet() -> None:
-    sources = {json.loads(path.read_text())["source"] for path in RECORDINGS}
-    assert {f"protocols/scheduler.md section 15.{n}" for n in range(1, 15)} <= sources
-
-
 def test_chalice_in_this_process_answers_as_recorded(site: Site, agent: Worker) -> None:
-    for path in RECORDINGS:
-        replay(read(path, agent), WhenQuiet(InProcess(the_app()), site.farm))
+    for path in recordings("scheduler"):
+        check_recording(read(path, worker=uuid_of(agent.id)), WhenQuiet(InProcess(the_app()), site.farm))
 
 
 def test_the_embedded_server_answers_as_recorded(site: Site, agent: Worker) -> None:
     transport = OverHttp()
-    for path in RECORDINGS:
-        replay(read(path, agent), WhenQuiet(transport, site.farm), site.url)
+    for path in recordings("scheduler"):
+        check_recording(read(path, worker=uuid_of(agent.id)), WhenQuiet(transport, site.farm), site.url)
     transport.close()
 
 
@@ -69,7 +53,7 @@ def test_the_engines_of_aws_serve_it_too(aws_farm: Farm) -> None:
     """Nobody can ring there, and nobody works there in this test: a start is 201 after its second."""
     worker, _ = workers.register(aws_farm, workers.Description("idle", task_types=("exec",)), with_secret=False)
     for name in ("query_while_running", "unknown_job", "errors_of_the_decoder"):
-        replay(read(FOLDER / f"{name}.json", worker), InProcess(the_app()))
+        check_recording(read(FOLDER / "scheduler" / f"{name}.json", worker=uuid_of(worker.id)), InProcess(the_app()))
 
 
 @pytest.mark.parametrize("path", ["/start", "/stop", "/query"])

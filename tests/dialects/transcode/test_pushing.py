@@ -18,7 +18,7 @@ from chalicelib.core.lifecycle import Outcome, TaskStatus, WorkerStatus
 from chalicelib.core.workers import liveness, request_status
 from chalicelib.dialects.transcode import pushing, registrations
 from chalicelib.edge import current
-from tests.contract.replay import OverHttp, replay
+from tests.contract.replay import OverHttp, check_recording
 from tests.dialects.transcode.conftest import FAILURE, OK, Site
 from tests.dialects.transcode.scripted_worker import ScriptedWorker
 
@@ -428,6 +428,6 @@ def test_a_report_is_answered_as_recorded(site: Site, worker: ScriptedWorker) ->
     site.round()
     recording = (WORKER_FOLDER / "set_task_result.json").read_text().replace("$task", f"{job}---segment0---task0")
     transport = OverHttp()
-    replay(json.loads(recording), transport, site.url)
+    check_recording(json.loads(recording), transport, site.url)
     transport.close()
     assert site.job(job)["state"] == 3
