@@ -9,6 +9,7 @@ import sys
 import threading
 import zipfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -287,6 +288,21 @@ def test_logs_follow_until_the_job_ends(stub: StubFarm, cli: Cli) -> None:
         stub.tasks[task]["status"] = stub.jobs[job]["status"] = "completed"
 
     timer = threading.Timer(0.3, go_on)
+    timer.start()
+    assert cli("logs", "-f", job).out == "[t] one\n[t] two\n"
+    timer.join()
+
+
+def test_logs_that_come_a_moment_after_the_end_of_the_job_are_printed_too(stub: StubFarm, cli: Cli) -> None:
+    job = stub.add_job(status="completed")
+    task = stub.add_task(job, name="t", status="completed")
+    stub.add_attempt(task, "completed", b"one\n")
+    stub.tasks[task]["attempts"][0]["ended_at"] = datetime.now(UTC).isoformat()
+
+    def come_late() -> None:
+        stub.logs[(task, 1)] += b"two\n"
+
+    timer = threading.Timer(0.5, come_late)
     timer.start()
     assert cli("logs", "-f", job).out == "[t] one\n[t] two\n"
     timer.join()

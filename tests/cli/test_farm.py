@@ -6,6 +6,7 @@ import threading
 import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -329,6 +330,21 @@ def test_following_goes_through_later_attempts_to_the_end_of_the_task(stub: Stub
     timer = threading.Timer(0.1, try_again)
     timer.start()
     assert "".join(farm.follow_log(task, poll_seconds=0.01)) == "first " * 300 + "second"
+    timer.join()
+
+
+def test_lines_that_come_a_moment_after_the_end_of_their_attempt_are_followed_too(stub: StubFarm, farm: Farm) -> None:
+    """A worker sends its log beside its report."""
+    task = stub.add_task(stub.add_job(), status="completed")
+    stub.add_attempt(task, "completed", b"early ")
+    stub.tasks[task]["attempts"][0]["ended_at"] = datetime.now(UTC).isoformat()
+
+    def come_late() -> None:
+        stub.logs[(task, 1)] += b"late"
+
+    timer = threading.Timer(0.5, come_late)
+    timer.start()
+    assert "".join(farm.follow_log(task, poll_seconds=0.01)) == "early late"
     timer.join()
 
 

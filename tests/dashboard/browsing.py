@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 FLAGS = (
     "--headless",
@@ -23,6 +23,7 @@ FLAGS = (
 )
 """Nothing but the test's own requests."""
 PATIENCE_MILLISECONDS = 40_000
+expect.set_options(timeout=PATIENCE_MILLISECONDS)
 SERIOUS = ("serious", "critical")
 SETTLED = """() => {
   const { dataset, ariaBusy } = document.getElementById("content");

@@ -10,13 +10,14 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from chalicelib.dashboard import files
 from millrace.sdk.values import Job
-from tests.dashboard.browsing import PATIENCE_MILLISECONDS, goto, page_of
+from tests.dashboard.browsing import goto, page_of
 from tests.together.ensemble import Ensemble
+from tests.worker.processes import until
 
-expect.set_options(timeout=PATIENCE_MILLISECONDS)
 pytestmark = pytest.mark.needs("chromium")
 VARIABLES = "/api/v1/variables"
 TROUBLE = "status of 500"
+NO_CHANGES = {"jobs": [], "workers": [], "gone": [], "next": "1", "poll_seconds": 0.5, "restart": False}
 
 
 def fail(route: Route) -> None:
@@ -152,10 +153,12 @@ def test_a_page_whose_first_call_failed_shows_what_a_later_one_brings(
     }[kind]
     with page_of(browser, ensemble.server.url, may_complain_of=TROUBLE) as page:
         page.route(f"**/api/v1/{place}", fail)
+        if kind == "job":  # else a change of the job, which has only just ended, may be quicker than the button
+            page.route("**/api/v1/changes?*", answering(json=NO_CHANGES))
         page.goto(f"/#/{place}")
         expect(page.get_by_role("heading", name=f"The {kind} could not be read")).to_be_visible()
         expect(page.get_by_text("the farm is unwell")).to_be_visible()
-        page.unroute_all()
+        page.unroute(f"**/api/v1/{place}")
         if kind == "job":
             page.get_by_role("button", name="Try again").click()
         expect(page.get_by_role("heading", name=name)).to_be_visible()
@@ -164,14 +167,13 @@ def test_a_page_whose_first_call_failed_shows_what_a_later_one_brings(
 def test_who_missed_changes_is_shown_a_job_as_it_is_now(browser: Browser, ensemble: Ensemble, done: str) -> None:
     settings = {"frames": "1-3", "command": ["true", "{frame}"]}
     job = ensemble.farm.submit("frames", settings, name="friday", tags=["nobody has it"])
-    nothing = {"jobs": [], "workers": [], "gone": [], "next": "1", "poll_seconds": 0.5, "restart": False}
     with page_of(browser, ensemble.server.url) as page:
-        page.route("**/api/v1/changes?*", answering(json=nothing))
+        page.route("**/api/v1/changes?*", answering(json=NO_CHANGES))
         page.goto(f"/#/jobs/{job.id}")
         page.reload()  # the list of jobs, which is read again in any case, was never asked for
         expect(page.locator(".filters .status")).to_have_text("queued")
         ensemble.farm.cancel(job)
-        page.route("**/api/v1/changes?*", answering(json={**nothing, "restart": True}))
+        page.route("**/api/v1/changes?*", answering(json={**NO_CHANGES, "restart": True}))
         expect(page.locator(".filters .status")).to_have_text("canceled")
 
 
@@ -348,6 +350,25 @@ def test_a_log_that_grows_leaves_the_search_where_it_is(browser: Browser, ensemb
             expect(page.get_by_text("2 of 3")).to_be_visible()
     finally:
         go_on.touch()
+
+
+def test_a_log_that_comes_after_the_end_of_its_task_is_shown_too(
+    browser: Browser, ensemble: Ensemble, done: str
+) -> None:
+    [task] = ensemble.farm.tasks(done)
+    until(lambda: "done" in ensemble.farm.log(task).text, "the log", 20)
+    asked: list[str] = []
+
+    def late(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) > 2:
+            return route.fallback()
+        return route.fulfill(body="", headers={"X-Next-Offset": "0"})
+
+    with page_of(browser, ensemble.server.url) as page:
+        page.route("**/log?*", late)
+        goto(page, f"tasks/{task.id}")
+        expect(page.get_by_role("region", name="Log")).to_contain_text("exec: done")
 
 
 def test_an_order_that_was_refused_is_not_shown_as_if_it_held(browser: Browser, ensemble: Ensemble) -> None:

@@ -47,6 +47,7 @@ def test_a_page_that_is_still_being_read_keeps_nobody_out(browser: Browser, ense
         page.route("**/api/v1/{variables,tokens,webhooks,storage,statistics}**", lambda route: None)  # no answer yet
         for place in ("farm", "settings"):
             page.goto(f"/#/{place}")
+            expect(page.get_by_role("heading", name=place.title(), level=1)).to_be_visible()
             expect(page.get_by_text("Reading…").first).to_be_visible()
             assert obstacles(page) == [], place
 
@@ -89,7 +90,10 @@ def test_an_empty_farm_says_on_every_page_what_to_do(browser: Browser, tmp_path:
         print(empty.end())
 
 
-def test_what_cannot_be_read_is_said_with_a_way_to_try_again(browser: Browser, ensemble: Ensemble) -> None:
+def test_what_cannot_be_read_is_said_with_a_way_to_try_again(
+    browser: Browser, ensemble: Ensemble, places: list[str]
+) -> None:
+    """Of `places` it needs that there are jobs."""
     said = {"jobs": "could not be read", "workers": "could not be read", "farm": "could not be read"}
     with page_of(browser, ensemble.server.url, may_complain_of="status of 500") as page:
         page.route(

@@ -12,10 +12,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from millrace.sdk.values import Job
-from tests.dashboard.browsing import PATIENCE_MILLISECONDS, goto, page_of
+from tests.dashboard.browsing import goto, page_of
 from tests.together.ensemble import Ensemble
 
-expect.set_options(timeout=PATIENCE_MILLISECONDS)
 pytestmark = pytest.mark.needs("chromium")
 
 

@@ -19,6 +19,7 @@ from urllib.parse import quote
 from millrace.sdk import folders, results, transfers
 from millrace.sdk.calls import Calls
 from millrace.sdk.errors import NotEnded, NotFound
+from millrace.sdk.logs import LogEnd
 from millrace.sdk.sending import OnBytes
 from millrace.sdk.values import (
     Delivery,
@@ -267,25 +268,29 @@ class Farm:
         return LogPiece(response.content.decode("utf-8", "replace"), next_offset)
 
     def follow_log(self, task: str | Task, attempt: int | None = None, poll_seconds: float = 0.5) -> Iterator[str]:
-        """Pieces of an attempt's log as they come, until the attempt has ended.
+        """Pieces of an attempt's log as they come, until the attempt has ended and nothing has come for a moment.
 
         Without an attempt: from the newest on, through those that follow, until the task has ended.
         """
-        number, offset = attempt, 0
+        number, offset, end = attempt, 0, LogEnd()
         while True:
-            # The state is read before the log: what was written before the end is then in the log that is read.
+            # The state is read before the log: what was there before the end is then in what is read.
             current = self.task(task)
             number = number or len(current.attempts) or None
             piece = self.log(task, number, offset) if number else LogPiece("", 0)
+            run = next((run for run in current.attempts if run.number == number), None)
+            is_followed = attempt is None and number is not None and number < len(current.attempts)
+            is_over = is_followed or _is_over(current, attempt)
             if piece.text:
                 yield piece.text
                 offset = piece.next_offset
-            elif attempt is None and number and number < len(current.attempts):
-                number, offset = number + 1, 0
-            elif _is_over(current, attempt):
-                return
-            else:
+                end.heard()
+            elif not is_over or (run is not None and not end.is_reached(run.ended_at)):
                 time.sleep(poll_seconds)
+            elif is_followed and number is not None:
+                number, offset, end = number + 1, 0, LogEnd()
+            else:
+                return
 
     def error_line(self, task: str | Task, attempt: int | None = None) -> ErrorLine | None:
         """The line of an attempt's log (the newest, if none is named) that likely says why it failed."""

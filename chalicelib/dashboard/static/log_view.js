@@ -7,6 +7,8 @@ import { number } from "./format.js";
 const TROUBLE = /\b(error|fatal|fail(ed|ure)?|exception|traceback|segmentation fault|out of memory|killed)\b/i;
 const CONTROL = /\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f]/g;
 const EVERY_SECONDS = 1.5;
+/** A log comes beside the word that its attempt has ended, and may come after it: so often it is looked for then. */
+const LATE_LOOKS = 3;
 const MOST_LINES = 50_000;
 const BLOCK_LINES = 200;
 
@@ -107,24 +109,34 @@ export function logView(path, isOver) {
   }
 
   async function read() {
+    let looksLeft = LATE_LOOKS;
     while (!closed) {
       const over = isOver();
       const part = await text(`${path}${path.includes("?") ? "&" : "?"}offset=${offset}`).catch(() => null);
       if (closed) return;
       const isNew = part !== null && part.next > offset;
       if (isNew) {
+        looksLeft = LATE_LOOKS;
         offset = part.next;
         add(part.text);
       }
       if (lines.length > MOST_LINES) return void body.append(h("p", { class: "faint" }, "The rest is too long for a page; download it."));
-      if (over && !isNew && part !== null) return end();
+      if (over && !isNew && part !== null) {
+        if (looksLeft === 0) return end();
+        looksLeft -= 1;
+        if (!lines.length && !rest) sayNothing();
+      }
       if (!isNew) await new Promise((resolve) => setTimeout(resolve, EVERY_SECONDS * 1000));
     }
   }
 
   function end() {
     if (rest) add("\n");
-    if (!lines.length) replace(body, h("p", { class: "faint" }, "It wrote nothing."));
+    if (!lines.length) sayNothing();
+  }
+
+  function sayNothing() {
+    replace(body, h("p", { class: "faint" }, "It wrote nothing."));
   }
 
   read();

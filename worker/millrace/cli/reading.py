@@ -15,6 +15,7 @@ from millrace.cli.options import Invocation, command, json_text, pass_invocation
 from millrace.cli.plain_text import plain, plain_log
 from millrace.cli.watching import WAIT_PATIENCE_SECONDS, job_or_task
 from millrace.farm import Farm
+from millrace.sdk.logs import LogEnd
 from millrace.sdk.values import ErrorLine, Job, Task, as_json
 
 
@@ -111,12 +112,12 @@ def print_job(farm: Farm, job: Job, follow: bool) -> None:
     """Only what has run, and of that only what may have more to say, is asked again."""
     readers: dict[str, TaskLog] = {}
     while True:
-        # The job's state is read first: what was written before its end is then in the logs that are read.
+        # The job's state is read first: what was there before its end is then in what is read.
         ended = farm.job(job).has_ended
         for task in farm.tasks(job):
             if task.attempts:
-                readers.setdefault(task.id, TaskLog()).print_new(farm, task)
-        if ended or not follow:
+                readers.setdefault(task.id, TaskLog()).print_new(farm, task, ended)
+        if not follow or (ended and all(reader.is_complete for reader in readers.values())):
             return
         time.sleep(1.0)
 
@@ -128,18 +129,21 @@ class TaskLog:
         self.attempt = 1
         self.offset = 0
         self.is_complete = False
+        self._end = LogEnd()
 
-    def print_new(self, farm: Farm, task: Task) -> None:
+    def print_new(self, farm: Farm, task: Task, job_has_ended: bool) -> None:
         while not self.is_complete:
             piece = farm.log(task, self.attempt, self.offset)
             for line in piece.text.splitlines():
                 click.echo(f"[{plain(task.name)}] {shown(line)}")
             if piece.text:
                 self.offset = piece.next_offset
+                self._end.heard()
             elif self.attempt < len(task.attempts):
                 self.attempt, self.offset = self.attempt + 1, 0
             else:
-                self.is_complete = task.has_ended
+                is_over = job_has_ended or task.has_ended
+                self.is_complete = is_over and self._end.is_reached(task.attempts[self.attempt - 1].ended_at)
                 return
 
 
