@@ -106,7 +106,9 @@ def _claim(farm: Farm, worker: Worker, wanted: Contract) -> tuple[Worker, Claime
         return worker, Claimed((), contended=False)
     if wanted.repeat or wanted.timeout <= 0 or worker.status_requested is not None:  # it is to hear that at once
         return worker, claiming.claim(farm, worker, wanted.request_id, slots=wanted.slots, repeat=wanted.repeat)
-    claimed = claiming.claim_or_wait(farm, worker, wanted.request_id, seconds=wanted.timeout, slots=wanted.slots)
+    # Calls that began together, when the farm came back for instance, are not to end together, with work in between.
+    seconds = wanted.timeout * farm.random.uniform(0.9, 1)
+    claimed = claiming.claim_or_wait(farm, worker, wanted.request_id, seconds=seconds, slots=wanted.slots)
     if not claimed.assignments:  # something may have been asked of the worker while it waited
         worker = farm.workers.get(worker.id) or worker
     return worker, claimed
