@@ -11,6 +11,18 @@ from tests.dashboard.browsing import PAGES, goto, obstacles, page_of
 from tests.together.ensemble import Ensemble
 
 pytestmark = pytest.mark.needs("chromium")
+CUT_OFF = """() => {
+  const places = [...document.querySelectorAll("nav a, button, [role=columnheader], .status, td, dd, h1, h2")];
+  const isCut = (element) => {
+    const around = element.closest(".rows, dialog, body").getBoundingClientRect();
+    const text = document.createRange();
+    text.selectNodeContents(element);
+    const { left, right, width } = text.getBoundingClientRect();
+    return element.checkVisibility() && width > 0 && (left < around.left - 1 || right > around.right + 1);
+  };
+  return places.filter((element) => !element.closest("thead") && isCut(element)).map((element) => element.textContent);
+}"""
+"""What stands beyond the edge of the screen, or of the list that it is in."""
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +51,7 @@ def test_no_page_has_a_serious_obstacle(
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
                 f"{place} is wider than the screen"
             )
+            assert page.evaluate(CUT_OFF) == [], f"{place}: some of it cannot be seen"
         assert not found, "\n".join(found)
 
 

@@ -96,7 +96,7 @@ function drawSession() {
     document.getElementById("session"),
     themeSwitch(),
     person && h("span", { class: "who", title: `May: ${me.scopes.join(", ")}` }, me.name),
-    person && h("button", { class: "plain", onclick: out }, "Sign out"),
+    person && h("button", { class: "plain", title: `${me.name} is signed in`, onclick: out }, "Sign out"),
   );
 }
 

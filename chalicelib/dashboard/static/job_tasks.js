@@ -125,8 +125,7 @@ export function jobTasks(id, query) {
 
 const COLUMNS = [
   { key: "name", title: "Task", cell: (task) => h("a", { href: href("tasks", task.id) }, task.name) },
-  { key: "status", title: "Status", cell: (task) => status(task.status) },
-  { key: "progress", title: "Progress", className: "number", cell: (task) => (task.status === "active" ? `${task.progress} %` : "") },
+  { key: "status", title: "Status", cell: (task) => [status(task.status), task.status === "active" && ` ${task.progress} %`] },
   { key: "type", title: "Type", className: "wide", cell: (task) => task.task_type },
   { key: "attempts", title: "Attempts", className: "number wide", cell: (task) => task.attempts.length || "" },
   { key: "took", title: "Took", className: "number", cell: took },

@@ -111,10 +111,10 @@ function attemptTable(task, shown) {
       h("td", {}, status(attempt.outcome ?? "active", attempt.outcome ?? "running")),
       h("td", {}, h("a", { href: href("workers", attempt.worker) }, workers.items.get(attempt.worker)?.name ?? attempt.worker)),
       h("td", {}, time(attempt.started_at)),
-      h("td", {}, duration(seconds(attempt.started_at, attempt.ended_at))),
-      h("td", {}, attempt.exit_code ?? ""),
+      h("td", { "data-title": "took" }, duration(seconds(attempt.started_at, attempt.ended_at))),
+      h("td", { "data-title": "exit code" }, attempt.exit_code ?? ""),
       h("td", { class: "long" }, attempt.error ?? ""),
     );
   const titles = ["Log of", "Outcome", "Worker", "Started", "Took", "Exit code", "Reason"];
-  return h("table", {}, h("thead", {}, h("tr", {}, titles.map((title) => h("th", { scope: "col" }, title)))), h("tbody", {}, task.attempts.map(row)));
+  return h("table", { class: "stacks" }, h("thead", {}, h("tr", {}, titles.map((title) => h("th", { scope: "col" }, title)))), h("tbody", {}, task.attempts.map(row)));
 }

@@ -100,12 +100,12 @@ export function openWorkers(place) {
 const COLUMNS = [
   { key: "name", title: "Worker", sort: true, className: "name", cell: nameCell },
   { key: "status", title: "Status", sort: true, className: "state", cell: workerStatus },
-  { key: "runs", title: "Runs", sort: true, className: "", cell: runsCell },
+  { key: "runs", title: "Runs", sort: true, className: "runs", cell: runsCell },
   { key: "load", title: "Load", sort: true, className: "wide", cell: loadCell },
   { key: "slots", title: "Slots", sort: true, className: "number wide", cell: (worker) => worker.slots },
   { key: "tags", title: "Tags", className: "wide", cell: (worker) => given(worker.tags).join(", ") },
   { key: "types", title: "Takes", className: "widest", cell: (worker) => h("span", { title: worker.task_types.join(", ") }, worker.task_types.join(", ")) },
-  { key: "contact", title: "Last contact", sort: true, cell: (worker) => time(worker.last_contact_at) },
+  { key: "contact", title: "Last contact", sort: true, className: "contact", cell: (worker) => time(worker.last_contact_at) },
 ];
 
 function nameCell(worker) {

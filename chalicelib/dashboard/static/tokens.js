@@ -36,8 +36,8 @@ function table(items, read) {
     }
   };
   const row = (token) =>
-    h("tr", {}, h("td", {}, token.name), h("td", {}, token.scopes.join(", ")), h("td", {}, time(token.created_at)), h("td", {}, h("button", { class: "danger", "aria-label": `Revoke ${token.name}`, onclick: revoke(token) }, "Revoke")));
-  return h("table", {}, h("thead", {}, h("tr", {}, ["Name", "May", "Made"].map((title) => h("th", { scope: "col" }, title)), h("td", {}))), h("tbody", {}, items.map(row)));
+    h("tr", {}, h("td", {}, token.name), h("td", {}, token.scopes.join(", ")), h("td", { "data-title": "made" }, time(token.created_at)), h("td", {}, h("button", { class: "danger", "aria-label": `Revoke ${token.name}`, onclick: revoke(token) }, "Revoke")));
+  return h("table", { class: "stacks" }, h("thead", {}, h("tr", {}, ["Name", "May", "Made"].map((title) => h("th", { scope: "col" }, title)), h("td", {}))), h("tbody", {}, items.map(row)));
 }
 
 function maker(fresh, read) {

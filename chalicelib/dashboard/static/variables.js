@@ -51,7 +51,7 @@ export function variableCard() {
   const lines = h(
     "fieldset",
     { disabled: true, class: "whole", "aria-label": "Variables" },
-    h("table", {}, h("thead", {}, h("tr", {}, TITLES.map((title) => h("th", { scope: "col" }, title)), h("td", {}))), body),
+    h("table", { class: "stacks" }, h("thead", {}, h("tr", {}, TITLES.map((title) => h("th", { scope: "col" }, title)), h("td", {}))), body),
   );
   const add = h("button", { type: "button", onclick: () => body.append(line("", "oneway", { value: "", platforms: [], audience: "all" })) }, "Add a line");
   const submit = h("button", { class: "primary" }, "Save the variables");
@@ -69,7 +69,7 @@ export function variableCard() {
 }
 
 function line(name, direction, { value, platforms, audience }) {
-  const field = (label, text, properties = {}) => h("td", {}, h("input", { type: "text", "aria-label": label, value: text, ...properties }));
+  const field = (label, text, properties = {}) => h("td", { class: "long", "data-title": label }, h("input", { type: "text", "aria-label": label, value: text, ...properties }));
   const audiences = ["all", "workers", "users"].map((word) => h("option", { selected: word === audience }, word));
   const row = h(
     "tr",
@@ -77,8 +77,8 @@ function line(name, direction, { value, platforms, audience }) {
     field("Name", name, { required: true, pattern: "[^\\{\\}]+" }),
     field("Value", value),
     field("Platforms", platforms.join(", ")),
-    h("td", {}, h("select", { "aria-label": "For" }, audiences)),
-    h("td", {}, h("input", { type: "checkbox", "aria-label": "Paths both ways", checked: direction === "twoway" })),
+    h("td", { "data-title": "For" }, h("select", { "aria-label": "For" }, audiences)),
+    h("td", { "data-title": "Paths both ways" }, h("input", { type: "checkbox", "aria-label": "Paths both ways", checked: direction === "twoway" })),
     h("td", {}, h("button", { type: "button", class: "plain", "aria-label": `Remove ${name || "this line"}`, onclick: () => row.remove() }, "✕")),
   );
   return row;

@@ -42,7 +42,7 @@ function table(hooks, read) {
       {},
       h("td", { class: "long" }, hook.url),
       h("td", { class: "long" }, hook.events.join(", "), hook.job && ` of job ${hook.job}`),
-      h("td", {}, lastDelivery(hook)),
+      h("td", { "data-title": "Last told" }, lastDelivery(hook)),
       h(
         "td",
         {},
@@ -54,7 +54,7 @@ function table(hooks, read) {
         ),
       ),
     );
-  return h("table", {}, h("thead", {}, h("tr", {}, ["URL", "Told of", "Last told"].map((title) => h("th", { scope: "col" }, title)), h("td", {}))), h("tbody", {}, hooks.map(row)));
+  return h("table", { class: "stacks" }, h("thead", {}, h("tr", {}, ["URL", "Told of", "Last told"].map((title) => h("th", { scope: "col" }, title)), h("td", {}))), h("tbody", {}, hooks.map(row)));
 }
 
 function lastDelivery({ deliveries }) {
