@@ -16,8 +16,9 @@ from .lifecycle import ENDED_JOBS, RUNNABLE_JOBS, CursorStatus, JobStatus
 from .model import Job, Step, Task
 from .windows import Window, window, window_of
 
-LOOK_EVERY_MS = 60_000
-"""A claim that has not put its tasks for so long has died."""
+LOOK_EVERY_MS = 45_000
+"""A claim that has not put its tasks for so long has died: API Gateway holds a call for 29 s. Less than a minute, or of
+the sweeps, which come each minute, every other one would come a moment too early."""
 
 
 def write_windows(farm: Farm, cursor: Cursor) -> bool:
@@ -87,7 +88,7 @@ def fill(farm: Farm, job: Job, step: Step, indices: Sequence[int]) -> bool:
 
 
 def _look(farm: Farm, job: Job, step: Step, cursor: Cursor) -> None:
-    """Fill the holes below what `next` was a minute ago, and note what it is now."""
+    """Fill the holes below what `next` was at the last look, and note what it is now."""
     now = farm.clock.now()
     if cursor.solid < cursor.noted:
         bounds = window_of(cursor.solid), window_of(cursor.noted - 1)

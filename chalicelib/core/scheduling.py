@@ -6,6 +6,7 @@ only into lanes it may serve, so what it may not take never stands in its way.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -134,10 +135,16 @@ class Picker:
     def _grant(self, candidate: Item) -> Update:
         ticket = self.tickets.get(candidate["job"])
         if is_cursor(candidate):
-            at = self.lease.granted_at
-            return cursors.advanced(candidate, self.slots_of(candidate["job"]), ticket=ticket, at=at)
+            tasks, at = self.slots_of(candidate["job"]), self.lease.granted_at
+            return cursors.advanced(candidate, tasks, claim=self.signature, ticket=ticket, at=at)
         lease = self.granted(candidate["generation"], ticket)
         return task_writes.claimed(candidate["id"], candidate["generation"], lease)
+
+    @property
+    def signature(self) -> int:
+        """Of this look: the next one of the same claim wants fewer."""
+        said = f"{self.worker.id} {self.lease.request_id} {self.lease.granted_at} {self.slots}"
+        return int.from_bytes(hashlib.blake2b(said.encode(), digest_size=6).digest(), "big")
 
     def enough(self, taken: Item) -> bool:
         """What a cursor gives is all that was still wanted; a ticket is good for one task, and then a new look is."""

@@ -244,8 +244,8 @@ def _condition(condition: writes.Condition) -> writes.Condition:
             if not 1 <= len(values) <= MAX_CHOICES:
                 raise ValueError(f"field {field!r} can be one of 1 to {MAX_CHOICES} values, not {len(values)}")
             return writes.OneOf(_field_name(field), tuple(_compared(value, field) for value in values))
-        case writes.Equals(field, value):
-            return writes.Equals(_field_name(field), _compared(value, field))
+        case writes.Equals(field, value) | writes.Differs(field, value):
+            return type(condition)(_field_name(field), _compared(value, field))
         case writes.AtMost(field, value):
             if isinstance(value, bool) or not isinstance(value, (int, str)):
                 raise ValueError(f"field {field!r} can only be compared with an int or a text, not {value!r}")

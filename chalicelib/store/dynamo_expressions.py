@@ -68,6 +68,9 @@ class Expressions:
                 return f"attribute_not_exists({self.name(field)})"
             case writes.Equals(field, value):
                 return f"{self.name(field)} = {self.value(value)}"
+            case writes.Differs(field, value):
+                name = self.name(field)
+                return f"(attribute_not_exists({name}) OR {name} <> {self.value(value)})"
             case writes.OneOf(field, values):
                 return f"{self.name(field)} IN ({', '.join(self.value(value) for value in values)})"
             case writes.AtMost(field, value):

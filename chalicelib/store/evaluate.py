@@ -20,6 +20,8 @@ def holds(condition: writes.Condition, item: Item | None) -> bool:
             return item is None
         case writes.Missing(field):
             return item is None or field not in item
+        case writes.Differs(field, value):
+            return item is None or field not in item or not same(item[field], value)
         case writes.Equals(field, value):
             return item is not None and field in item and same(item[field], value)
         case writes.OneOf(field, values):
@@ -86,9 +88,12 @@ def apply(changes: Iterable[writes.Change], item: Item) -> Item:
 
 
 def is_done(update: writes.Update, item: Item | None) -> bool:
-    """Whether the item is as the update leaves it. Of what it adds that cannot be told."""
-    adds = any(isinstance(change, writes.Add) for change in update.changes)
-    return item is not None and not adds and apply(update.changes, item) == item
+    """Whether the item is as the update leaves it. Of what it adds that can be told by the mark it leaves with it."""
+    if item is None:
+        return False
+    if any(isinstance(change, writes.Add) for change in update.changes):
+        return any(isinstance(one, writes.Differs) and not holds(one, item) for one in update.when)
+    return apply(update.changes, item) == item
 
 
 def _number(value: Value, field: str) -> int:

@@ -6,7 +6,7 @@ Windows have three tasks here and cursors four, so that every claim comes to a b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +17,7 @@ from chalicelib.core import claiming, filling, jobs, leases, settle, sweeping, t
 from chalicelib.core.farm import Farm, Limits
 from chalicelib.core.lifecycle import ENDED_TASKS, Outcome
 from chalicelib.core.model import Assignment, JobId, Worker
-from chalicelib.core.ports import ConditionFailed, TableUnavailable
+from chalicelib.core.ports import ConditionFailed, Operation, Put, TableUnavailable
 from chalicelib.core.records import keys
 from chalicelib.core.records.keys import INDEXES
 from tests.core.conftest import make_farm
@@ -145,6 +145,47 @@ def test_an_update_that_is_repeated_or_not_answered_loses_no_task(fault: str) ->
         site.completed.clear()  # a completion whose answer was lost is told twice
         site.work_off(worker)
         site.check("completed")
+
+
+def test_a_claim_whose_every_write_is_sent_twice_skips_no_task() -> None:
+    site = Site()
+    site.submit(site.process())
+    site.table.faults = Faults(repeated=1.0)
+    given = [
+        a for n in range(8) for a in claiming.claim(site.process(), site.worker("w"), f"r{n}", slots=2).assignments
+    ]
+    assert sorted(a.task.index for a in given) == list(range(COUNT))
+
+
+def test_what_a_claim_that_died_left_out_is_there_with_the_second_sweep() -> None:
+    """They come each minute, and some a moment early."""
+    site = Site()
+    worker = site.worker("w")
+    site.submit(site.process())
+    site.clock.advance(600_000)
+    refusing = Refusing(site.table)
+    with pytest.raises(TableUnavailable):
+        claiming.claim(make_farm(refusing, site.clock, limits=LIMITS), worker, "dead", slots=2)  # type: ignore[arg-type]
+    for seconds in (30, 59.9):
+        site.clock.advance(round(seconds * 1000))
+        sweeping.sweep(site.process())
+    left = [a for n in range(8) for a in claiming.claim(site.process(), worker, f"r{n}", slots=2).assignments]
+    assert sorted(a.task.index for a in left) == list(range(COUNT))
+
+
+class Refusing(SimpleNamespace):
+    """Puts no task."""
+
+    def __init__(self, table: SimulatedTable) -> None:
+        super().__init__(table=table, exact=table.exact)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.table, name)
+
+    def write_many(self, transactions: Sequence[Sequence[Operation]]) -> list[ConditionFailed | None]:
+        if any(isinstance(one, Put) and one.key.pk.startswith("TASKS#") for each in transactions for one in each):
+            raise TableUnavailable("refused")
+        return self.table.write_many(transactions)  # type: ignore[no-any-return]
 
 
 class Deaf(SimpleNamespace):

@@ -17,6 +17,7 @@ from chalicelib.store.dynamo_expressions import from_wire, item_from_wire
 Request = Mapping[str, Any]
 
 _FUNCTION = re.compile(r"(attribute_exists|attribute_not_exists)\((\S+)\)")
+_DIFFERS = re.compile(r"\(attribute_not_exists\((\S+)\) OR \1 <> (\S+)\)")
 _CHOICES = re.compile(r"(\S+) IN \((.+)\)")
 _COMPARED = re.compile(r"(\S+) (=|<=) (\S+)")
 _RANGE = re.compile(r"(\S+) = (\S+)(?: AND (\S+) (?:BETWEEN (\S+) AND (\S+)|(<=|>=) (\S+)))?")
@@ -110,6 +111,8 @@ def _conditions(aliases: _Aliases, request: Request) -> Iterator[writes.Conditio
             if there and field != "pk":
                 raise Refused(f"not understood here: {text}")
             yield writes.Exists() if there else writes.Absent() if field == "pk" else writes.Missing(field)
+        elif found := _DIFFERS.fullmatch(text):
+            yield writes.Differs(aliases.field(found[1]), aliases.value(found[2]))
         elif found := _CHOICES.fullmatch(text):
             yield writes.OneOf(aliases.field(found[1]), tuple(aliases.value(each) for each in found[2].split(", ")))
         elif found := _COMPARED.fullmatch(text):

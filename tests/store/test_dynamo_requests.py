@@ -19,6 +19,7 @@ from chalicelib.core.ports import (
     AtMost,
     Check,
     ConditionFailed,
+    Differs,
     Equals,
     Exists,
     Include,
@@ -65,9 +66,10 @@ def answers() -> Iterator[Answers]:
 def test_each_half_of_a_condition_can_be_read() -> None:
     expressions = Expressions()
     when = (Exists(), Equals("status", "active"), OneOf("gen", (1, 2)), AtMost("until", 9), Missing("cancel"), Absent())
+    when = (*when, Differs("by", 7))
     assert expressions.condition(when) == (
         "attribute_exists(#pk) AND #status = :1 AND #gen IN (:2, :3) AND #until <= :4 "
-        "AND attribute_not_exists(#cancel) AND attribute_not_exists(#pk)"
+        "AND attribute_not_exists(#cancel) AND attribute_not_exists(#pk) AND (attribute_not_exists(#by) OR #by <> :5)"
     )
     changes = (
         Set("status", "failed"),
@@ -76,8 +78,8 @@ def test_each_half_of_a_condition_can_be_read() -> None:
         Remove("a.b"),
         Include("done", frozenset({1})),
     )
-    assert expressions.changes(changes) == "SET #status = :5, #gen = :6 REMOVE #ready_pk, #6_ ADD #done :7"
-    assert expressions.arguments()["ExpressionAttributeNames"]["#6_"] == "a.b"
+    assert expressions.changes(changes) == "SET #status = :6, #gen = :7 REMOVE #ready_pk, #7_ ADD #done :8"
+    assert expressions.arguments()["ExpressionAttributeNames"]["#7_"] == "a.b"
 
 
 def test_an_alias_stands_for_one_field_only() -> None:

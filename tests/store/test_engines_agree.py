@@ -20,6 +20,7 @@ from chalicelib.core.ports import (
     Condition,
     ConditionFailed,
     Delete,
+    Differs,
     Equals,
     Exists,
     Include,
@@ -82,6 +83,8 @@ conditions: st.SearchStrategy[Condition] = st.one_of(
     st.builds(OneOf, st.just("text"), st.lists(texts, min_size=1, max_size=3).map(tuple)),
     st.builds(AtMost, st.just("number"), numbers),
     st.builds(AtMost, st.just("text"), texts.filter(bool)),
+    st.builds(Differs, st.just("number"), numbers),
+    st.builds(Differs, st.just("text"), texts),
     st.builds(Missing, st.sampled_from(["number", "text", "set", "tree", "ready_pk"])),
 )
 when = st.just(()) | st.lists(conditions, max_size=2).map(tuple)

@@ -15,6 +15,7 @@ from chalicelib.core.ports import (
     Condition,
     ConditionFailed,
     Delete,
+    Differs,
     Equals,
     Exists,
     Include,
@@ -133,6 +134,9 @@ HOLD: list[tuple[Condition, ...]] = [
     (AtMost("status", "queued"),),
     (AtMost("status", "r"),),
     (Missing("other"),),
+    (Differs("gen", 4),),
+    (Differs("status", "active"),),
+    (Differs("other", 5),),
     (Equals("status", "queued"), AtMost("gen", 3), Missing("other"), Exists()),
 ]
 
@@ -148,6 +152,8 @@ FAIL: list[tuple[Condition, ...]] = [
     (AtMost("status", "queue"),),
     (AtMost("other", 5),),
     (Missing("nothing"),),
+    (Differs("gen", 3),),
+    (Differs("status", "queued"), Exists()),
     (Equals("status", "queued"), Equals("gen", 4)),
 ]
 

@@ -53,7 +53,15 @@ class Missing:
     field: str
 
 
-Condition = Exists | Absent | Equals | OneOf | AtMost | Missing
+@dataclass(frozen=True)
+class Differs:
+    """The field has not this value: another, or the item has no such field, or there is no such item."""
+
+    field: str
+    value: Value
+
+
+Condition = Exists | Absent | Equals | OneOf | AtMost | Missing | Differs
 
 
 # ---- changes to one item -------------------------------------------------------------------------------------------
@@ -117,7 +125,8 @@ class Update:
     when: tuple[Condition, ...] = ()
     signed: bool = False
     """It says in the item who made it and when, and nobody else's leaves the same: so a `take` that is refused by an
-    item which is as this leaves it has met itself, sent again by the engine as its answer got lost."""
+    item which is as this leaves it has met itself, sent again by the engine as its answer got lost. One that adds
+    something sets a field to a value of its own, and asks that it `Differs` from that before."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from ..ports import (
     Check,
     ConditionFailed,
     Delete,
+    Differs,
     Equals,
     Exists,
     Item,
@@ -42,19 +43,21 @@ class Span:
     step: int
 
 
-def advanced(candidate: Item, tasks: int, *, ticket: int | None, at: int) -> Update:
+def advanced(candidate: Item, tasks: int, *, claim: int, ticket: int | None, at: int) -> Update:
     """A claim of the next so many tasks of an entry of the ready index; near its end it may get fewer.
 
-    No condition on `next` itself, so claimers do not lose races to each other. An engine that repeats this update
-    skips tasks: they are holes then, as after a claim that died, and are found as such.
+    No condition on `next` itself, so claimers do not lose races to each other. `claim` signs it, a number that no other
+    claim has: an engine that repeats this update meets itself, unless somebody else has moved the cursor in between.
+    Then it skips tasks: they are holes, as after a claim that died, and are found as such.
     """
     when = (Equals("status", CursorStatus.OPEN.value), AtMost("next", candidate["end"] - 1), *ticket_asked(ticket))
-    changes: tuple[Change, ...] = (Add("next", tasks),)
+    when = (*when, Differs("moved_by", claim))
+    changes: tuple[Change, ...] = (Add("next", tasks), Set("moved_by", claim))
     if "generation" in candidate:  # it counts, and goes to the end of those of its priority
         place = candidate["ready_sk"].partition("|")[0]
         changes = (*changes, Add("generation", tasks), Set("served_at", at), Set("ready_sk", keys.served_sk(place, at)))
         when = (*when, Equals("priority", keys.priority_of(place)))
-    return Update(Key(candidate["pk"], candidate["sk"]), changes, when)
+    return Update(Key(candidate["pk"], candidate["sk"]), changes, when, signed=True)
 
 
 class CursorRecords:
