@@ -52,15 +52,6 @@ class CountingTable:
     def at_once(self, work: Callable[[], T]) -> T:
         return self._table.at_once(work)
 
-    def take(
-        self,
-        index: str,
-        pks: Sequence[str],
-        pick: table.Pick,
-        *,
-        enough: table.Enough = table.first_is_enough,
-        onward: table.Onward = table.with_the_next,
-        page: int = 40,
-    ) -> table.Taken:
+    def take(self, index: str, pks: Sequence[str], pick: table.Pick, **how: Any) -> table.Taken:
         self.requests.update(["take", "query", "write"])
-        return self._table.take(index, pks, pick, enough=enough, onward=onward, page=page)
+        return self._table.take(index, pks, pick, **how)

@@ -13,11 +13,12 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from botocore.config import Config
 
-from chalicelib.core.ports import Check, ConditionFailed, Item, Key, Operation, T, TableUnavailable, Update, table
+from chalicelib.core.ports import Check, ConditionFailed, Item, Key, Operation, T, Update, failure_of, table
 from chalicelib.store import cursors
 from chalicelib.store.checks import Indexes, check_key, check_query, check_transaction, check_update
 from chalicelib.store.dynamo_expressions import Expressions, item_from_wire, key_to_wire
@@ -124,10 +125,11 @@ class DynamoTable:
 
     def write_many(self, transactions: Sequence[Sequence[Operation]]) -> list[ConditionFailed | None]:
         checked = [check_transaction(operations, self._indexes) for operations in transactions]
-        if self._parallel <= 1 or len(checked) <= 1:
-            return [self._attempt(operations) for operations in checked]
-        with ThreadPoolExecutor(min(self._parallel, len(checked))) as pool:
-            return list(pool.map(self._attempt, checked))
+        sends = [partial(self._send, operations) for operations in checked]
+        if self._parallel <= 1 or len(sends) <= 1:
+            return [failure_of(send) for send in sends]
+        with ThreadPoolExecutor(min(self._parallel, len(sends))) as pool:
+            return list(pool.map(failure_of, sends))
 
     def at_once(self, work: Callable[[], T]) -> T:
         return work()
@@ -147,13 +149,6 @@ class DynamoTable:
         return self._racing.take(index, pks, pick, page, onward)
 
     # ---- requests ------------------------------------------------------------------------------------------------
-
-    def _attempt(self, operations: list[Operation]) -> ConditionFailed | None:
-        try:
-            self._send(operations)
-        except ConditionFailed as failure:
-            return failure
-        return None
 
     def _send(self, operations: list[Operation]) -> None:
         match operations:
@@ -204,7 +199,7 @@ class DynamoTable:
             wanted = answer.get("UnprocessedKeys") or {}
             if not wanted:
                 return
-        raise TableUnavailable(f"DynamoDB left keys unread {ATTEMPTS} times")
+        raise table.TableUnavailable(f"DynamoDB left keys unread {ATTEMPTS} times")
 
 
 def create_table(client: Any, table_name: str, indexes: Indexes) -> None:

@@ -21,7 +21,7 @@ from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 
-from chalicelib.core.ports import ConditionFailed, Item, Key, Operation, T, TableUnavailable, Update, table
+from chalicelib.core.ports import ConditionFailed, Item, Key, Operation, T, TableUnavailable, Update, failure_of, table
 from chalicelib.store import change_log, cursors
 from chalicelib.store.change_log import ChangeLog, ChangeRecord, Listener
 from chalicelib.store.checks import Indexes, check_key, check_partitions, check_query, check_transaction, check_update
@@ -135,7 +135,8 @@ class SqliteTable:
 
     def write_many(self, transactions: Sequence[Sequence[Operation]]) -> list[ConditionFailed | None]:
         checked = [check_transaction(operations, self._indexes) for operations in transactions]
-        return self._in_writer(lambda connection: [self._attempt(one, connection) for one in checked])
+        works = [partial(self._transact, operations) for operations in checked]
+        return self._in_writer(lambda connection: [failure_of(partial(work, connection)) for work in works])
 
     def at_once(self, work: Callable[[], T]) -> T:
         if self._here.connection is not None:
@@ -235,13 +236,6 @@ class SqliteTable:
         if self._keeps_log:
             for before, after in changes:
                 self._log.note(connection, before, after)
-
-    def _attempt(self, operations: Sequence[Operation], connection: sqlite3.Connection) -> ConditionFailed | None:
-        try:
-            self._transact(operations, connection)
-        except ConditionFailed as failure:
-            return failure
-        return None
 
     def _take(
         self,

@@ -16,9 +16,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from chalicelib.core.ports import Check, ConditionFailed, Item, Key, Operation, T, Table, Update, table
+from chalicelib.core.ports import Check, ConditionFailed, Item, Key, Operation, T, Table, Update, failure_of, table
 from chalicelib.store.checks import Indexes
 from chalicelib.store.racing_take import RacingTake
 
@@ -99,29 +100,14 @@ class MeteredTable:
             return self._table.update(update)
 
     def write_many(self, transactions: Sequence[Sequence[Operation]]) -> list[ConditionFailed | None]:
-        return [self._attempt(operations) for operations in transactions]
+        return [failure_of(partial(self.write, *operations)) for operations in transactions]
 
     def at_once(self, work: Callable[[], T]) -> T:
         return self._table.at_once(work)
 
-    def take(
-        self,
-        index: str,
-        pks: Sequence[str],
-        pick: table.Pick,
-        *,
-        enough: table.Enough = table.first_is_enough,
-        onward: table.Onward = table.with_the_next,
-        page: int = 40,
-    ) -> table.Taken:
-        return self._racing.take(index, pks, pick, page, onward)
-
-    def _attempt(self, operations: Sequence[Operation]) -> ConditionFailed | None:
-        try:
-            self.write(*operations)
-        except ConditionFailed as failure:
-            return failure
-        return None
+    def take(self, index: str, pks: Sequence[str], pick: table.Pick, **how: Any) -> table.Taken:
+        onward = how.get("onward", table.with_the_next)
+        return self._racing.take(index, pks, pick, how.get("page", 40), onward)
 
     @contextmanager
     def _written(self, operations: Sequence[Operation]) -> Iterator[None]:

@@ -16,9 +16,10 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from chalicelib.core.ports import Check, Clock, ConditionFailed, Item, Key, Operation, T, Update, table
+from chalicelib.core.ports import Check, Clock, ConditionFailed, Item, Key, Operation, T, Update, failure_of, table
 from chalicelib.store import cursors
 from chalicelib.store.checks import Indexes
 from chalicelib.store.evaluate import demand, outcome
@@ -282,29 +283,14 @@ class Front:
         return dict(after)
 
     def write_many(self, transactions: Sequence[Sequence[Operation]]) -> list[ConditionFailed | None]:
-        return [self._attempt(operations) for operations in transactions]
-
-    def _attempt(self, operations: Sequence[Operation]) -> ConditionFailed | None:
-        try:
-            self.write(*operations)
-        except ConditionFailed as failure:
-            return failure
-        return None
+        return [failure_of(partial(self.write, *operations)) for operations in transactions]
 
     def at_once(self, work: Callable[[], T]) -> T:
         return work()
 
-    def take(
-        self,
-        index: str,
-        pks: Sequence[str],
-        pick: table.Pick,
-        *,
-        enough: table.Enough = table.first_is_enough,
-        onward: table.Onward = table.with_the_next,
-        page: int = 40,
-    ) -> table.Taken:
-        return self._racing.take(index, pks, pick, page, onward)
+    def take(self, index: str, pks: Sequence[str], pick: table.Pick, **how: Any) -> table.Taken:
+        onward = how.get("onward", table.with_the_next)
+        return self._racing.take(index, pks, pick, how.get("page", 40), onward)
 
 
 def _begun(item: Item | None, unit: int) -> int:

@@ -8,37 +8,30 @@ from __future__ import annotations
 
 import base64
 import json
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from chalicelib.core import workers
-from chalicelib.core.records.keys import INDEXES
 from chalicelib.dialects.transcode import pushing as transcode_pushing
 from chalicelib.edge import current
 from chalicelib.edge.networks import LOOPBACK
 from chalicelib.edge.uuids import uuid_of
-from tests.api.bench import Bench, serving
+from tests.api.bench import Bench
 from tests.bench.figures import Figure, Finding
-from tests.bench.metered import Bill, MeteredTable
+from tests.bench.metered import MeteredTable
+from tests.bench.metered_farm import Bills, as_json, metered_farm
 from tests.bench.options import Options
 from tests.bench.served import ROOT, explicit
-from tests.engines.memory_objects import MemoryObjects
-from tests.engines.simulated import SimulatedClock
 from tests.simulated import clients
 from tests.simulated.flamenco1 import PullingWorker
 from tests.simulated.flamenco2 import Flamenco2Worker
 from tests.simulated.pleiades import PleiadesWorker
 from tests.simulated.transcode import TranscodeWorker
 from tests.simulated.worker import SimulatedWorker
-from tests.store.engines import dynamo_table_with, moto_client
 
 CALLS = ROOT / "deploy" / "protocol_calls.json"
-Bills = dict[str, Bill]
 
 
 @dataclass
@@ -108,7 +101,7 @@ def measure(options: Options) -> Iterator[Finding]:
 def bills() -> Bills:
     found: Bills = {}
     for play in (_pleiades, _flamenco2, _flamenco1, _scheduler, _transcode):
-        with _farm() as (bench, table):
+        with metered_farm() as (bench, table):
 
             def count(name: str, call: Callable[[], Any], table: MeteredTable = table) -> Any:
                 with table.measured() as bill:
@@ -212,22 +205,6 @@ def _of(kind: type[Any], bench: Bench) -> Any:
     worker.caller = InProcess(bench)  # type: ignore[assignment]
     worker.join()
     return worker
-
-
-@contextmanager
-def _farm() -> Iterator[tuple[Bench, MeteredTable]]:
-    clock = SimulatedClock()
-    with moto_client() as client, tempfile.TemporaryDirectory() as folder:
-        table = MeteredTable(dynamo_table_with(client, INDEXES), INDEXES)
-        with serving(table, MemoryObjects(), clock, Path(folder)) as bench:
-            yield bench, table
-
-
-def as_json(found: Bills) -> dict[str, dict[str, float]]:
-    return {
-        name: {"requests": bill.count, "read_units": bill.read_units, "write_units": bill.write_units}
-        for name, bill in found.items()
-    }
 
 
 if __name__ == "__main__":

@@ -8,23 +8,16 @@ from __future__ import annotations
 
 import base64
 import json
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from chalicelib.core.records.keys import INDEXES
-from tests.api.bench import Bench, serving
+from tests.api.bench import Bench
 from tests.bench.figures import Figure, Finding
-from tests.bench.metered import Bill, MeteredTable
+from tests.bench.metered import Bill
+from tests.bench.metered_farm import Bills, as_json, metered_farm
 from tests.bench.options import Options
 from tests.bench.served import ROOT, explicit, frames
-from tests.engines.memory_objects import MemoryObjects
-from tests.engines.simulated import SimulatedClock
-from tests.store.engines import dynamo_table_with, moto_client
 
-Bills = dict[str, Bill]
 CALLS = ROOT / "deploy" / "calls.json"
 """What `millrace cost` counts with; `python -m tests.bench.requests` writes it."""
 FEW, MANY = 101, 1_000_000
@@ -52,7 +45,7 @@ def _sums(bill: Bill) -> tuple[int, float, float]:
 def bills(queued: int) -> Bills:
     """Each call of a native worker's and a client's day, once everything is warm."""
     found: Bills = {}
-    with _farm() as (bench, table):
+    with metered_farm() as (bench, table):
         worker = _Native(bench)
         bench.post("/jobs", {"name": "frames", "type": "frames", "settings": frames(queued)})
         for _ in range(2):
@@ -90,15 +83,6 @@ def _calls(bench: Bench, worker: _Native, queued: int) -> Iterator[tuple[str, An
 
 def _written(count: int) -> dict[str, Any]:
     return {"name": "written", "type": "commands", "settings": explicit(count)}
-
-
-@contextmanager
-def _farm() -> Iterator[tuple[Bench, MeteredTable]]:
-    clock = SimulatedClock()
-    with moto_client() as client, tempfile.TemporaryDirectory() as folder:
-        table = MeteredTable(dynamo_table_with(client, INDEXES), INDEXES)
-        with serving(table, MemoryObjects(), clock, Path(folder)) as bench:
-            yield bench, table
 
 
 class _Native:
@@ -139,13 +123,6 @@ class _Native:
 
 def _json(body: Any) -> bytes:
     return json.dumps(body).encode()
-
-
-def as_json(found: Bills) -> dict[str, dict[str, float]]:
-    return {
-        name: {"requests": bill.count, "read_units": bill.read_units, "write_units": bill.write_units}
-        for name, bill in found.items()
-    }
 
 
 if __name__ == "__main__":

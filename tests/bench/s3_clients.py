@@ -6,7 +6,6 @@ rclone MD5, the AWS command line CRC32; s5cmd as it comes. Downloads end in a fi
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -24,12 +23,12 @@ import requests
 from chalicelib.store.s3 import S3ObjectStore
 from tests.bench.beside import NotInstalled, absent, from_pypi, program, running
 from tests.bench.figures import Figure, Finding, percentile
+from tests.bench.large_file import large_file
 from tests.bench.options import Options
 from tests.bench.served import free_port
 from tests.engines import ministack
 
 RATIO = 0.9
-PIECE = 1024 * 1024
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 Client = Callable[[Path, Path], tuple[float, float]]
 """(source, folder) -> seconds to upload, seconds to download."""
@@ -39,7 +38,7 @@ def measure(options: Options) -> Iterator[Finding]:
     megabytes = 100 if options.quick else 2_048
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as name:
         folder = Path(name)
-        source, digest = _source(folder / "source", megabytes)
+        source, digest = large_file(folder / "source", megabytes)
         with _endpoint(folder) as url:
             client = boto3.client("s3", endpoint_url=url, region_name="us-east-1")  # keys are in the environment
             client.create_bucket(Bucket="bench")
@@ -79,16 +78,6 @@ def _compared(
         for name, rate in found.items():
             target_rate = RATIO * best if name == "ours" and best else None
             yield Figure(f"S3 {what}: {name}", rate, "MB/s", target_rate, "more")
-
-
-def _source(path: Path, megabytes: int) -> tuple[Path, str]:
-    digest = hashlib.sha256()
-    with path.open("wb") as file:
-        for _ in range(megabytes):
-            piece = os.urandom(PIECE)
-            digest.update(piece)
-            file.write(piece)
-    return path, digest.hexdigest()
 
 
 @contextmanager

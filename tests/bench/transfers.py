@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 from chalicelib.edge.clock import SystemClock
 from chalicelib.store.files import FileObjectStore
 from tests.bench.figures import Figure, Finding, percentile
+from tests.bench.large_file import PIECE, large_file
 from tests.bench.options import Options
 from tests.bench.served import ROOT, Wire, served
 
-PIECE = 1024 * 1024
 SMALL_BYTES, THREADS = 4096, 16
 RATIO = 0.9
 
@@ -30,23 +30,13 @@ def measure(options: Options) -> Iterator[Finding]:
     megabytes, files = (200, 1_000) if options.quick else (2_048, 10_000)
     folder = Path(tempfile.mkdtemp(prefix="millrace-bench-"))
     try:
-        source, digest = _source(folder / "source", megabytes)
+        source, digest = large_file(folder / "source", megabytes)
         yield from _large(folder, source, digest, megabytes, 3 if options.quick else 2)
         yield from _over_http(source, digest, megabytes)
         yield from _small(folder, files)
         yield from _folder(folder, files)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _source(path: Path, megabytes: int) -> tuple[Path, str]:
-    digest = hashlib.sha256()
-    with path.open("wb") as file:
-        for _ in range(megabytes):
-            piece = os.urandom(PIECE)
-            digest.update(piece)
-            file.write(piece)
-    return path, digest.hexdigest()
 
 
 def _large(folder: Path, source: Path, digest: str, megabytes: int, rounds: int) -> Iterator[Finding]:

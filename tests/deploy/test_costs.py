@@ -13,13 +13,14 @@ from deploy import costing
 from deploy.costs import CALLS, NOTHING, PROTOCOL_CALLS, Costs, Prices, Protocol, Setup
 from tests.bench import protocols
 from tests.bench import requests as measuring
+from tests.bench.metered_farm import as_json
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_calls_cost_what_is_counted_with() -> None:
     """If not: run `python -m tests.bench.requests`, and put what `python -m deploy.costing` prints into the page."""
-    assert measuring.as_json(measuring.bills(measuring.MANY)) == json.loads(CALLS.read_text())
+    assert as_json(measuring.bills(measuring.MANY)) == json.loads(CALLS.read_text())
 
 
 def test_the_page_shows_what_is_computed() -> None:
@@ -31,7 +32,7 @@ def test_the_page_shows_what_is_computed() -> None:
 
 def test_the_calls_of_older_protocols_cost_what_is_counted_with() -> None:
     """If not: run `python -m tests.bench.protocols`, and put what `python -m deploy.costing` prints into the page."""
-    assert protocols.as_json(protocols.bills()) == json.loads(PROTOCOL_CALLS.read_text())
+    assert as_json(protocols.bills()) == json.loads(PROTOCOL_CALLS.read_text())
 
 
 def test_a_task_through_another_protocol_costs_its_calls_and_those_while_it_runs() -> None:

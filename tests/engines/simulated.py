@@ -23,8 +23,9 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from chalicelib.core.ports import Clock, ConditionFailed, Item, Key, Operation, T, TableUnavailable, Update, table
+from chalicelib.core.ports import Clock, ConditionFailed, Item, Key, Operation, T, Update, failure_of, table
 from chalicelib.store import cursors
 from chalicelib.store.checks import (
     Indexes,
@@ -214,7 +215,7 @@ class SimulatedTable:
 
     def write_many(self, transactions: Sequence[Sequence[Operation]]) -> list[ConditionFailed | None]:
         checked = [check_transaction(operations, self._indexes) for operations in transactions]
-        return [self._attempt(operations) for operations in checked]
+        return [failure_of(partial(self._send, operations)) for operations in checked]
 
     def at_once(self, work: Callable[[], T]) -> T:
         return work()
@@ -233,13 +234,6 @@ class SimulatedTable:
             check_query(pk, index, page, self._indexes)
         return self._racing.take(index, pks, pick, page, onward)
 
-    def _attempt(self, operations: list[Operation]) -> ConditionFailed | None:
-        try:
-            self._send(operations)
-        except ConditionFailed as failure:
-            return failure
-        return None
-
     def _send(self, operations: list[Operation]) -> list[Item | None]:
         self._point()
         try:
@@ -252,7 +246,7 @@ class SimulatedTable:
         finally:
             self._point()
         if lost:
-            raise TableUnavailable("the answer was lost")
+            raise table.TableUnavailable("the answer was lost")
         return copy.deepcopy(afters)
 
     def _commit(self, operations: list[Operation]) -> list[Item | None]:
@@ -280,19 +274,19 @@ class SimulatedTable:
     def _before_read(self) -> None:
         self._point()
         if self._happens(self.faults.unreadable):
-            raise TableUnavailable("the read failed")
+            raise table.TableUnavailable("the read failed")
 
     def _refuse_perhaps(self, operations: list[Operation]) -> None:
         if self._happens(self.faults.refused):
-            raise TableUnavailable("the write was refused")
+            raise table.TableUnavailable("the write was refused")
         if all(self._happens(self.faults.conflict) for _ in range(1 + CONFLICT_RETRIES)):
-            raise TableUnavailable("a transaction is under way on the item")
+            raise table.TableUnavailable("a transaction is under way on the item")
         limit = self.faults.partition_writes_per_second
         for operation in operations if limit is not None else ():
             slot = (operation.key.pk, self.clock.now() // 1000)
             self._writes[slot] += 1
             if limit is not None and self._writes[slot] > limit:
-                raise TableUnavailable(f"partition {operation.key.pk!r} is throttled")
+                raise table.TableUnavailable(f"partition {operation.key.pk!r} is throttled")
 
     def _point(self) -> None:
         with self._lock:

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from millrace.agent.ahead import MOST, SHORT_SECONDS, Ahead
 from tests.worker.manager import Manager
@@ -59,16 +60,27 @@ def test_a_task_ahead_whose_turn_does_not_come_goes_back_to_the_farm(
     assert manager.wait_for_outcome("5")["outcome"] == "completed"
 
 
+def running_until(folder: Path, manager: Manager) -> Path:
+    """Task 1 runs until the file is there."""
+    release = folder / "release"
+    command = f"sh -c 'touch {folder}/running; until [ -e {release} ]; do sleep 0.05; done'"
+    manager.queue("1", ("exec", {"cmd": command}))
+    return release
+
+
+def taken_ahead(folder: Path, manager: Manager, **limits: Any) -> None:
+    """Task 2, while task 1 runs."""
+    appears(folder / "running")
+    manager.queue("2", ("echo", {"message": "its turn has come"}), **limits)
+    appears(folder / "state" / "work" / "2-1")
+
+
 def test_a_worker_that_stops_gives_back_what_it_took_ahead_and_finishes_what_runs(
     manager: Manager, start_agent: StartAgent, tmp_path: Path
 ) -> None:
-    release, running = tmp_path / "release", tmp_path / "running"
-    command = f"sh -c 'touch {running}; until [ -e {release} ]; do sleep 0.05; done'"
-    manager.queue("1", ("exec", {"cmd": command}))
+    release = running_until(tmp_path, manager)
     stop = start_agent(prefetch=1, grace_seconds=20.0)
-    appears(running)
-    manager.queue("2", ("echo", {"message": "never begun"}))
-    appears(tmp_path / "state" / "work" / "2-1")
+    taken_ahead(tmp_path, manager)
     stop.set()
     assert manager.wait_for_outcome("2")["outcome"] == "released"
     release.touch()
@@ -78,13 +90,9 @@ def test_a_worker_that_stops_gives_back_what_it_took_ahead_and_finishes_what_run
 def test_the_wait_for_a_slot_is_no_part_of_the_time_a_task_may_take(
     manager: Manager, start_agent: StartAgent, tmp_path: Path
 ) -> None:
-    release, running = tmp_path / "release", tmp_path / "running"
-    command = f"sh -c 'touch {running}; until [ -e {release} ]; do sleep 0.05; done'"
-    manager.queue("1", ("exec", {"cmd": command}))
+    release = running_until(tmp_path, manager)
     start_agent(prefetch=1)
-    appears(running)
-    manager.queue("2", ("echo", {"message": "in time"}), max_seconds=1)
-    appears(tmp_path / "state" / "work" / "2-1")
+    taken_ahead(tmp_path, manager, max_seconds=1)
     subprocess.run(["sleep", "1.5"], check=True)
     release.touch()
     assert manager.wait_for_outcome("2")["outcome"] == "completed"

@@ -30,6 +30,7 @@ from .writes import (
     Remove,
     Set,
     Update,
+    failure_of,
 )
 
 __all__ = [
@@ -74,6 +75,7 @@ __all__ = [
     "Update",
     "Value",
     "Waiter",
+    "failure_of",
     "first_is_enough",
     "with_the_next",
 ]

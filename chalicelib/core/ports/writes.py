@@ -5,6 +5,7 @@ An engine makes expressions of them (`store/dynamo_expressions.py`) or applies t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .items import Item, Key, Value
@@ -158,3 +159,12 @@ class ConditionFailed(Exception):
         super().__init__(f"condition of operation {position} did not hold")
         self.position = position
         self.item = item
+
+
+def failure_of(write: Callable[[], object]) -> ConditionFailed | None:
+    """How a write fails that is one of many, each by itself: None if it does not. Other errors are raised."""
+    try:
+        write()
+    except ConditionFailed as failure:
+        return failure
+    return None
