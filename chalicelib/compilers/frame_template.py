@@ -1,7 +1,8 @@
 """Command lines with placeholders: `povray +K{frame:04d} scene.pov +O{output}/f{frame}.png`.
 
 What may stand in braces is Python's format syntax and no more of it than this: a number with an optional width
-(`{frame}`, `{frame:4}`, `{frame:04d}`), or a folder. A brace itself is written twice. The worker fills them in.
+(`{frame}`, `{frame:4}`, `{frame:04d}`), or a folder. A brace itself is written twice, also for a variable of the
+farm: `{{kick}}` leaves `{kick}`. The worker fills them in, after the manager the variables (`core.path_mapping`).
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ def _names_in(word: str, where: str) -> list[str]:
         shown = f"{{{name}}}"
         if name not in _KNOWN:
             known = ", ".join(f"{{{one}}}" for one in _KNOWN)
-            raise ValueError(f"{where}, {word!r}: unknown placeholder {shown}; there are {known}; {{{{ is a brace")
+            raise ValueError(
+                f"{where}, {word!r}: unknown placeholder {shown}; there are {known}; "
+                "a brace itself is written twice, as in {{blender}} for a variable of the farm"
+            )
         if conversion or (width and (name in FOLDERS or not _WIDTH.fullmatch(width))):
             right = "it takes no format" if name in FOLDERS else f"only a width is possible, as in {{{name}:04d}}"
             raise ValueError(f"{where}, {word!r}: {shown} cannot be written like that; {right}")

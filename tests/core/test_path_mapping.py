@@ -69,6 +69,31 @@ def test_texts_and_lists_of_a_commands_settings_are_mapped_and_nothing_else() ->
     ]
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("{{blender}}", "blender.exe"),
+        ("{{blender}}{frame:04d}{{no}}", "blender.exe{frame:04d}{{no}}"),
+        ("{blender}", "{blender}"),
+        ("{frame}", "{frame}"),
+        ("{{{frame}}}", "{{{frame}}}"),
+        ("{{{{blender}}}}", "{{{{blender}}}}"),
+        ("--scene={{shots}}/{frame}", "--scene=S:\\shots/{frame}"),
+        ("/mnt/shots/{frame}/a.{{odd}}", "S:\\shots\\{frame}\\a.{{x}}"),
+        ("/odd/a", "{{x}}/a"),
+    ],
+)
+def test_in_the_template_of_a_frame_job_a_variable_has_two_braces_and_takes_no_place_s_name(
+    given: str, shown: str
+) -> None:
+    """Single ones are what the worker fills in: a variable called `frame` must not stand in the way."""
+    odd = Variable((Value("{x}", platforms=("windows",)), Value("/odd", platforms=("linux",))), "twoway")
+    frame = Variable((Value("wrong"),))
+    mapping = PathMapping({**VARIABLES, "frame": frame, "odd": odd}, "windows")
+    [command] = mapping.commands([{"name": "run_frames", "settings": {"argv": [given], "folder": "{blender}"}}])
+    assert command["settings"] == {"argv": [shown], "folder": "blender.exe"}
+
+
 def test_without_variables_nothing_changes() -> None:
     command = {"name": "exec", "settings": {"cmd": "sh -c 'echo ${HOME} {x}'", "argv": ["{frame}"]}}
     assert PathMapping({}, "linux").commands([command]) == [command]

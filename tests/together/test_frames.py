@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.together.ensemble import Ensemble
 from tests.together.test_command_line import DONE, FAILED, USAGE, Shell
@@ -57,6 +58,18 @@ def test_a_second_program_follows_frame_by_frame(millrace: Shell, project: Path)
         f"b{frame}.txt": f"second of first {frame}\n" for frame in range(1, 7)
     }
     assert millrace.answer("show", done.stdout.strip())["counts"]["completed"] == 6 + 3
+
+
+def test_a_program_and_a_path_that_each_platform_has_elsewhere(quiet: Ensemble, millrace: Shell, project: Path) -> None:
+    here = {"value": "sh", "platforms": ["linux", "darwin"]}
+    store = [{"value": str(project / "maps"), "platforms": ["linux", "darwin"]}, {"value": "S:/maps"}]
+    variables = {"shell": {"values": [here]}, "maps": {"direction": "twoway", "values": store}}
+    said = requests.put(f"{quiet.server.url}/api/v1/variables", json={"variables": variables}, timeout=30)
+    assert said.status_code == 200, said.text
+    command = ["{{shell}}", "-c", 'cat "$0" > "$1"', "S:\\maps\\sky", "{output}/f{frame}.txt"]
+    done = millrace.run("submit", "frames", "--frames", "1", "--to", "out", "--", *command, folder=project)
+    assert done.returncode == DONE, done.stderr
+    assert (project / "out" / "f1.txt").read_text() == "blue"
 
 
 def test_a_mistake_behind_then_is_named(millrace: Shell, project: Path) -> None:
