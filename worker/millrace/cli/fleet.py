@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from millrace.cli.options import FarmSubgroup, Invocation, json_text, pass_invocation
@@ -33,13 +35,22 @@ def workers(invocation: Invocation, /, context: click.Context) -> None:
             f"{len(one.tasks)}/{one.slots}",
             one.software,
             one.platform,
-            ",".join(one.tags),
+            ",".join(_highest(one.tags)),
             ",".join(one.task_types),
             when(one.last_contact_at),
         ]
         for one in found
     ]
     table(["ID", "NAME", "STATUS", "BUSY", "RUNS", "PLATFORM", "TAGS", "TASK TYPES", "LAST CONTACT"], rows)
+
+
+def _highest(tags: Sequence[str]) -> list[str]:
+    """Without the rungs of an amount below the highest: `memory>=16384` says that of `memory>=8192`."""
+    amounts = {tag: (name, int(most)) for tag in tags for name, _, most in [tag.partition(">=")] if most.isdecimal()}
+    highest: dict[str, int] = {}
+    for name, most in amounts.values():
+        highest[name] = max(most, highest.get(name, 0))
+    return [tag for tag in tags if tag not in amounts or amounts[tag] in highest.items()]
 
 
 workers_argument = click.argument("names", nargs=-1, required=True, metavar="WORKER...")
