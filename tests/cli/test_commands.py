@@ -361,6 +361,20 @@ def test_a_job_runs_again_for_some_of_its_frames(stub: StubFarm, cli: Cli) -> No
     assert "has no frames" in cli("rerun", stub.add_job(type="sleep"), "--frames", "1").err
 
 
+def test_some_frames_alone_make_no_video_that_would_take_the_place_of_the_whole_one(stub: StubFarm, cli: Cli) -> None:
+    job = stub.add_job(type="blender-render", settings={"frames": "1-250", "preview": True})
+    shared = stub.add_job(type="blender-render", settings={"frames": "1-9", "preview": True, "output_path": "/mnt/out"})
+    lines = [
+        [job, "--frames", "12"],
+        [job, "--frames", "12", "--set", "preview=true"],
+        [job],
+        [shared, "--frames", "2"],
+    ]
+    assert [cli("rerun", *line).code for line in lines] == [0, 0, 0, 0]
+    again = [stub.jobs[str(1002 + number)]["settings"].get("preview", False) for number in range(4)]
+    assert again == [False, True, True, True]
+
+
 def test_a_job_that_runs_again_keeps_its_limits_and_what_its_failures_mean(stub: StubFarm, cli: Cli) -> None:
     retry = {"delay_seconds": 60, "exit_codes": {"211": {"action": "retry", "delay_seconds": 300, "counted": False}}}
     job = stub.add_job(type="frames", max_workers=4, retry=retry, max_retries=0, on_failure="stop")
@@ -430,6 +444,9 @@ def test_workers_are_listed_with_what_they_can_do(stub: StubFarm, cli: Cli) -> N
     })  # fmt: skip
     out = cli("workers").out
     assert "node7" in out and "1/2" in out and "sleep" in out
+    rungs = [f"vcpu>={count}" for count in (1, 2, 12, 3)]
+    stub.workers[-1]["tags"] = ["vcpu", *rungs, "os.family=linux", "memory>=256", "a>=b"]
+    assert " vcpu,vcpu>=12,os.family=linux,memory>=256,a>=b " in cli("workers").out
 
 
 def test_serve_without_a_checkout_says_where_the_manager_is(

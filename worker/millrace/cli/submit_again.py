@@ -19,7 +19,8 @@ from millrace.cli.submitting import job_options, pair_of, submit_and_follow
 def rerun(invocation: Invocation, /, job: str, frames: str | None, pairs: tuple[str, ...], **options: Any) -> int:
     """Submit JOB once more as a new job: for some of its frames, or with other settings.
 
-    Fetched into the same folder, its results take the place of those they replace. (What failed or was canceled runs
+    Fetched into the same folder, its results take the place of those they replace. Some frames alone get no preview
+    video, but for --set preview=true: the one there shows all. (What failed or was canceled runs
     again within its own job with `millrace retry`.)
 
       millrace rerun JOB --frames 12,40-45 --set samples=512 --to frames
@@ -31,7 +32,10 @@ def rerun(invocation: Invocation, /, job: str, frames: str | None, pairs: tuple[
         raise click.BadParameter(f"a job of type {before.type} has no frames", param_hint="--frames")
     if added := settings.pop("added", None):
         settings["frames"] = ",".join([settings["frames"], *added])
-    settings |= {"frames": frames} if frames is not None else {}
+    if frames is not None:
+        settings["frames"] = frames
+        if "output_path" not in settings:  # a video of these few would take the place of that of all
+            settings.pop("preview", None)
     settings |= dict(pair_of(pair, farm) for pair in pairs)
     options["name"] = options["name"] or f"{before.name} again"[:200]
     options["tags"] = options["tags"] or before.tags
