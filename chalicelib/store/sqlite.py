@@ -1,6 +1,7 @@
 """The `Table` of one machine: a single SQLite file that several threads and processes share.
 
-Reads take any idle connection and never wait for writers (WAL). Writes queue for a group commit (`group_commit.py`).
+Reads take any idle connection (`connections.py`) and never wait for writers (WAL). Writes queue for a group commit
+(`group_commit.py`), inside of which `writing.py` decides and writes.
 What a call has written or seen is durable when it returns, or at the end of `together` (`durability.py`). `take` looks
 and moves inside the writer, so it never loses a race.
 What changes its status is noted in a change log (`change_log.py`), which stands in for DynamoDB's stream.
@@ -11,28 +12,24 @@ across `fork`: open one per process.
 
 from __future__ import annotations
 
-import itertools
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 
-from chalicelib.core.ports import ConditionFailed, Item, Key, Operation, T, TableUnavailable, Update, failure_of, table
+from chalicelib.core.ports import ConditionFailed, Item, Key, Operation, T, Update, failure_of, table
 from chalicelib.store import change_log, cursors
 from chalicelib.store.change_log import ChangeLog, ChangeRecord, Listener
 from chalicelib.store.checks import Indexes, check_key, check_partitions, check_query, check_transaction, check_update
+from chalicelib.store.connections import Connections, failures_named
 from chalicelib.store.durability import Durability
-from chalicelib.store.evaluate import all_hold, demand, outcome
 from chalicelib.store.file_lock import FileLock
 from chalicelib.store.group_commit import GroupCommit, Work
-from chalicelib.store.merging import candidates
 from chalicelib.store.rows import Rows, decode_body
-
-BUSY_SECONDS = 10.0
+from chalicelib.store.writing import Writing
 
 
 class SqliteTable:
@@ -58,11 +55,10 @@ class SqliteTable:
         self._indexes = dict(indexes)
         self._rows = Rows(indexes, frozenset(ordered).intersection(indexes))
         self._log = ChangeLog()
-        self._keeps_log = change_log
-        self._idle: deque[sqlite3.Connection] = deque()
-        self._closed = False
+        self._writing = Writing(self._indexes, self._rows, self._log if change_log else None)
+        self._connections = Connections(self._path)
         self._here = _Here()
-        with _failures_named(f"cannot open the table {self._path}"):
+        with failures_named(f"cannot open the table {self._path}"):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(_beside(self._path, ".lock"))
             try:
@@ -70,7 +66,7 @@ class SqliteTable:
             except BaseException:
                 self._lock.close()
                 raise
-        self._commits = GroupCommit(self._connect, self._lock, self._durability, self._log.settle)
+        self._commits = GroupCommit(self._connections.open, self._lock, self._durability, self._log.settle)
 
     # ---- reading -------------------------------------------------------------------------------------------------
 
@@ -125,17 +121,17 @@ class SqliteTable:
     def write(self, *operations: Operation) -> None:
         checked = check_transaction(operations, self._indexes)
         if checked:
-            self._in_writer(partial(self._transact, checked))
+            self._in_writer(partial(self._writing.transact, checked))
 
     def update(self, update: Update) -> Item:
         checked = check_update(update, self._indexes)
-        [after] = self._in_writer(partial(self._transact, [checked]))
+        [after] = self._in_writer(partial(self._writing.transact, [checked]))
         assert after is not None
         return after
 
     def write_many(self, transactions: Sequence[Sequence[Operation]]) -> list[ConditionFailed | None]:
         checked = [check_transaction(operations, self._indexes) for operations in transactions]
-        works = [partial(self._transact, operations) for operations in checked]
+        works = [partial(self._writing.transact, operations) for operations in checked]
         return self._in_writer(lambda connection: [failure_of(partial(work, connection)) for work in works])
 
     def at_once(self, work: Callable[[], T]) -> T:
@@ -156,7 +152,7 @@ class SqliteTable:
     ) -> table.Taken:
         wanted = check_partitions(tuple(pks))
         check_query("-", index, page, self._indexes)
-        return self._in_writer(partial(self._take, index, wanted, pick, enough, onward, page))
+        return self._in_writer(partial(self._writing.take, index, wanted, pick, enough, onward, page))
 
     def together(self) -> AbstractContextManager[None]:
         """What this thread writes and reads inside is durable at its end, by one sync, and not after each call: for
@@ -193,9 +189,7 @@ class SqliteTable:
 
     def close(self) -> None:
         """Only when no call is under way. Later calls raise TableUnavailable; closing twice is closing once."""
-        self._closed = True
-        while self._idle:
-            self._idle.pop().close()
+        self._connections.close()
         self._commits.close()
         self._durability.close()
         self._lock.close()
@@ -219,58 +213,11 @@ class SqliteTable:
                 raise self._here.failure
         return result
 
-    def _transact(self, operations: Sequence[Operation], connection: sqlite3.Connection) -> list[Item | None]:
-        """All of it or, by an exception, nothing: everything is decided and encoded before the first row is written."""
-        befores = [self._rows.read(connection, operation.key) for operation in operations]
-        demand(operations, befores)
-        pairs = list(zip(operations, befores, strict=True))
-        afters = [outcome(operation, before, self._indexes) for operation, before in pairs]
-        changes = [(before, after) for before, after in zip(befores, afters, strict=True) if before is not after]
-        self._store(connection, changes)
-        return afters
-
-    def _store(self, connection: sqlite3.Connection, changes: Sequence[tuple[Item | None, Item | None]]) -> None:
-        """What was (before) becomes what is to be (after). Raises before it writes anything, or SQLite's own errors."""
-        for statement in [self._rows.write(before, after) for before, after in changes]:
-            connection.execute(*statement)
-        if self._keeps_log:
-            for before, after in changes:
-                self._log.note(connection, before, after)
-
-    def _take(
-        self,
-        index: str,
-        pks: Sequence[str],
-        pick: table.Pick,
-        enough: table.Enough,
-        onward: table.Onward,
-        page: int,
-        connection: sqlite3.Connection,
-    ) -> table.Taken:
-        taken: list[Item] = []
-        refused = False
-        with closing(candidates(self._rows, connection, index, pks, page, onward)) as pages:
-            for update in itertools.chain.from_iterable(map(pick, pages)):
-                if update is None:
-                    break
-                checked = check_update(update, self._indexes)
-                before = self._rows.read(connection, checked.key)
-                if not all_hold(checked.when, before):
-                    refused = True
-                    continue
-                after = outcome(checked, before, self._indexes)
-                assert after is not None
-                self._store(connection, [(before, after)])
-                taken.append(after)
-                if enough(after):
-                    break
-        return table.Taken(tuple(taken), refused and not taken)
-
     # ---- connections ---------------------------------------------------------------------------------------------
 
     def _create(self) -> Durability:
         with self._lock:
-            connection = self._connect()
+            connection = self._connections.open()
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("BEGIN IMMEDIATE")
@@ -281,28 +228,15 @@ class SqliteTable:
                 connection.close()
             return Durability(_beside(self._path, "-wal"), _beside(self._path, ".synced"), self._lock.path)
 
-    def _connect(self) -> sqlite3.Connection:
-        if self._closed:
-            raise sqlite3.ProgrammingError("it is closed")
-        connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA synchronous = NORMAL")  # commits are synced by `durability.py`
-        return connection
-
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
-        """An idle connection, or a new one: at most as many as there were readers at once. Inside of `at_once` the
-        writer's, which sees what was written there."""
+        """Inside of `at_once` it is the writer's connection, which sees what was written there."""
         if self._here.connection is not None:
             with self._here.failures_noted():
                 yield self._here.connection
             return
-        with _failures_named("the table cannot be read"):
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                connection = self._connect()
+        with self._connections.reader() as connection:
             yield connection
-            self._idle.append(connection)
         self._durability.has_read()
 
 
@@ -323,11 +257,3 @@ class _Here(threading.local):
 
 def _beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
-
-
-@contextmanager
-def _failures_named(what: str) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise TableUnavailable(f"{what}: {error}") from error

@@ -243,8 +243,7 @@ def test_a_file_that_sqlite_made_anew_is_the_one_that_is_synced(
     wal = disk.folder / "farm.db-wal"
     table.write(item("a"))
     made = [wal.stat().st_ino]
-    while table._idle:
-        table._idle.pop().close()
+    table._connections.close_idle()
     table._commits._connection.close()  # type: ignore[union-attr]  (the last one: SQLite removes the file with it)
     table._commits._connection = None
     assert not wal.exists()

@@ -100,7 +100,7 @@ def test_a_full_disk_fails_every_caller_of_the_commit(sqlite: SqliteTable) -> No
 def test_a_file_that_another_program_keeps_locked_is_unavailable(
     sqlite: SqliteTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.store.sqlite.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("chalicelib.store.connections.BUSY_SECONDS", 0.05)
     other = sqlite3.connect(tmp_path / "farm.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(TableUnavailable, match="locked"):
