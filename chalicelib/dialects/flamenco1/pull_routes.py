@@ -6,11 +6,13 @@ program writes, so its lease is an hour long.
 
 from __future__ import annotations
 
-from ...core import blobs
+from ...core import blobs, leases
 from ...core.access import Scope
 from ...core.errors import NotFound, ObjectMissing
 from ...core.farm import Farm
 from ...core.leaving import held_tasks
+from ...core.lifecycle import Outcome
+from ...core.model import Task
 from ...edge import current
 from ...edge.auth import require
 from ...edge.http import Reply, Request, json_reply, stored_object
@@ -49,8 +51,21 @@ def compiled(farm: Farm, request: Request, number: str) -> Reply:
 
 def _given_before(farm: Farm, member: Member) -> Handed | None:
     """The answer got lost, or another worker of this address has it: then its reports tell."""
-    held = [task for task in held_tasks(farm, member.worker) if task.cancel_reason is None]
-    return handing.handed(farm, member, held[0]) if held else None
+    for task in held_tasks(farm, member.worker):
+        if task.cancel_reason is not None:
+            continue
+        if task.lease is not None and task.lease.seconds < SILENT_SECONDS:
+            _take_from_the_push(farm, task)
+            continue
+        return handing.handed(farm, member, task)
+    return None
+
+
+def _take_from_the_push(farm: Farm, task: Task) -> None:
+    """Until it first asks, a worker counts as one that is pushed to, and this was claimed for that a moment ago. Who
+    pushes takes it back when nobody answers the call, even if the worker runs it by then. Given back here it is claimed
+    anew, under a lease that this worker can keep and that nobody else takes back."""
+    leases.give_back(farm, task.id, task.generation, Outcome.RELEASED, "to be pushed, but its worker asks for tasks")
 
 
 def job_type(farm: Farm, request: Request, name: str) -> Reply:

@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.core import jobs, leases, logs, workers
 from chalicelib.core.lifecycle import Outcome
-from chalicelib.dialects.flamenco1 import documents, fleet, submitting
+from chalicelib.dialects.flamenco1 import documents, fleet, handing, reporting, submitting
 from tests.dialects.flamenco1.conftest import Site
 
 SCENE = {"filepath": "a.blend", "frames": "1,3-5", "format": "PNG", "command_name": "default"}
@@ -92,6 +92,22 @@ def test_a_lost_answer_is_given_again(site: Site) -> None:
     assert site.send(41).status_code == 202
     site.register()
     assert site.poll().json() == site.poll().json()
+
+
+def test_what_was_about_to_be_pushed_to_a_worker_that_turns_out_to_pull_is_its_own(site: Site) -> None:
+    """The call to it finds nobody, after it was given the task by its own: that must not take it away again."""
+    site.send(41)
+    worker = site.register()
+    member = fleet.find(site.farm, worker)
+    assert member is not None
+    pushed = handing.next_task(site.farm, member, None)
+    assert pushed is not None
+    assert site.poll().json()["options"]["task_id"] == 41
+    leases.give_back(site.farm, pushed.task.id, pushed.task.generation, Outcome.RELEASED, "its worker is not free")
+    lease = site.task(41).lease
+    assert lease is not None and lease.seconds == reporting.SILENT_SECONDS
+    assert site.report(41, "completed", job_id=6).status_code == 204
+    assert site.job_status(41) == "completed"
 
 
 def test_two_workers_behind_one_address_are_told_apart_by_name(site: Site) -> None:
