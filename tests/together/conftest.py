@@ -10,6 +10,7 @@ import pytest
 
 from millrace import Farm
 from tests.together.ensemble import Ensemble
+from tests.worker.processes import until
 
 SHORT = {"lease": "3", "grace": "1", "lost_after": "3"}
 """Seconds; for tests in which leases run out."""
@@ -34,12 +35,15 @@ def found(tmp_path: Path) -> Iterator[Found]:
 
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ensemble]:
-    """A farm with two workers that nobody kills."""
+    """A farm with two workers that nobody kills, both at work."""
     ensemble = Ensemble(tmp_path_factory.mktemp("quiet"), {}).start()
-    ensemble.worker("one")
-    ensemble.worker("two")
-    yield ensemble
-    print(ensemble.end())
+    try:
+        ensemble.worker("one")
+        ensemble.worker("two")
+        until(lambda: [worker.status for worker in ensemble.farm.workers()] == ["awake"] * 2, "both workers", 60)
+        yield ensemble
+    finally:
+        print(ensemble.end())
 
 
 @pytest.fixture

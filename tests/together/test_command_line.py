@@ -95,13 +95,12 @@ def test_a_job_is_paused_resumed_canceled_and_retried(millrace: Shell, tmp_path:
         assert millrace.run(word, job).returncode == DONE
         assert status in (None, millrace.answer("show", job)["status"])
     assert millrace.run("wait", job).returncode == FAILED
-    until(lambda: millrace.run("retry", job).returncode == DONE, "the end of the canceled task", 10)
+    until(lambda: millrace.run("retry", job).returncode == DONE, "the end of the canceled task", 40)
     assert millrace.answer("show", job)["status"] != "canceled"
     assert millrace.run("cancel", job).returncode == DONE
 
 
 def test_workers_are_listed_by_name(millrace: Shell, quiet: Ensemble) -> None:
-    until(lambda: len(millrace.answer("workers")) >= 2, "both workers", 20)
     assert {"one", "two"} <= {worker["name"] for worker in millrace.answer("workers")}
 
 
@@ -123,10 +122,10 @@ def test_why_says_what_a_job_waits_for_and_what_a_worker_misses(millrace: Shell,
     job = millrace.run(
         "submit", "commands", "--file", job_file(tmp_path, "true"), "--tag", "+gpu", "--name", "wants a gpu"
     ).stdout.strip()
-    until(lambda: len(millrace.answer("workers")) >= 2, "both workers", 20)
     assert "without a tag that it requires" in millrace.run("why", job).stdout
     worker = millrace.answer("workers")[0]["id"]
-    assert {"lacks-tag"} == {reason["code"] for reason in millrace.answer("why", worker)}
+    # What a test before this one canceled may keep it busy for a moment.
+    until(lambda: {"lacks-tag"} == {reason["code"] for reason in millrace.answer("why", worker)}, "one reason", 30)
     assert "the job is canceled" in [millrace.run("cancel", job), millrace.run("why", job)][1].stdout
     nothing = millrace.run("why", "12345")
     assert nothing.returncode == FAILED and "no job, task or worker 12345" in nothing.stderr
@@ -136,7 +135,7 @@ def test_a_closed_farm_takes_nobody_without_a_token(found: Callable[..., Ensembl
     ensemble = found("--auth", "token")
     token = ensemble.server.admin_token
     stranger = ensemble.worker("stranger")
-    assert stranger.process.wait(20) == FAILED
+    assert stranger.process.wait(60) == FAILED
     assert "MILLRACE_TOKEN" in stranger.output
     locked_out = Shell(ensemble.server.url).run("jobs")
     assert locked_out.returncode == FAILED and "MILLRACE_TOKEN" in locked_out.stderr
@@ -147,7 +146,7 @@ def test_a_closed_farm_takes_nobody_without_a_token(found: Callable[..., Ensembl
     done = insider.run("submit", "commands", "--file", job_file(tmp_path, environment), "--wait")
     assert done.returncode == DONE, done.stderr
     [job] = insider.answer("jobs")
-    assert "token: none" in insider.run("logs", job["id"]).stdout
+    until(lambda: "token: none" in insider.run("logs", job["id"]).stdout, "the log", 30)
     made = insider.answer("token", "artists", "--scope", "submit")
     artist = Shell(ensemble.server.url, made["text"])
     assert [one["id"] for one in artist.answer("jobs")] == [job["id"]]

@@ -30,14 +30,14 @@ def test_tasks_run_after_their_parents(farm: Farm, tmp_path: Path) -> None:
 def test_a_tasks_output_is_in_its_log_while_it_runs_and_afterwards(farm: Farm, tmp_path: Path) -> None:
     go_on = shlex.quote(str(tmp_path / "go on"))
     job = submit(farm, shell("speaks", f"echo early; until test -e {go_on}; do sleep 0.05; done; echo grün; echo late"))
-    until(lambda: any("early" in farm.log(one).text for one in farm.tasks(job)), "the first line", 15)
+    until(lambda: any("early" in farm.log(one).text for one in farm.tasks(job)), "the first line", 40)
     [one] = farm.tasks(job)
     assert one.status == "active"
     first = farm.log(one)
     assert "late" not in first.text
     (tmp_path / "go on").touch()
     assert farm.wait(job, timeout=30).status == "completed"
-    until(lambda: "late" in farm.log(one, 1, first.next_offset).text, "the last line", 10)
+    until(lambda: "exec: done" in farm.log(one, 1, first.next_offset).text, "the last line", 30)
     rest, whole = farm.log(one, 1, first.next_offset), farm.log(one, 1)
     assert "early" not in rest.text and "grün" in rest.text
     assert first.text + rest.text == whole.text
@@ -85,13 +85,18 @@ def test_a_failed_job_can_be_retried_and_then_completes(farm: Farm, tmp_path: Pa
 
 
 def test_two_workers_share_the_work_and_no_task_is_run_twice(farm: Farm, tmp_path: Path) -> None:
+    """The first two tasks wait for each other."""
     notes = tmp_path / "notes"
-    tasks = [shell(f"note {n}", f"echo {n} >> {shlex.quote(str(notes))}; sleep 0.05") for n in range(24)]
+    note = [f"echo {n} >> {shlex.quote(str(notes))}" for n in range(24)]
+    for n in (0, 1):
+        note[n] += f"; until grep -qx {1 - n} {shlex.quote(str(notes))}; do sleep 0.05; done"
+    tasks = [shell(f"note {n}", script) for n, script in enumerate(note)]
     job = farm.wait(submit(farm, *tasks), timeout=60)
     assert job.status == "completed"
     assert sorted(map(int, notes.read_text().split())) == list(range(24))
-    assert all(runs == ["completed"] for _, runs in outcomes(farm, job))
-    assert len({run.worker for one in farm.tasks(job) for run in one.attempts}) == 2
+    # What is taken ahead may be given back before it begins.
+    assert all([run for run in runs if run != "released"] == ["completed"] for _, runs in outcomes(farm, job))
+    assert len({one.attempts[-1].worker for one in farm.tasks(job)}) == 2
 
 
 def test_both_workers_race_for_the_one_task_and_one_gets_it(farm: Farm, tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ def test_an_attempt_has_one_id_in_all_logs(tmp_path: Path) -> None:
         assert claimed["claim"] == claimed["request"]
         ended = the_one(server(), action="ended", lease=lease)
         assert (ended["outcome"], ended["worker"]) == ("completed", claimed["worker"])
+        # It says so after its report has gone out.
+        until(lambda: any(one["action"] == "end" for one in lines(ensemble.workers["one"].output)), "its end", 20)
         said = lines(ensemble.workers["one"].output)
         assert the_one(said, action="start", lease=lease)["job"] == the_one(said, action="end", lease=lease)["job"]
     finally:

@@ -103,7 +103,7 @@ def listener(quiet: Ensemble, tmp_path: Path) -> Iterator[Program]:
     state = tmp_path / "listener-state"
     program = Program("listener", tmp_path, quiet.environment)
     program.begin([sys.executable, "-m", "millrace.cli", "worker", *options, "--state", str(state)])
-    until(lambda: "Registered with the master" in program.output, "a registered listener", 20)
+    until(lambda: "Registered with the master" in program.output, "a registered listener", 60)
     yield program
     program.kill()
     print(program.output)
@@ -151,7 +151,7 @@ def test_our_worker_takes_its_share_from_a_master_that_calls_it(
     ]
     assert name in ran and len(set(ran)) > 1
     assert listener.terminate() == 0
-    until(lambda: _status(quiet, name) == "offline", "a worker that has signed off", 5)
+    until(lambda: _status(quiet, name) == "offline", "a worker that has signed off", 30)
 
 
 def _status(quiet: Ensemble, name: str) -> str:

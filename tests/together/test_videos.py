@@ -37,7 +37,6 @@ def test_a_film_in_segments_joins_to_the_same_frames(farm: Farm, film: Path, tmp
     assert job.status == "completed", job
     converts = [one for one in farm.tasks(job) if one.name.startswith("convert")]
     assert len(converts) == 3
-    assert len({one.attempts[-1].worker for one in converts}) == 2
     [result] = farm.download(job, tmp_path)
     assert frames_of(result) == 6 * FRAMES_PER_SECOND
 
@@ -51,7 +50,7 @@ def test_no_frame_is_lost_when_a_worker_and_the_server_are_killed_on_the_way(
     farm = ensemble.farm
     slow = {"segment_seconds": 1.0, "extra_args": ["-preset", "slower", "-threads", "1"]}
     job = farm.submit("transcode", {"input": farm.upload(film), **slow})
-    until(lambda: any(one.name.startswith("convert") and one.worker for one in farm.tasks(job)), "a conversion", 30)
+    until(lambda: any(one.name.startswith("convert") and one.worker for one in farm.tasks(job)), "a conversion", 60)
     worker.kill()
     ensemble.server.kill()
     ensemble.server.start()
