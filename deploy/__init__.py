@@ -5,6 +5,8 @@
     build.py       the checkout -> a reproducible archive, and chalice's template
     template.py    that template and infra/*.yaml -> one template
     stack.py       what there is of the stack, and how it gets to another state: change set, progress, rollback
+    changing.py    the one change of the stack that a deployment makes, and what it never does
+    wanted.py      what was asked for
     deploying.py, destroying.py, telling.py, migrating.py      the commands, step by step
     __main__.py    the command line
 

@@ -20,6 +20,7 @@ from .build import ARCHITECTURES
 from .errors import DeployFailed, WrongUse
 from .fleet_options import fleet_options, taken_out
 from .stage import Stage
+from .wanted import Wanted
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -58,7 +59,7 @@ def deploy(stage: str, region: str | None, only_infra: bool, **wanted: Any) -> N
     """Bring this checkout to AWS, as one CloudFormation stack. What is not given stays as it is."""
     run = deploying.deploy_infrastructure if only_infra else deploying.deploy
     fleet = taken_out(wanted)
-    named, asked = Stage(stage), deploying.Wanted(**wanted, fleet=fleet)  # before AWS is asked anything
+    named, asked = Stage(stage), Wanted(**wanted, fleet=fleet)  # before AWS is asked anything
     if only_infra and fleet.says_something:
         raise WrongUse("a fleet needs the functions: it does not go with --only-infra")
     if only_infra and (idle := asked.only_for_the_whole()):

@@ -6,8 +6,8 @@ import pytest
 from moto import mock_aws
 
 from deploy.__main__ import main
-from deploy.deploying import Wanted
 from deploy.stage import Stage
+from deploy.wanted import Wanted
 
 CASES = [
     (["deploy", "--region", "eu-central-1"], "Missing option '--stage'"),

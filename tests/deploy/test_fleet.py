@@ -21,7 +21,7 @@ from chalicelib.store.dynamo import create_table
 from deploy import deployed, fleet, telling, template
 from deploy.__main__ import main
 from deploy.account import Account, connect
-from deploy.deploying import _carry_out, _fleet_let_go
+from deploy.changing import carry_out, fleet_let_go
 from deploy.errors import DeployFailed, WrongUse
 from deploy.fleet import DISK_GB, GPU_DISK_GB, TYPES, FleetWanted, architecture_of, network
 from deploy.stack import Described, Stack
@@ -299,6 +299,6 @@ def test_machines_lose_their_protection_only_while_the_fleet_is_removed(
             stub.add_response("describe_stacks", {"Stacks": [about]})
         fails = pytest.raises(DeployFailed) if status != "UPDATE_COMPLETE" else nullcontext()
         with fails:
-            _carry_out(stack, "change", lambda _: None, _fleet_let_go(account, stage, stack))
+            carry_out(stack, "change", lambda _: None, fleet_let_go(account, stage, stack))
         stub.assert_no_pending_responses()
     assert machines() == [protected] * 3

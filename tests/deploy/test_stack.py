@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from deploy.deploying import _carry_out
+from deploy.changing import carry_out
 from deploy.errors import DeployFailed
 from deploy.stack import Stack
 
@@ -98,7 +98,7 @@ def test_what_would_lose_the_data_is_not_carried_out(
     cloud.add_response("describe_change_set", {"Changes": [change("Modify", "APIHandler"), lost]})
     cloud.add_response("delete_change_set", {})
     with pytest.raises(DeployFailed, match="nothing was changed"):
-        _carry_out(stack, "change", told.append, nullcontext())
+        carry_out(stack, "change", told.append, nullcontext())
 
 
 def test_the_plan_is_told_in_numbers(cloud: Stubber, stack: Stack, told: Told) -> None:
@@ -108,5 +108,5 @@ def test_the_plan_is_told_in_numbers(cloud: Stubber, stack: Stack, told: Told) -
     cloud.add_response("execute_change_set", {})
     cloud.add_response("describe_stack_events", {"StackEvents": []})
     cloud.add_response("describe_stacks", described("UPDATE_COMPLETE"))
-    _carry_out(stack, "change", told.append, nullcontext())
+    carry_out(stack, "change", told.append, nullcontext())
     assert told == [f"Changing {NAME}: 1 to add, 2 to modify, 1 to remove"]
