@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from millrace.sdk.values import Job
-from tests.dashboard.browsing import goto, page_of
+from tests.dashboard.browsing import goto, obstacles, page_of
 from tests.together.ensemble import Ensemble
 
 pytestmark = pytest.mark.needs("chromium")
@@ -323,3 +323,34 @@ def test_a_job_is_held_to_few_tasks_at_once_and_the_farm_to_an_order(page: Page,
     expect(page.get_by_text("It holds for steps that begin from now on.")).to_be_visible()
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_label("The oldest first")).to_be_checked()
+
+
+def test_the_keyboard_alone_finds_marks_cancels_and_takes_back(page: Page, ensemble: Ensemble) -> None:
+    farm = ensemble.farm
+    frames = {"frames": "1-10", "command": ["true", "{frame}"]}
+    waiting = [farm.submit("frames", frames, name=f"by key {n:02}", tags=["nobody has it"]) for n in range(60)]
+    goto(page, "jobs?q=by+key&sort=name&up=1")
+    expect(page.get_by_role("table", name="Jobs")).to_have_attribute("aria-rowcount", "61")  # all have come
+    page.keyboard.press("j")
+    expect(page.get_by_label("Mark by key 00")).to_be_focused()
+    page.keyboard.press("End")
+    expect(page.get_by_label("Mark by key 59")).to_be_focused()
+    page.keyboard.press("PageUp")
+    expect(page.get_by_label("Mark by key 59")).not_to_be_focused()
+    page.keyboard.press("Home")
+    expect(page.get_by_label("Mark by key 00")).to_be_focused()
+    page.keyboard.press("x")
+    expect(page.get_by_text("1 job marked")).to_be_visible()
+    page.get_by_role("button", name="Pause", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").get_by_text("“by key 00” paused.")).to_be_visible()
+    page.keyboard.press("Control+z")
+    expect(page.get_by_role("status").get_by_text("“by key 00” resumed.")).to_be_visible()
+    assert farm.job(waiting[0].id).status == "queued"
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="What the keyboard does")).to_be_visible()
+    assert obstacles(page) == []
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    for job in waiting:
+        farm.cancel(job)

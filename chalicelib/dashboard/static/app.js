@@ -2,6 +2,7 @@
 
 import { get, remove, session } from "./api.js";
 import { h, replace } from "./dom.js";
+import { keysButton, onKey } from "./keys.js";
 import { begin as beginLive, end, follow, live } from "./live.js";
 import { complain } from "./notices.js";
 import { signIn } from "./page_signin.js";
@@ -17,7 +18,7 @@ let shown = null;
 
 async function start() {
   window.addEventListener("hashchange", route);
-  document.addEventListener("keydown", onKey);
+  document.addEventListener("keydown", (event) => onKey(event, content));
   document.querySelector(".skip").addEventListener("click", skip);
   live.addEventListener("down", () => tell("The farm does not answer. What you see may be old; trying again…"));
   live.addEventListener("up", () => tell(null));
@@ -65,6 +66,7 @@ function route() {
   }
   const isFirst = shown === null;
   leave();
+  document.querySelector("dialog")?.close(); // what it asks concerns the page before
   reading.opened(content);
   const known = Object.hasOwn(PAGES, place.name) ? PAGES[place.name] : PAGES.jobs;
   const page = known.open(place);
@@ -72,6 +74,7 @@ function route() {
   replace(content, page.element);
   content.scrollTop = 0;
   document.title = `${known.title} · Millrace`;
+  content.setAttribute("aria-label", known.title); // told to whoever cannot see that another page has come
   for (const link of document.querySelectorAll("nav [data-page]")) {
     if (link.dataset.page === known.tab) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -91,9 +94,11 @@ function drawSession() {
     await remove("/session").catch(complain);
     location.reload();
   };
-  const person = me.auth === "token" && me.scopes.length > 0;
+  const isIn = me.scopes.length > 0;
+  const person = me.auth === "token" && isIn;
   replace(
     document.getElementById("session"),
+    isIn && keysButton(),
     themeSwitch(),
     person && h("span", { class: "who", title: `May: ${me.scopes.join(", ")}` }, me.name),
     person && h("button", { class: "plain", title: `${me.name} is signed in`, onclick: out }, "Sign out"),
@@ -109,15 +114,6 @@ function tell(text) {
 function skip(event) {
   event.preventDefault();
   content.focus();
-}
-
-/** "/" goes to the page's search, as on other sites. */
-function onKey(event) {
-  if (event.key !== "/" || event.target.matches("input, textarea, select")) return;
-  const field = content.querySelector("input[type=search]");
-  if (!field) return;
-  event.preventDefault();
-  field.focus();
 }
 
 start();

@@ -17,10 +17,11 @@ const MOST_ROWS = 12;
 export function jobTasks(id, query) {
   const tasks = new TasksOfJob(id);
   let asked = null;
-  /** Said once of each page that cannot be read, however often somebody scrolls meanwhile. */
+  /** Said once of each page that cannot be read, however often somebody scrolls meanwhile. Of a job that is not there
+   * the page around says so. */
   const more = () => {
     const reading = tasks.more();
-    if (reading && reading !== asked) reading.catch(complain);
+    if (reading && reading !== asked) reading.catch((error) => error.status !== 404 && complain(error));
     asked = reading;
   };
   const strips = new Map();

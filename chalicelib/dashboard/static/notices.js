@@ -7,17 +7,28 @@ const SECONDS = 8;
 
 /** undo: { text, act }. A notice with an undo stays longer, and as long as it is hovered or focused. */
 export function notice(text, { undo = null, isError = false } = {}) {
-  const close = () => element.remove();
+  const close = () => {
+    const isHeld = element.contains(document.activeElement);
+    element.remove();
+    if (isHeld) (document.querySelector("dialog") ?? document.getElementById("content")).focus({ preventScroll: true });
+  };
   const element = h(
     "div",
     { class: `toast ${isError ? "is-error" : ""}` },
     h("span", {}, text),
-    undo && h("button", { class: "plain", onclick: () => (close(), undo.act()) }, undo.text),
+    undo && h("button", { class: "plain undo", onclick: () => (close(), undo.act()) }, undo.text),
     h("button", { class: "plain", "aria-label": "Dismiss", onclick: close }, "✕"),
   );
   document.getElementById("toasts").append(element);
   const end = () => (element.matches(":hover, :focus-within") ? setTimeout(end, 2000) : close());
   setTimeout(end, (undo || isError ? 2 : 1) * SECONDS * 1000);
+}
+
+/** As a click on the newest undo that is offered. Gives whether there is one. */
+export function undoLast() {
+  const offered = [...document.querySelectorAll("#toasts .undo")].at(-1);
+  offered?.click();
+  return Boolean(offered);
 }
 
 export const complain = (error) => notice(error.message, { isError: true });

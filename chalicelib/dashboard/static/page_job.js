@@ -114,7 +114,7 @@ function drawJob(parts, job, again) {
   const held = parts.head.contains(document.activeElement) ? document.activeElement.textContent : null;
   replace(
     parts.head,
-    h("a", { href: "#/jobs", class: "faint" }, "Jobs"),
+    h("a", { href: "#/jobs", class: "up" }, "Jobs"),
     h("h1", {}, job.name),
     status(job.status),
     may("operate") && h("div", { class: "buttons end" }, ["pause", "resume", "retry", "retryFailed", "cancel", "delete"].map(button)),

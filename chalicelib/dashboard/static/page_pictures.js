@@ -6,6 +6,7 @@ import { status, time } from "./format.js";
 import { live } from "./live.js";
 import { isPicture, isRendered, lastRendered, picture, smallPicture } from "./pictures.js";
 import { href } from "./router.js";
+import { may } from "./store.js";
 
 const JOBS = 200;
 const AT_ONCE = 4;
@@ -44,7 +45,7 @@ export function openPictures() {
       };
       await Promise.all(Array.from({ length: AT_ONCE }, lane));
       if (!closed) arrange(items);
-      if (!wall.firstChild) replace(empty, h("h2", {}, "No pictures yet"), h("p", {}, "Jobs whose outputs are images or videos show the newest of them here."));
+      if (!wall.firstChild) replace(empty, h("h2", {}, "No pictures yet"), h("p", {}, "Jobs whose outputs are images or videos show the newest of them here."), may("submit") && h("a", { class: "button primary", href: "#/submit" }, "Submit a job"));
     } catch (error) {
       replace(empty, h("p", {}, error.message));
     }

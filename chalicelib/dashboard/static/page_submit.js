@@ -76,18 +76,18 @@ const typeLink = (name, isChosen) =>
   h("a", { class: "card type", href: href("submit", name), "aria-current": isChosen && "page" }, h("strong", {}, name), h("span", { class: "faint" }, TYPES[name] ?? ""));
 
 function commonFields() {
-  const field = (label, input, hint) => ({
+  const field = (label, input, hint, isNeeded = false) => ({
     input,
-    element: h("div", { class: "field" }, h("label", { for: input.id }, label), input, hint && h("p", { class: "faint hint" }, hint)),
+    element: h("div", { class: "field" }, h("label", { for: input.id }, label, isNeeded && h("span", { class: "faint" }, " (needed)")), input, hint && h("p", { class: "faint hint" }, hint)),
   });
   const number = (id, properties) => h("input", { id, type: "number", ...properties });
   const ends = h("input", { id: "job-stop", type: "checkbox" });
   return {
-    name: field("Name", h("input", { id: "job-name", type: "text", required: true, maxlength: 200, placeholder: "what you will look for later" })),
+    name: field("Name", h("input", { id: "job-name", type: "text", required: true, maxlength: 200, placeholder: "what you will look for later" }), null, true),
     priority: field("Priority", number("job-priority", { min: 0, max: 100, value: 50, required: true }), "0 to 100, higher first"),
     tags: field("Tags", h("input", { id: "job-tags", type: "text", placeholder: "gpu, -laptop" }), "x: the worker must have tag x; -x: must not have it; ~x: had better have it"),
     retries: field("Retries of each task", number("job-retries", { min: 0, max: 100, value: 3, required: true })),
-    most: field("Tasks at once", number("job-most", { min: 1, placeholder: "as many as there are workers" }), "so that other jobs get their share"),
+    most: field("Tasks at once", number("job-most", { min: 1, placeholder: "all" }), "At most; all: as many as there are workers"),
     ends: { input: ends, element: h("div", { class: "field choice" }, h("div", { class: "inline" }, ends, h("label", { for: ends.id }, "The first task that fails for good ends the job"))) },
   };
 }

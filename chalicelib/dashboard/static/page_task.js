@@ -54,8 +54,8 @@ export function openTask(place) {
     document.title = `${task.name} · Millrace`;
     redraw(
       head,
-      h("a", { href: "#/jobs", class: "faint" }, "Jobs"),
-      h("a", { href: href("jobs", task.job), class: "faint" }, task.job_name),
+      h("a", { href: "#/jobs", class: "up" }, "Jobs"),
+      h("a", { href: href("jobs", task.job), class: "up" }, task.job_name),
       h("h1", {}, task.name),
       status(task.status),
       task.status === "active" && h("span", {}, `${task.progress} %`),

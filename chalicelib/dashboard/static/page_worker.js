@@ -99,14 +99,14 @@ function drawWorker(head, facts, worker, names, ask) {
   const choices = Object.entries(ASKED).filter(([status]) => status !== (worker.status_requested ?? worker.status));
   replace(
     head,
-    h("a", { href: "#/workers", class: "faint" }, "Workers"),
+    h("a", { href: "#/workers", class: "up" }, "Workers"),
     h("h1", {}, worker.name),
     h("span", {}, workerStatus(worker)),
     may("operate") && h("div", { class: "buttons end" }, choices.map(([status, title]) => h("button", { class: status === "offline" ? "danger" : "", onclick: () => ask(status) }, title))),
   );
   if (held) [...head.querySelectorAll("button")].find((one) => one.textContent === held)?.focus();
   const rows = [
-    ["Runs", worker.tasks.length ? worker.tasks.map((task) => h("a", { class: "spaced", href: href("tasks", task) }, names.get(task) ?? `task ${task}`)) : "nothing"],
+    ["Runs", worker.tasks.length ? worker.tasks.map((task) => h("div", {}, h("a", { href: href("tasks", task) }, names.get(task) ?? `task ${task}`))) : "nothing"],
     ["Load", loadCell(worker)],
     ["Slots", worker.slots],
     ["Last contact", time(worker.last_contact_at)],
@@ -139,7 +139,7 @@ function drawBlocklist(card, path, entries) {
     );
   redraw(
     card,
-    h("h2", {}, "Kept from"),
-    entries.length ? h("ul", { class: "files" }, entries.map(row)) : h("p", { class: "faint" }, "Nothing. After failures on three tasks of one job and type, those are listed here."),
+    h("h2", {}, "Blocklist"),
+    entries.length ? h("ul", { class: "files" }, entries.map(row)) : h("p", { class: "faint" }, "Nothing. After failures on three tasks of one job and type it gets no more of them, and they are listed here."),
   );
 }

@@ -123,8 +123,11 @@ export function machine(tags) {
     if (sign === "=") facts.set(name, value);
     else facts.set(name, Math.max(Number(value), facts.get(name) ?? 0));
   }
-  return [...facts].map(([name, value]) => `${name} ${typeof value === "number" ? number(value) : value}`).join(", ");
+  const said = (name, value) => (typeof value !== "number" ? value : name === "memory" ? memory(value) : number(value));
+  return [...facts].map(([name, value]) => `${name} ${said(name, value)}`).join(", ");
 }
+
+const memory = (mib) => (mib < 1024 ? `${number(mib)} MiB` : `${number(mib / 1024)} GiB`);
 
 /** Two meters; the numbers stand beside them. */
 export function loadCell({ load, status: word }) {

@@ -1,17 +1,19 @@
 // How far a job is, by the state of its tasks: a bar of parts, and the same in words for those who do not see it.
 
 import { h } from "./dom.js";
-import { duration, number, seconds } from "./format.js";
+import { duration, number, plural, seconds } from "./format.js";
 
 const PARTS = ["completed", "failed", "canceled", "active"];
 const MOST_BELIEVED_SECONDS = 30 * 24 * 3600;
 
 export const total = (counts) => Object.values(counts).reduce((sum, count) => sum + count, 0);
 
-/** The farm's own number grows a hundred tasks at a time; where there is one step only, its tasks say it exactly. */
+/** The farm's own number grows a hundred tasks at a time; where there is one step only, its tasks say it exactly. So they
+ * do where no step comes any more: what failed shows as failed, not as far from done. */
 function percent(job) {
   const all = total(job.counts);
-  if (job.status === "completed" || job.steps?.length !== 1 || !all) return job.progress;
+  const isWhole = job.finished_at || job.steps?.length === 1;
+  if (job.status === "completed" || !isWhole || !all) return job.progress;
   return Math.floor((100 * ended(job)) / all);
 }
 
@@ -20,7 +22,7 @@ const ended = ({ counts }) => counts.completed + counts.failed + counts.canceled
 export function inWords(job) {
   const said = PARTS.filter((part) => job.counts[part]).map((part) => `${number(job.counts[part])} ${part}`);
   const all = total(job.counts);
-  return all ? `${percent(job)} %: of ${number(all)} tasks ${said.join(", ") || "none begun"}` : "no tasks yet";
+  return all ? `${job.finished_at ? "" : `${percent(job)} %: `}of ${plural(all, "task")} ${said.join(", ") || "none begun"}` : "no tasks yet";
 }
 
 /** Later steps have no tasks yet, so the parts share what the job's own progress says, not the whole width. */

@@ -3,6 +3,8 @@
 import { FOCUSABLE, h, redraw } from "./dom.js";
 
 const MARGIN_ROWS = 6;
+/** Where the keyboard comes into a list. */
+export const FIRST_OF_ROWS = ".row-space .row a, .row-space .row input";
 
 /**
  * columns: [{ key, title, className, sort, cell(item) }]; a cell is drawn again only when its item is another object.
@@ -117,16 +119,17 @@ export class Rows {
     const element = event.target.closest(".row[data-key]");
     if (!element || event.altKey || event.ctrlKey || event.metaKey || isTyping(event.target)) return;
     const index = this.drawn.get(element.dataset.key)?.index ?? -1;
-    const steps = { ArrowDown: 1, ArrowUp: -1, j: 1, k: -1 };
+    const last = this.items.length - 1;
+    const screen = Math.max(1, Math.floor(this.element.clientHeight / this.rowHeight) - 1);
+    const steps = { ArrowDown: 1, ArrowUp: -1, j: 1, k: -1, PageDown: screen, PageUp: -screen, Home: -last, End: last };
     if (event.key in steps) {
       event.preventDefault();
-      this.focusRow(index + steps[event.key], element, event.target);
+      this.focusRow(Math.max(0, Math.min(last, index + steps[event.key])), element, event.target);
     } else if (event.key === "x" && this.onMark) this.onMark(this.items[index]);
     else if (event.key === "Enter" && this.onOpen && event.target.type === "checkbox") this.onOpen(this.items[index]);
   }
 
   focusRow(index, from, target) {
-    if (index < 0 || index >= this.items.length) return;
     const place = [...from.querySelectorAll(FOCUSABLE)].indexOf(target);
     const top = index * this.rowHeight;
     const room = this.element.clientHeight - this.head.offsetHeight - this.rowHeight;

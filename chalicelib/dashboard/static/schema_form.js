@@ -55,22 +55,31 @@ function field(name, schema, isRequired) {
   const problem = h("p", { class: "problem", id: `${id}-problem`, role: "alert" });
   const label = h("label", { for: id }, titled(name), isRequired && h("span", { class: "faint" }, " (needed)"));
   const isChoice = kind === "yes";
+  const told = hint(schema, kind, `${id}-hint`);
+  describe(control.input, told);
   return {
     name,
     element: h(
       "div",
       { class: `field ${isChoice ? "choice" : ""}` },
       isChoice ? h("div", { class: "inline" }, control.element, label) : [label, control.element],
-      hint(schema, kind),
+      told,
       problem,
     ),
     read: control.read,
     mark(text) {
       problem.textContent = text;
       control.input.setAttribute("aria-invalid", String(Boolean(text)));
-      if (text) control.input.setAttribute("aria-describedby", problem.id);
+      describe(control.input, text && problem, told);
     },
   };
+}
+
+/** For who does not see what stands below a field: the elements, those that are there, told with it. */
+function describe(input, ...elements) {
+  const ids = elements.filter(Boolean).map((element) => element.id);
+  if (ids.length) input.setAttribute("aria-describedby", ids.join(" "));
+  else input.removeAttribute("aria-describedby");
 }
 
 function kindOf(name, schema) {
@@ -81,23 +90,28 @@ function kindOf(name, schema) {
   if (schema.type === "boolean") return "yes";
   if (schema.type === "integer" || schema.type === "number") return "number";
   if (schema.type === "array" && schema.items?.type === "string") return "lines";
+  if (schema.type === "array" && schema.prefixItems?.length === 2 && schema.prefixItems.every((one) => one.type === "integer")) return "pair";
   return schema.type === "string" ? "text" : "json";
 }
 
-function hint(schema, kind) {
+function hint(schema, kind, id) {
   const limits = [];
   if (kind === "number" && schema.minimum !== undefined) limits.push(`from ${number(schema.minimum)}`);
   if (kind === "number" && schema.maximum !== undefined) limits.push(`up to ${number(schema.maximum)}`);
   if (kind === "lines") limits.push("one per line");
-  if (kind === "json") limits.push("JSON");
-  const text = [shown(schema.description, kind), limits.join(" ")].filter(Boolean).join(" ");
-  return text && h("p", { class: "faint hint" }, text);
+  if (kind === "json") limits.push("as JSON");
+  const text = [shown(schema.description, kind), capital(limits.join(" "))].filter(Boolean).join(" ");
+  return text && h("p", { class: "faint hint", id }, text);
 }
 
-/** Descriptions are written for callers of the API: here nobody types the id of a blob. */
-const shown = (text = "", kind = "") => (kind.startsWith("file") ? text.replace(/\ba blob id, or /, "a file, or ") : text).replaceAll(/`([^`]*)`/g, "“$1”");
+/** Descriptions are written for callers of the API: here nobody types the id of a blob, or null. */
+function shown(text = "", kind = "") {
+  const ours = kind.startsWith("file") ? text.replace(/\b(a) blob id, or /i, "$1 file, or ") : text;
+  return ours.replace(/^None: /, "Left empty: ").replaceAll(/`([^`]*)`/g, "“$1”");
+}
 
-const titled = (name) => (name.charAt(0).toUpperCase() + name.slice(1)).replaceAll("_", " ");
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+const titled = (name) => capital(name).replaceAll("_", " ");
 const fallback = (schema) => (schema.default === undefined || schema.default === null ? "" : String(schema.default));
 
 /** Each gives { element, input, read }; read() gives undefined for what was left out. */
@@ -127,6 +141,12 @@ const CONTROLS = {
       return lines.length ? lines : undefined;
     };
     return { element: input, input, read };
+  },
+  pair(id, schema, required) {
+    const [input, second] = [{ id }, { "aria-label": "and the second number" }].map((more) => h("input", { type: "number", step: 1, required, ...more }));
+    // One without the other is for the farm to refuse, beside this field.
+    const read = () => (input.value || second.value ? [input, second].filter((one) => one.value).map((one) => Number(one.value)) : undefined);
+    return { element: h("div", { class: "inline" }, input, "×", second), input, read };
   },
   json(id, schema, required) {
     const input = h("textarea", { id, required, rows: 6, value: schema.default ? JSON.stringify(schema.default) : "" });

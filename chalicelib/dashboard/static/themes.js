@@ -8,7 +8,7 @@ export function themeSwitch() {
   const chosen = document.documentElement.dataset.theme ?? "system";
   return h(
     "select",
-    { class: "theme", "aria-label": "Colours", onchange: (event) => choose(event.target.value) },
+    { class: "theme", "aria-label": "Colours", title: "Colours: light, dark, or as this computer has them", onchange: (event) => choose(event.target.value) },
     Object.entries(CHOICES).map(([value, title]) => h("option", { value, selected: value === chosen }, title)),
   );
 }
