@@ -28,8 +28,24 @@ def submit(farm: Farm, request: Request) -> Reply:
     With an `Idempotency-Key` a repetition gives the job of the first call; the same key with other content is refused
     (409). The job's settings are checked at once: what is wrong is named, and nothing is kept.
     """
-    wanted = read_body(request, JobWanted)
-    submission = Submission(
+    submission = _submission(read_body(request, JobWanted))
+    owner = auth.authenticate(farm, request).owner
+    job = jobs.submit(farm, submission, owner=owner, once=idempotency_key(request))
+    return _details(farm, job, 201, {"Location": f"{API}/jobs/{job.id}"})
+
+
+def check(farm: Farm, request: Request) -> Reply:
+    """Ask whether a submission would be refused, before its files are uploaded.
+
+    Any number stands for the blob of a file that is yet to come: blobs are not looked up, and nothing is kept. All else
+    is checked as when the job is submitted.
+    """
+    jobs.check(farm, _submission(read_body(request, JobWanted)))
+    return Reply(204)
+
+
+def _submission(wanted: JobWanted) -> Submission:
+    return Submission(
         name=wanted.name,
         type=wanted.type,
         settings=wanted.settings,
@@ -41,9 +57,6 @@ def submit(farm: Farm, request: Request) -> Reply:
         after=tuple(map(int, wanted.after)),
         max_workers=wanted.max_workers,
     )
-    owner = auth.authenticate(farm, request).owner
-    job = jobs.submit(farm, submission, owner=owner, once=idempotency_key(request))
-    return _details(farm, job, 201, {"Location": f"{API}/jobs/{job.id}"})
 
 
 def listing(farm: Farm, request: Request) -> Reply:
@@ -178,6 +191,7 @@ OPERATIONS = (
         headers={"Location": "The job's path."},
         problems=(409,),
     ),
+    Operation("POST", "/jobs/check", check, Scope.SUBMIT, 204, body=JobWanted),
     Operation(
         "GET",
         "/jobs",

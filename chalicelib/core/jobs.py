@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from . import blobs, compiling, counting, deleting, following, gates, hooks
 from .errors import BadInput, Conflict, NotFound
@@ -21,6 +22,11 @@ from .records import task_writes
 from .retry_policy import TypePolicy, policy_from
 from .retrying import retry as retry
 from .settle import decided, end_early, settle
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from .plans import JobType, StepPlan
 
 TRIES = 5
 """Decisions about one job made at the same moment; more than two people are not expected."""
@@ -54,14 +60,11 @@ def submit(
 
     Raises BadInput (names the field), ObjectMissing (names the blobs), Conflict (the key was used for something else).
     """
-    _check(wanted)
-    kind = compiling.job_type(farm.job_types, wanted.type)
-    settings, plan = compiling.checked(kind, wanted.settings)
+    kind, settings, plan = _checked(farm, wanted)
     if check_blobs:
         blobs.require_stored(farm, kind.blobs(settings))
     else:
         blobs.hold(farm, kind.blobs(settings).values())
-    following.check(farm, wanted.after)
     job = _new_job(farm, wanted, owner)
     try:
         farm.jobs.create(job, ("submit", once, _digest(wanted)) if once else None)
@@ -75,6 +78,21 @@ def submit(
             return _first(farm, taken, wanted)
     farm.plans.remember(job, plan)
     return settle(farm, job.id) or job
+
+
+def check(farm: Farm, wanted: Submission) -> None:
+    """Raises BadInput for what `submit` would refuse whatever its blobs are: nothing is stored, and no blob looked up.
+
+    For whoever has yet to upload them, which may take hours."""
+    _checked(farm, wanted)
+
+
+def _checked(farm: Farm, wanted: Submission) -> tuple[JobType, BaseModel, Sequence[StepPlan]]:
+    _check(wanted)
+    kind = compiling.job_type(farm.job_types, wanted.type)
+    settings, plan = compiling.checked(kind, wanted.settings)
+    following.check(farm, wanted.after)
+    return kind, settings, plan
 
 
 def _is_own(taken: ConditionFailed, job: Job, once: str | None) -> bool:

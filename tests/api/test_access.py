@@ -56,6 +56,7 @@ def test_reading_and_submitting_need_less_than_steering() -> None:
     submit = {name for name, scope in needs.items() if scope == "submit"}
     assert {name for name in submit if not name.startswith("GET")} == {
         "POST /jobs",
+        "POST /jobs/check",
         "POST /blobs",
         "POST /blobs/missing",
         *(f"POST /blobs/{{id}}/parts{then}" for then in ("", "/sign", "/complete", "/abort")),

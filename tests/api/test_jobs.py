@@ -185,6 +185,27 @@ def test_a_job_must_not_name_a_blob_that_is_not_there(bench: Bench) -> None:
 # ---- lists
 
 
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"type": "transcod"}, "type"),
+        ({"settings": {"runtime": "python3", "cod": "1"}}, "settings.cod"),
+        ({"settings": {"code": "1"}}, "settings.runtime"),
+        ({"priority": 101}, "priority"),
+        ({"after": ["12"]}, "after"),
+        ({"nonsense": 1}, "nonsense"),
+    ],
+)
+def test_a_submission_is_checked_before_its_files_are_there(bench: Bench, change: dict[str, Any], field: str) -> None:
+    wanted = {"name": "sum", "type": "function", "settings": {"runtime": "python3", "code": "1", "input": "2"}}
+    assert bench.call("POST", "/jobs", wanted).status == 400, "its blobs are not there"
+    assert bench.call("POST", "/jobs/check", wanted).status == 204
+    checked, submitted = (bench.call("POST", path, {**wanted, **change}) for path in ("/jobs/check", "/jobs"))
+    assert (checked.status, checked.json["field"]) == (400, field)
+    assert checked.json == submitted.json, "in the same words"
+    assert bench.get("/jobs")["items"] == []
+
+
 def test_jobs_are_listed_newest_first_page_by_page(bench: Bench) -> None:
     ids = [str(bench.job(name=f"job {n}").id) for n in range(5)]
     seen, cursor = [], ""

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
+from millrace.sdk.errors import BadRequest
 from tests.together.ensemble import ROOT, Ensemble
 from tests.together.submissions import shell
 from tests.worker.processes import until
@@ -67,6 +69,44 @@ def test_a_job_from_submission_to_its_result(millrace: Shell, tmp_path: Path) ->
     assert done.returncode == DONE, done.stderr
     [path] = (tmp_path / "result").rglob("output*")
     assert path.read_text() == "Byte For Byte"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["transcod", "--set", "input=@film.mov"], "unknown job type 'transcod'"),
+        (["transcode", "--set", "input=@film.mov", "--set", "segmnts=2"], "there is no such setting"),
+        (["function", "--set", "code=@film.mov"], "settings.runtime: this setting is needed"),
+        (["transcode", "--set", "input=@film.mov", "--after", "12"], "there is no job 12 to come after"),
+        (["frames", "--frames", "1", "--input", "film.mov", "--output", "../x", "--", "true"], "must not contain"),
+        (["frames", "--frames", "1", "--input-folder", ".", "--output", "../x", "--", "true"], "must not contain"),
+        (["blender-render", "film.mov", "--frames", "1", "--format", "GIF"], "settings.format"),
+    ],
+)
+def test_what_is_wrong_with_a_submission_is_said_before_anything_is_uploaded(
+    found: Callable[..., Ensemble], tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    ensemble = found()
+    (tmp_path / "film.mov").write_bytes(b"hours of upload")
+    refused = Shell(ensemble.server.url).run("submit", *arguments, folder=tmp_path)
+    assert refused.returncode == USAGE and said in refused.stderr, refused.stderr
+    assert "uploading" not in refused.stderr and "input film" not in refused.stderr
+    assert [path for path in (ensemble.server.data / "objects").rglob("*") if path.is_file()] == []
+
+
+def test_a_path_in_settings_is_uploaded_by_the_library_once_the_rest_is_right(
+    found: Callable[..., Ensemble], tmp_path: Path
+) -> None:
+    ensemble = found()
+    film = tmp_path / "film.mov"
+    film.write_bytes(b"hours of upload")
+    objects = ensemble.server.data / "objects"
+    with pytest.raises(BadRequest, match=r"settings\.segmnts: there is no such setting"):
+        ensemble.farm.submit("transcode", {"input": film, "segmnts": 20})
+    assert [path for path in objects.rglob("*") if path.is_file()] == []
+    job = ensemble.farm.submit("transcode", {"input": film, "segment_seconds": 20})
+    stored = requests.get(f"{ensemble.server.url}/api/v1/blobs/{job.settings['input']}/content", timeout=20)
+    assert stored.content == b"hours of upload"
 
 
 def test_logs_are_followed_to_the_end_of_the_job(millrace: Shell, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
 
-from millrace.sdk import folders, results, transfers
+from millrace.sdk import folders, results, transfers, unsent
 from millrace.sdk.calls import Calls
 from millrace.sdk.errors import NotEnded, NotFound
 from millrace.sdk.logs import LogEnd
@@ -108,6 +108,9 @@ class Farm:
         "delay_seconds": 300, "counted": False}}}`; all of it may be left out. `after`: jobs that must complete before
         this one starts; it fails if one of them does not. `max_workers`: how many of its tasks may run at once.
 
+        A `pathlib.Path` in the settings is a file that is here: it is uploaded, once the farm has looked at the rest of
+        the submission and would take it, and the id of its blob takes its place.
+
         Two submissions with one idempotency key are one job; without a key, each call makes its own.
         """
         body: dict[str, Any] = {
@@ -122,6 +125,9 @@ class Farm:
         body |= {"retry": dict(retry)} if retry else {}
         body |= {"max_workers": max_workers} if max_workers is not None else {}
         body |= {"after": [_text(job) for job in after]} if after else {}
+        if unsent.are_in(body["settings"]):
+            unsent.check(self._calls, body)
+            body["settings"] = unsent.sent(body["settings"], self.upload)
         key = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
         return read_job(self._calls.json("POST", "/jobs", repeatable=True, json=body, headers=key))
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from millrace.cli.rendering import UploadProgress
+from millrace.cli.rendering import UploadProgress, size
 from millrace.farm import Farm
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,6 +21,12 @@ def input_folder_option(function: F) -> F:
         type=click.Path(exists=True, file_okay=False, path_type=Path),
         help="A folder of any size; what the farm has of it already is not sent again.",
     )(function)
+
+
+def upload_file(farm: Farm, word: str, name: str, file: Path) -> str:
+    """Its blob; says on stderr what is sent."""
+    click.echo(f"{word} {name} ({size(file.stat().st_size)})", err=True)
+    return farm.upload(file)
 
 
 def upload_folder(farm: Farm, folder: Path, paths: Sequence[str] | None = None) -> str:

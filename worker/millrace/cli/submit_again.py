@@ -36,7 +36,7 @@ def rerun(invocation: Invocation, /, job: str, frames: str | None, pairs: tuple[
         settings["frames"] = frames
         if "output_path" not in settings:  # a video of these few would take the place of that of all
             settings.pop("preview", None)
-    settings |= dict(pair_of(pair, farm) for pair in pairs)
+    settings |= dict(map(pair_of, pairs))
     options["name"] = options["name"] or f"{before.name} again"[:200]
     options["tags"] = options["tags"] or before.tags
     for limit in ("max_workers", "max_retries", "on_failure"):

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 import click
 
-from millrace.cli.folders import input_folder_option, upload_folder
+from millrace.cli.folders import input_folder_option, upload_file, upload_folder
 from millrace.cli.frames_option import frames_option
 from millrace.cli.options import FarmCommand, Invocation, pass_invocation
-from millrace.cli.rendering import size
 from millrace.cli.submitting import JOB_NAMES, job_options, limit_options, pair_of, submit_and_follow
 from millrace.farm import Farm
+from millrace.sdk.unsent import Unsent
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -105,7 +106,7 @@ def _submit(
     settings |= {name: value for name, value in options.items() if value not in (None, False) or name == "denoise"}
     settings = {name: value for name, value in settings.items() if value is not None}
     settings.setdefault("prefix", f"{Path(file).stem}_")
-    settings |= dict(pair_of(pair, farm) for pair in pairs)
+    settings |= dict(map(pair_of, pairs))
     settings |= _shared_file(file, given, folder) if shared else _uploaded(farm, Path(file), given, folder)
     job["name"] = job["name"] or title[:200]
     return submit_and_follow(invocation, farm, type, settings, **job)
@@ -125,20 +126,16 @@ def _uploaded(farm: Farm, file: Path, given: tuple[Path, ...], folder: Path | No
         raise click.BadParameter(f"there is no file {file}", param_hint="FILE")
     root = file.resolve().parent
     beside = {name: one for path in given for name, one in _files_below(root, path)}
-    click.echo(f"uploading {file.name} ({size(file.stat().st_size)})", err=True)
-    uploaded: dict[str, Any] = {"blend": farm.upload(file)}
-    inputs = {}
-    for name, one in beside.items():
-        click.echo(f"uploading {name} ({size(one.stat().st_size)})", err=True)
-        inputs[name] = farm.upload(one)
+    uploaded: dict[str, Any] = {"blend": Unsent(partial(upload_file, farm, "uploading", file.name, file))}
+    inputs = {name: Unsent(partial(upload_file, farm, "uploading", name, one)) for name, one in beside.items()}
     uploaded |= {"manifest": _beside(farm, root, file, folder)} if folder else {}
     return uploaded | ({"inputs": inputs} if inputs else {})
 
 
-def _beside(farm: Farm, root: Path, file: Path, folder: Path) -> str:
+def _beside(farm: Farm, root: Path, file: Path, folder: Path) -> Unsent:
     """The manifest of the files below `folder`, by the paths that lead to them from the .blend file."""
     named = [name for name, one in _files_below(root, folder) if one.resolve() != file.resolve()]
-    return upload_folder(farm, root, named)
+    return Unsent(partial(upload_folder, farm, root, named))
 
 
 def _files_below(root: Path, path: Path) -> list[tuple[str, Path]]:

@@ -10,13 +10,13 @@ from typing import Any
 
 import click
 
-from millrace.cli.folders import input_folder_option, upload_folder
+from millrace.cli.folders import input_folder_option, upload_file, upload_folder
 from millrace.cli.frames_option import frames_option
 from millrace.cli.options import FarmCommand, Invocation, pass_invocation
-from millrace.cli.rendering import size
 from millrace.cli.submit_then import THEN, later_step, split
 from millrace.cli.submitting import job_options, limit_options, submit_and_follow
 from millrace.farm import Farm
+from millrace.sdk.unsent import Unsent
 
 
 @click.command("frames", cls=FarmCommand, context_settings={"allow_interspersed_args": False})
@@ -91,11 +91,11 @@ def command_settings(
     outputs: Sequence[str],
     folder: str | None,
 ) -> dict[str, Any]:
-    """A command as the farm wants it; the files that it needs are uploaded."""
+    """A command as the farm wants it, with the files that it needs, unsent."""
     named = [] if folder else [Path(word) for word in command if names_a_file(word)]
-    inputs = upload_inputs(farm, [*named, *given])
+    inputs = inputs_of(farm, [*named, *given])
     settings: dict[str, Any] = {"chunk": chunk, "command": list(command), "inputs": inputs}
-    settings |= {"manifest": upload_folder(farm, input_folder)} if input_folder else {}
+    settings |= {"manifest": Unsent(partial(upload_folder, farm, input_folder))} if input_folder else {}
     settings |= {"outputs": list(outputs)} if outputs else {}
     settings |= {"folder": folder} if folder else {}
     return settings
@@ -108,14 +108,10 @@ def names_a_file(word: str) -> bool:
     return not path.is_absolute() and ".." not in path.parts and os.path.isfile(path)
 
 
-def upload_inputs(farm: Farm, paths: Iterable[Path]) -> dict[str, str]:
-    """Name in the task's folder -> blob. Says on stderr what is sent."""
+def inputs_of(farm: Farm, paths: Iterable[Path]) -> dict[str, Unsent]:
+    """By their names in the task's folder."""
     found = {name: file for path in paths for name, file in files_of(path)}
-    uploaded = {}
-    for name, file in found.items():
-        click.echo(f"input {name} ({size(file.stat().st_size)})", err=True)
-        uploaded[name] = farm.upload(file)
-    return uploaded
+    return {name: Unsent(partial(upload_file, farm, "input", name, file)) for name, file in found.items()}
 
 
 def files_of(path: Path) -> Iterator[tuple[str, Path]]:

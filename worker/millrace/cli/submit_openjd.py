@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from millrace.cli.options import FarmCommand, Invocation, pass_invocation
 from millrace.cli.submitting import job_options, submit_and_follow
 from millrace.farm import Farm
 from millrace.openjd.errors import Refused, libraries
+from millrace.sdk.unsent import Unsent
 
 if TYPE_CHECKING:
     from millrace.openjd.paths import Files
@@ -96,8 +98,8 @@ def _submit(
     settings = settings_of(job, layout)  # refuses what this farm cannot do, before anything is sent
     farm = invocation.farm()
     if layout.inputs:
-        settings["manifest"] = upload_files(farm, layout.inputs)
-    settings["document"] = _uploaded(farm, document_of(job, layout))
+        settings["manifest"] = Unsent(partial(upload_files, farm, layout.inputs))
+    settings["document"] = Unsent(partial(_uploaded, farm, document_of(job, layout)))
     options["name"] = options["name"] or job.job.name[:200]
     return submit_and_follow(invocation, farm, "openjd", settings, **options)
 

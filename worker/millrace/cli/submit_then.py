@@ -48,7 +48,7 @@ def options_of(words: list[str]) -> dict[str, Any]:
 
 
 def later_step(words: list[str], settings_of: Callable[..., dict[str, Any]]) -> dict[str, Any]:
-    """A step as the farm wants it. `settings_of` uploads what a command needs."""
+    """A step as the farm wants it. `settings_of` adds the files that a command needs."""
     options = options_of(words)
     own = {name: options.pop(name) for name in ("name", "frames", "shift", "keep")}
     return {name: value for name, value in own.items() if value} | settings_of(**options)

@@ -112,11 +112,11 @@ def by_settings(type: str) -> click.Command:
     def submit_settings(invocation: Invocation, /, pairs: tuple[str, ...], file: TextIO | None, **job: Any) -> int:
         """Submit a job by its settings.
 
-        A VALUE is JSON where it reads as JSON (12, true, [1, 2], {"a": 1}), else text. @FILE uploads the file and
-        stands for its blob; a text that begins with @ is written as JSON: --set 'handle="@me"'.
+        A VALUE is JSON where it reads as JSON (12, true, [1, 2], {"a": 1}), else text. @FILE stands for its blob,
+        uploaded once all else is right; a text that begins with @ is written as JSON: --set 'handle="@me"'.
         """
         farm = invocation.farm()
-        settings = (settings_of(file) if file else {}) | dict(pair_of(pair, farm) for pair in pairs)
+        settings = (settings_of(file) if file else {}) | dict(map(pair_of, pairs))
         return submit_and_follow(invocation, farm, type, settings, **job)
 
     return submit_settings
@@ -179,19 +179,20 @@ def settings_of(file: TextIO) -> dict[str, Any]:
     return data
 
 
-def pair_of(pair: str, farm: Farm) -> tuple[str, Any]:
+def pair_of(pair: str) -> tuple[str, Any]:
+    """A file as its path, which `Farm.submit` uploads."""
     key, equals, text = pair.partition("=")
     if not key or not equals:
         raise click.BadParameter(f"{pair!r} is not KEY=VALUE", param_hint="--set")
     if text.startswith("@"):
-        return key, blob_of(Path(text[1:]).expanduser(), farm)
+        return key, file_at(Path(text[1:]).expanduser())
     return key, value_of(text)
 
 
-def blob_of(path: Path, farm: Farm) -> str:
+def file_at(path: Path) -> Path:
     if not path.is_file():
         raise click.BadParameter(f"there is no file {path} to upload", param_hint="--set")
-    return farm.upload(path)
+    return path
 
 
 def value_of(text: str) -> Any:
