@@ -3,7 +3,7 @@
 - `@pytest.mark.needs("ffmpeg")`: skipped where the program is missing; the run's last lines say how many, and of what.
 - `require_program("ffmpeg")`: the same, from inside a test or fixture; gives the program's path.
 - `@pytest.mark.full`: only with `--full`.
-- `free_port()`: a TCP port of 127.0.0.1 that nobody listened on a moment ago.
+- `free_port()`: a TCP port of 127.0.0.1 that nobody listens on, nor is given by chance (`ports.py`).
 - `ministack`: a stand-in for AWS, started once; for tests marked `full`.
 - Environment: no MILLRACE_* variable, no AWS account, no proxy for loopback, whatever the shell has; what is kept for a
   user (caches, states of workers) in a folder that goes with the run.
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import ports
 from tests.engines.ministack import ministack  # noqa: F401  a fixture of all tests
 
 MISSING = "missing system program: "
@@ -96,12 +96,7 @@ def require_program() -> Callable[[str], str]:
 
 @pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
-    def find() -> int:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            return int(listener.getsockname()[1])
-
-    return find
+    return ports.free_port
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

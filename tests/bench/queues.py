@@ -18,7 +18,8 @@ from tests.bench import load
 from tests.bench.beside import NotInstalled, absent, from_pypi, program, running, said
 from tests.bench.figures import Figure, Finding, percentile
 from tests.bench.options import Options
-from tests.bench.served import frames, free_port, served, submit, until_true
+from tests.bench.served import frames, served, submit, until_true
+from tests.ports import free_port
 
 THREADS = 16
 CELERY = """

@@ -25,8 +25,8 @@ from tests.bench.beside import NotInstalled, absent, from_pypi, program, running
 from tests.bench.figures import Figure, Finding, percentile
 from tests.bench.large_file import large_file
 from tests.bench.options import Options
-from tests.bench.served import free_port
 from tests.engines import ministack
+from tests.ports import free_port
 
 RATIO = 0.9
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}

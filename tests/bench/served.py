@@ -82,12 +82,6 @@ class Busy(RuntimeError):
     """The farm has more to do than it can, and says so."""
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 def until_true(is_so: Callable[[], bool], seconds: float, otherwise: Callable[[], str]) -> None:
     """Looks ten times a second. Raises RuntimeError that says `otherwise`."""
     deadline = time.monotonic() + seconds

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from millrace import Farm
 from millrace.openjd.document import document_of, settings_of
 from millrace.openjd.paths import files_of, layout_of
 from millrace.openjd.template import read_template, ready_job
+from millrace.sdk.values import as_json
 from tests.together.ensemble import Ensemble
 from tests.together.test_command_line import DONE, FAILED, USAGE, Shell
 from tests.worker.processes import until
@@ -40,9 +42,15 @@ def run(millrace: Shell, folder: Path, text: str, *arguments: str) -> tuple[int,
 def completed(millrace: Shell, folder: Path, text: str, *arguments: str) -> str:
     """The log of a job that completed."""
     code, job = run(millrace, folder, text, *arguments)
-    log = millrace.run("logs", job).stdout
-    assert code == DONE, log
-    return log
+    assert code == DONE, millrace.run("logs", job).stdout
+    return log_of(millrace, job)
+
+
+def log_of(millrace: Shell, job: str) -> str:
+    """Of all its tasks, once it is all there: a worker sends it beside its report."""
+    farm = Farm(millrace.environment["MILLRACE_URL"])
+    until(lambda: all(": done in " in farm.log(task).text for task in farm.tasks(job)), "the end of each log", 60)
+    return millrace.run("logs", job).stdout
 
 
 def test_parameters_and_embedded_files(millrace: Shell, tmp_path: Path) -> None:
@@ -153,7 +161,7 @@ steps:
         + "\n"
     )
     code, job = run(millrace, tmp_path, text)
-    assert code == DONE, millrace.run("logs", job).stdout
+    assert code == DONE
     assert millrace.run("download", job, "--to", str(tmp_path / "back")).returncode == DONE
     files = sorted(path for path in (tmp_path / "back").rglob("*") if path.is_file())
     assert [path.name for path in files] == ["1.txt", "2.txt"]
@@ -178,9 +186,6 @@ def test_progress_and_status_reach_the_farm(millrace: Shell, tmp_path: Path) -> 
 
 
 def tasks_of(millrace: Shell, job: str) -> list[dict[str, Any]]:
-    from millrace import Farm
-    from millrace.sdk.values import as_json
-
     return [as_json(task) for task in Farm(millrace.environment["MILLRACE_URL"]).tasks(job)]
 
 
@@ -261,7 +266,7 @@ def test_a_bundle_as_submitters_save_it(millrace: Shell, ensemble: Ensemble, tmp
     assert done.returncode == DONE, done.stderr
     assert "uploaded 1 file (" in done.stderr
     [job] = [job for job in millrace.answer("jobs") if job["name"] == "from a bundle"]
-    assert "oak" in millrace.run("logs", job["id"]).stdout
+    assert "oak" in log_of(millrace, job["id"])
 
 
 def test_a_bundle_of_many_small_files_goes_up_in_few_requests_and_once(
@@ -303,9 +308,9 @@ steps:
     sends = [call for call in calls if call.startswith("PUT ")]
     assert 3 <= len(sends) <= 8, sends  # packs, the manifest, the template
     assert len(calls) <= len(sends) + 6, calls
-    assert millrace.run("wait", job).returncode == DONE, millrace.run("logs", job).stdout
+    assert millrace.run("wait", job).returncode == DONE
     lines = sorted(f"texture {number}\n" for number in range(200))
-    log = millrace.run("logs", job).stdout
+    log = log_of(millrace, job)
     assert hashlib.sha256("".join(lines).encode()).hexdigest() in log and "A SCENE FROM ELSEWHERE" in log
     again = submitted()[1]
     assert not [call for call in again if call.startswith("PUT ")]
@@ -334,8 +339,8 @@ steps:
     inputs = {f"input/{name}": ensemble.farm.upload(file) for name, file in layout.inputs.items()}
     settings = settings_of(ready, layout) | {"document": ensemble.farm.upload(document), "inputs": inputs}
     job = ensemble.farm.submit("openjd", settings).id
-    assert millrace.run("wait", job).returncode == DONE, millrace.run("logs", job).stdout
-    assert "AN OLDER SCENE" in millrace.run("logs", job).stdout
+    assert millrace.run("wait", job).returncode == DONE
+    assert "AN OLDER SCENE" in log_of(millrace, job)
 
 
 def test_what_is_wrong_is_said_before_anything_is_sent(millrace: Shell, tmp_path: Path) -> None:

@@ -7,18 +7,16 @@ killed worker's tasks left running.
 from __future__ import annotations
 
 import os
-import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from millrace import Farm
 from millrace.agent.processes import end_leftovers
+from tests.ports import free_port
 from tests.worker.processes import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,7 +85,7 @@ class Server(Program):
 
     def start(self) -> None:
         """Returns when it is ready."""
-        port = self.url.rpartition(":")[2] or str(_free_port())
+        port = self.url.rpartition(":")[2] or str(free_port())
         answered = len(self._addresses())
         self.begin([sys.executable, *self.program, "--port", port, "--data", str(self.data), *self._options])
         until(lambda: len(self._addresses()) > answered or not self.runs, "a ready server", START_SECONDS)
@@ -110,16 +108,6 @@ class Server(Program):
             if line.startswith(f"{field}:"):
                 return int(line.split()[1]) * 1024
         raise AssertionError(f"no {field} in /proc")
-
-
-def _free_port() -> int:
-    """None of those that the system gives to connections: while the server is down somebody's would take it."""
-    with socket.socket() as attempt:
-        for port in random.SystemRandom().sample(range(10_000, 32_000), 100):
-            with suppress(OSError):
-                attempt.bind(("127.0.0.1", port))
-                return port
-    raise AssertionError("no port is free")
 
 
 class Worker(Program):

@@ -50,7 +50,7 @@ def start_agent(manager: Manager, tmp_path: Path) -> Iterator[Callable[..., thre
     for _, stop, _ in running:
         stop.set()
     for thread, _, codes in running:
-        thread.join(20)
+        thread.join(60)
         assert codes == [0]
 
 

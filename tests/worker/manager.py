@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.ports import free_port
 from tests.worker.recordings import answer_like, difference, recorded
 
 Answer = tuple[int, dict[str, Any]]
@@ -36,7 +37,7 @@ class Manager:
 
     def __init__(self) -> None:
         self.changed = threading.Condition(threading.RLock())
-        self.port = 0
+        self.port = free_port()
         self.lease_seconds = 120.0
         self.poll_seconds = 0.05
         self.token: str | None = None
@@ -73,7 +74,6 @@ class Manager:
     def come(self) -> None:
         """Listen; after `go_away` on the same port as before."""
         self._server = _Server(("127.0.0.1", self.port), _handler_of(self))
-        self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def go_away(self) -> None:
@@ -97,11 +97,11 @@ class Manager:
         self.blobs[sha256] = content
         return {"blob": sha256, "size": len(content), "sha256": sha256}
 
-    def wait_for(self, is_true: Callable[[], Any], seconds: float = 10.0) -> None:
+    def wait_for(self, is_true: Callable[[], Any], seconds: float = 60.0) -> None:
         with self.changed:
             assert self.changed.wait_for(is_true, timeout=seconds), f"not within {seconds} s: {self.summary()}"
 
-    def wait_for_outcome(self, task: str, seconds: float = 10.0, generation: int = 1) -> dict[str, Any]:
+    def wait_for_outcome(self, task: str, seconds: float = 60.0, generation: int = 1) -> dict[str, Any]:
         self.wait_for(lambda: (task, generation) in self.outcomes, seconds)
         return self.outcomes[task, generation]
 

@@ -1,4 +1,4 @@
-"""Waiting for what other processes do."""
+"""Waiting for what other processes do: a limit is for what never comes, so it is generous to a busy machine."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def until(is_true: Callable[[], bool], what: str, seconds: float) -> None:
         time.sleep(0.01)
 
 
-def appears(path: Path, seconds: float = 10.0) -> Path:
+def appears(path: Path, seconds: float = 60.0) -> Path:
     until(path.exists, f"{path.name} appears", seconds)
     return path
 
 
-def number_in(path: Path, seconds: float = 10.0) -> int:
+def number_in(path: Path, seconds: float = 60.0) -> int:
     """The number a process writes into `path`, once it is all there."""
     until(lambda: path.exists() and path.read_text().endswith("\n"), f"a number in {path.name}", seconds)
     return int(path.read_text())

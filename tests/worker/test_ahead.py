@@ -92,8 +92,8 @@ def test_the_wait_for_a_slot_is_no_part_of_the_time_a_task_may_take(
 ) -> None:
     release = running_until(tmp_path, manager)
     start_agent(prefetch=1)
-    taken_ahead(tmp_path, manager, max_seconds=1)
-    subprocess.run(["sleep", "1.5"], check=True)
+    taken_ahead(tmp_path, manager, max_seconds=4)
+    subprocess.run(["sleep", "4.5"], check=True)
     release.touch()
     assert manager.wait_for_outcome("2")["outcome"] == "completed"
 

@@ -299,11 +299,11 @@ def test_a_sandboxed_task_is_asked_to_end_and_nothing_of_it_is_left(
         sandboxed.context.run(["sh", "-c", script], notify_seconds=3.0)
     stopper.join(20)
     assert says in sandboxed.log()
-    until(lambda: not running(mark), "the end of all of it", 10)
+    until(lambda: not running(mark), "the end of all of it", 60)
 
 
 def stop_when_started(bench: Workbench) -> None:
-    until(lambda: "started" in bench.log(), "the task", 20)
+    until(lambda: "started" in bench.log(), "the task", 60)
     bench.attempt.stop(StopReason.CANCELED)
 
 

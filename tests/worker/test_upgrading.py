@@ -58,7 +58,7 @@ def check_offer(upgrader: Upgrader, farm: Farm, sha256: str = OTHER, *, tries: b
     before = farm.asked
     upgrader.hear(offer(sha256))
     if tries:
-        until(lambda: farm.asked == before + 1 and not upgrader._busy.locked(), "the try", 20)
+        until(lambda: farm.asked == before + 1 and not upgrader._busy.locked(), "the try", 60)
     else:
         time.sleep(0.05)
         assert farm.asked == before
@@ -96,7 +96,7 @@ def test_a_disk_that_was_full_for_a_while_ends_no_upgrades(tmp_path: Path, clock
     farm, folder = Farm(), tmp_path / "state"
     upgrader = Upgrader(farm, folder, MINE)  # nothing can be written: as on a full disk
     check_offer(upgrader, farm, tries=False)
-    until(lambda: not upgrader._busy.locked(), "the end of the try", 20)
+    until(lambda: not upgrader._busy.locked(), "the end of the try", 60)
     folder.mkdir()
     check_offer(upgrader, farm, tries=True)
 
