@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from millrace.agent import processes
+from millrace.agent import process_table, processes
 from millrace.agent.cgroups import Cgroups
 from millrace.agent.durable import write_json_durably
 from millrace.agent.errors import CommandFailed, StartError
@@ -106,11 +106,11 @@ def test_a_noted_process_of_which_nobody_knows_when_it_began_is_let_be(
 
 
 def test_where_there_is_no_proc_ps_knows_when_a_process_began() -> None:
-    ours = processes.started_by_ps(os.getpid())
-    assert ours is not None and ours == processes.started_by_ps(os.getpid())
+    ours = process_table.started_by_ps(os.getpid())
+    assert ours is not None and ours == process_table.started_by_ps(os.getpid())
     with subprocess.Popen(["true"]) as ended:
         ended.wait()
-    assert processes.started_by_ps(ended.pid) is None
+    assert process_table.started_by_ps(ended.pid) is None
 
 
 def test_a_group_that_cannot_be_entered_starts_nothing(like_v2: Path, bench: Workbench, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from millrace.agent.guard import Guard
 from millrace.agent.lease import boot_seconds
-from millrace.agent.processes import WORK_VARIABLE
+from millrace.agent.process_table import WORK_VARIABLE
 from tests.worker.manager import Manager
 from tests.worker.processes import appears, gone, number_in, until
 from tests.worker.test_agent import FAMILY

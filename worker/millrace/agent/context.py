@@ -20,6 +20,7 @@ from typing import IO, Any
 from millrace.agent.attempt import NOTIFY_SECONDS, Attempt, Progress
 from millrace.agent.errors import CannotStart, CommandFailed
 from millrace.agent.isolation import NO_ISOLATION, Isolation
+from millrace.agent.process_table import WORK_VARIABLE
 from millrace.agent.processes import ProcessTree
 from millrace.agent.protocol import Assignment
 from millrace.agent.tasklog import TaskLog
@@ -37,7 +38,7 @@ def task_environment(task: Assignment, work: Path) -> dict[str, str]:
         "MILLRACE_JOB": task.job,
         "MILLRACE_TASK": task.lease.task,
         "MILLRACE_ATTEMPT": str(task.lease.generation),
-        "MILLRACE_WORK": str(work),
+        WORK_VARIABLE: str(work),
     }
     if sys.platform == "win32":
         environment |= {name: os.environ[name] for name in _KEPT_ON_WINDOWS if name in os.environ}
