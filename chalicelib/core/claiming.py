@@ -18,14 +18,14 @@ from .lifecycle import Outcome, WorkerStatus
 from .model import Assignment, Lease, Task, TaskId, Worker
 from .records.lanes import Lane, Served
 from .registry import NEW_LANE
-from .scheduling import Picker, fits, kept_from, key_of, served_by
+from .scheduling import PAGES_IN_VAIN, Picker, fits, kept_from, key_of, served_by
 from .workers import liveness
 
 LANES_PER_CLAIM = 3
 """Where no index is exact, each lane is a read of its own: these are the best, and one more of the rest is tried, by
 chance, so that none waits for ever behind lanes that have become empty."""
 LOOKS_PER_CLAIM = 10
-"""At the lanes: nine pages with gates that are full, and what stands behind them."""
+"""At the lanes: nine gates of which it had not heard that they are full, and what stands behind them."""
 SETTLING_MS = 30_000
 """A claim younger than this may still be on its way to the worker: it is not called forgotten."""
 
@@ -123,9 +123,16 @@ def _take(farm: Farm, picker: Picker, takes_excluded: bool) -> tuple[list[Task],
         served = _tried(farm, served)
     if not served.lanes:
         return [], False
+    began_at = farm.registry.stopped_at(served.partitions)
+    picker.stopped_at |= began_at
     taken, contended = _take_with_ticket(farm, picker, served)
+    if not taken and began_at and not picker.cut_short:  # that was the end of it: what stands before may be open now
+        picker.stopped_at, began_at = {}, {}
+        taken, contended = _take_with_ticket(farm, picker, served)
     if not taken and picker.passed_over and takes_excluded:
         taken, contended = _take_excluded(farm, picker, served)
+    if not taken and picker.cut_short and picker.stopped_at != began_at:  # else it is what is kept from this worker
+        farm.registry.note_stop(picker.stopped_at)
     gates.leave_unused(farm, picker, {one.job for one in taken})
     if not taken:
         return [], contended
@@ -156,16 +163,21 @@ def _begin(farm: Farm, picker: Picker, cursor: Cursor) -> list[Task]:
 
 
 def _take_with_ticket(farm: Farm, picker: Picker, served: Served) -> tuple[list[Task | Cursor], bool]:
-    """The best that there is; of a job with a gate once that was entered. Where too much is full for one call, the next
-    goes on behind it."""
+    """The best that there is; of a job with a gate once that was entered. Where too much is shut for one call, the next
+    goes on behind it: no sooner than if there had been nothing, or full jobs would keep idle workers asking."""
+    picker.pages = PAGES_IN_VAIN
     for _ in range(LOOKS_PER_CLAIM):
         taken, contended = farm.tasks.take(served.partitions, picker, picker.enough, picker.onward)
-        if taken or (picker.wants is None and not picker.in_the_way):
-            if contended and not taken:
-                farm.registry.forget()  # a gate that it had not heard of, perhaps
+        if taken:
             return taken, contended
+        if picker.wants is None and not picker.in_the_way:
+            if contended:
+                farm.registry.forget()  # a gate that it had not heard of, perhaps
+            picker.cut_short |= picker.pages <= 0
+            return [], contended
         gates.make_way(farm, picker)
-    return [], True
+    picker.cut_short = True
+    return [], contended
 
 
 def _take_excluded(farm: Farm, picker: Picker, served: Served) -> tuple[list[Task | Cursor], bool]:
@@ -195,7 +207,8 @@ def _picker(farm: Farm, worker: Worker, request_id: str, slots: int, lease_secon
     lease = Lease(worker.id, 0, request_id, farm.clock.now(), seconds, 0)
     grace_ms = int(farm.limits.grace_seconds * 1000)
     known = farm.registry.read()
-    return Picker(worker, known.halted, lease, grace_ms, slots, gated=known.gated, full=farm.registry.full())
+    full, spans = farm.registry.full(), farm.registry.spans()
+    return Picker(worker, known.halted, lease, grace_ms, slots, gated=known.gated, full=full, spans=spans)
 
 
 def _note_head(farm: Farm, lanes: Sequence[Lane], taken: Task | Cursor) -> None:

@@ -4,9 +4,12 @@ Each running task of such a job holds a ticket of the job's *gate* (`records/gat
 enters the gate first, by one conditional write, and only then takes the task; what it is given carries the ticket, and
 whoever ends the attempt gives it back. So a limit costs a claim one write and one look at the lane more, and the end of
 an attempt a read and a write, for the jobs that have one; others pay nothing. What is full is remembered for a second.
-Who meets a full gate asks at once which others on its page are full, so that full jobs hide nothing however many they
-are; and who finds a page crowded with tasks of such a job asks for their ids, and looks behind them, however many stand
-there one by one. Both cost one request more.
+Who meets a full gate asks at once which others are, of those on its page and of those that were within the last minute;
+and who finds a page crowded with tasks of such a job asks for their ids, once a minute, and looks behind them, however
+many stand there one by one. Both cost one request more. So full jobs whose tasks fill pages cost a claim a read each.
+Where they are more than a claim reads (`scheduling.PAGES_IN_VAIN`), it leaves word where it stopped, and the next one
+in this process goes on from there behind the head of the lane; whoever comes to the end begins anew. So no number of
+them hides work for ever. None of this makes a worker ask sooner than if there were nothing.
 
 Claims know from the registry which jobs have a gate, at most two seconds late. Entries of a job that had one from the
 beginning say so themselves: a claim that does not know of the gate fails their condition. Of a job that gets its first
@@ -31,6 +34,8 @@ from .scheduling import Picker
 MOST_WORKERS = 1_000
 """Each ticket is a field of one item, of some 40 bytes, and each write of it is charged for the whole item: a thousand
 are 40 write units to enter and 40 to leave. An item of DynamoDB bears ten times as many."""
+MOST_ASKED = 100
+"""Gates of which one read tells."""
 FORGOTTEN_MS = 180_000
 """A ticket so old belongs to a task that its worker is known to hold, or to none."""
 
@@ -55,11 +60,12 @@ def make_way(farm: Farm, picker: Picker) -> None:
     if picker.wants is not None:
         _try_to_enter(farm, picker, picker.wants)
         picker.wants = None
-    for job_id in picker.in_the_way & picker.full.keys():
+    for job_id in picker.in_the_way | (picker.crowds & picker.full):
         spans = tuple((step.base, step.base + step.count) for step in farm.jobs.steps(job_id) if step.count)
         farm.registry.note_spans(job_id, spans)
-        picker.full[job_id] = spans
-    picker.in_the_way.clear()
+        picker.asked.add(job_id)
+        picker.spans[job_id] = spans
+    picker.look_again()
 
 
 def _try_to_enter(farm: Farm, picker: Picker, job_id: JobId) -> None:
@@ -71,8 +77,10 @@ def _try_to_enter(farm: Farm, picker: Picker, job_id: JobId) -> None:
         if farm.gates.enter(job_id, ticket, picker.worker.id, farm.clock.now()):
             picker.tickets[job_id] = ticket
             return
-        farm.registry.note_full([job_id, *farm.gates.full_of(picker.met)])
-    picker.full |= {job_id: None} | farm.registry.full()
+        lately = farm.registry.lately_full() & picker.gated - picker.met - picker.tickets.keys() - {job_id}
+        others = [*picker.met, *lately][:MOST_ASKED]
+        farm.registry.note_full([job_id, *farm.gates.full_of(others)])
+    picker.full |= {job_id} | farm.registry.full() - picker.tickets.keys()
 
 
 def _new_ticket(farm: Farm, picker: Picker, job_id: JobId) -> int:

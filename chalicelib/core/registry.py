@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from .model import JobId, Requirement, Spans
 from .ports import Bell, Clock
@@ -19,6 +19,8 @@ look at the row to its task, and than an index lags."""
 FORGET_AFTER_MS = 24 * 3600 * 1000
 FULL_MS = 1_000
 """How long a gate is taken for full that was found so."""
+IN_MIND_MS = 60_000
+"""How long is known which jobs stood in the way, and with what ids: they are asked about together after that second."""
 NEW_LANE = "lanes"
 """Rings when a lane is seen for the first time."""
 
@@ -33,8 +35,12 @@ class RegistryCache:
         self._registry: Registry | None = None
         self._read_at = 0
         self._num_forgotten = 0
-        self._full: dict[JobId, tuple[int, Spans | None]] = {}
-        """Jobs whose gate was found full, when, and the ids of their tasks where those are known."""
+        self._full: dict[JobId, int] = {}
+        """Jobs whose gate was found full, and when."""
+        self._spans: dict[JobId, tuple[int, Spans]] = {}
+        """The ids of the tasks of jobs that stood in the way, and when that was asked."""
+        self._stopped_at: dict[str, str] = {}
+        """Partition of the ready index -> the sort key where a claim stopped that had seen enough of what is shut."""
 
     def read(self) -> Registry:
         with self._lock:
@@ -76,27 +82,49 @@ class RegistryCache:
     def _lane(self, requirement: Requirement) -> Lane | None:
         return next((lane for lane in self.read().lanes if lane.requirement == requirement), None)
 
-    def full(self) -> dict[JobId, Spans | None]:
+    def full(self) -> set[JobId]:
         """Jobs that nobody more may enter, as far as this process found a moment ago."""
         now = self._clock.now()
         with self._lock:
-            return {job: spans for job, (at, spans) in self._full.items() if now - at < FULL_MS}
+            return {job for job, at in self._full.items() if now - at < FULL_MS}
+
+    def lately_full(self) -> set[JobId]:
+        """Those that were found so within the last minute, and are perhaps no longer."""
+        now = self._clock.now()
+        with self._lock:
+            return {job for job, at in self._full.items() if FULL_MS <= now - at < IN_MIND_MS}
 
     def note_full(self, jobs: Iterable[JobId]) -> None:
         now = self._clock.now()
         with self._lock:
-            known = {job: (at, spans) for job, (at, spans) in self._full.items() if now - at < FULL_MS}
-            self._full = {job: (now, None) for job in jobs} | known
-
-    def note_spans(self, job_id: JobId, spans: Spans) -> None:
-        """Of a job that was found full."""
-        with self._lock:
-            if (known := self._full.get(job_id)) is not None:
-                self._full[job_id] = known[0], spans
+            lately = {job: at for job, at in self._full.items() if now - at < IN_MIND_MS}
+            self._full = lately | dict.fromkeys(jobs, now)
 
     def note_room(self, job_id: JobId) -> None:
         with self._lock:
             self._full.pop(job_id, None)
+
+    def spans(self) -> dict[JobId, Spans]:
+        now = self._clock.now()
+        with self._lock:
+            return {job: spans for job, (at, spans) in self._spans.items() if now - at < IN_MIND_MS}
+
+    def note_spans(self, job_id: JobId, spans: Spans) -> None:
+        """Ids are given once, so what a job gets later is only not known yet."""
+        now = self._clock.now()
+        with self._lock:
+            known = {job: (at, of) for job, (at, of) in self._spans.items() if now - at < IN_MIND_MS}
+            self._spans = known | {job_id: (now, spans)}
+
+    def note_stop(self, stopped_at: Mapping[str, str]) -> None:
+        """The next claim that looks there goes on from these places."""
+        with self._lock:
+            self._stopped_at |= stopped_at
+
+    def stopped_at(self, partitions: Iterable[str]) -> dict[str, str]:
+        """Where to go on behind the heads of these: told once, so that after that somebody begins anew."""
+        with self._lock:
+            return {pk: self._stopped_at.pop(pk) for pk in partitions if pk in self._stopped_at}
 
     def halt(self, job_id: JobId, epoch: int) -> None:
         """No claim in this process gives away a task of the job from here on; others follow within two seconds."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 
 from .model import JobId, Lease, Requirement, Spans, Worker
 from .ports import Item, Key, Update
@@ -50,6 +51,8 @@ def served_by(worker: Worker, registry: Registry) -> Served:
 
 CROWD = 20
 """Half a page."""
+PAGES_IN_VAIN = 24
+"""Looked at by one claim. Where that is not enough, another goes on behind them."""
 
 
 @dataclass
@@ -72,42 +75,92 @@ class Picker:
     """Jobs that one enters by a gate."""
     tickets: dict[JobId, int] = field(default_factory=dict)
     """Gates that it has entered."""
-    full: dict[JobId, Spans | None] = field(default_factory=dict)
-    """Gates that let nobody more in, and the ids of their jobs' tasks where those are known."""
+    full: set[JobId] = field(default_factory=set)
+    """Gates that let nobody more in."""
+    spans: dict[JobId, Spans] = field(default_factory=dict)
+    """The ids of jobs' tasks, where those are known."""
+    stopped_at: dict[str, str] = field(default_factory=dict)
+    """By partition: up to which sort key all was shut to everybody when it was looked at."""
+    pages: int = PAGES_IN_VAIN
+    """How many more it looks at of which it wants nothing."""
+    cut_short: bool = False
+    """More stands there than it has looked at."""
     wants: JobId | None = None
     """The gate at which it stopped: whoever called is to enter it, or to find it full, and to ask again."""
     met: frozenset[JobId] = frozenset()
     """Other gates on the same page, which may be full too."""
+    crowds: set[JobId] = field(default_factory=set)
+    """Jobs with a gate of which the page where it stopped held a crowd: theirs are asked for too, if it is full."""
     in_the_way: set[JobId] = field(default_factory=set)
-    """Jobs of which the page where it stopped held a crowd: whoever called is to say the ids of those that are full."""
+    """Jobs that give it nothing, of which the page where it stopped held a crowd: whoever called is to say its ids."""
+    asked: set[JobId] = field(default_factory=set)
+    """Those whose ids were asked for."""
+    not_for_it: set[str] = field(default_factory=set)
+    """Partitions in which this look met what others may take."""
     passed_over: list[Item] = field(default_factory=list)
     """Candidates refused only because they, or too many like them, failed on this worker before."""
 
-    def __call__(self, candidates: Sequence[Item]) -> Iterator[Update | None]:
-        closed = self.halted | self.full.keys()
-        open_to_it = [c for c in candidates if c["job"] not in closed and self._not_kept_from_it(c)]
+    def __call__(self, page: Sequence[Item]) -> Iterator[Update | None]:
+        candidates = list(page)
+        open_to_it = [c for c in candidates if not self._is_shut(c) and self._not_kept_from_it(c)]
         running = _running(open_to_it)
         ranked = sorted(open_to_it, key=lambda c: self._rank(c, running))  # stable: equal ranks keep their age
         for candidate in self._home_shards_first(ranked):
             if candidate["job"] in self.gated and candidate["job"] not in self.tickets:
                 self.wants = candidate["job"]
                 self.met = (self.gated & {c["job"] for c in ranked}) - self.tickets.keys() - {self.wants}
-                self.in_the_way |= _crowds(candidates, self.met | {self.wants})
+                self.crowds |= self._crowds(c for c in candidates if c["job"] in self.met | {self.wants})
                 yield None  # what stands further back must not overtake
                 return
             yield self._grant(candidate)
-        self.in_the_way |= _crowds(candidates, {job for job, spans in self.full.items() if spans is None})
-        if self.in_the_way:
+        self._note_where(candidates)
+        self.in_the_way |= self._crowds(filter(self._gives_nothing, candidates))
+        self.pages -= not open_to_it
+        if self.in_the_way or self.pages <= 0:
             yield None
 
     def onward(self, last: Item) -> str | None:
-        """Behind what a full job has in this place of the lane, however much that is: the ids of a step's tasks are its
-        own, and stand in order."""
-        place, _, number = last["ready_sk"].partition("|")
-        for first, end in self.full.get(last["job"]) or ():
+        """Behind what a job that gives nothing has in this place of the lane, however much that is; and behind all that
+        was found shut before."""
+        behind = self._behind(last) if self._gives_nothing(last) else ""
+        key = max(behind, self.stopped_at.get(last["ready_pk"], ""))
+        return key if key > last["ready_sk"] else None
+
+    def look_again(self) -> None:
+        """What it stopped at is known now."""
+        self.crowds.clear()
+        self.in_the_way.clear()
+        self.not_for_it.clear()
+
+    def _crowds(self, candidates: Iterable[Item]) -> set[JobId]:
+        """Jobs of which many tasks are among these, with ids that it does not know."""
+        tasks = {c["id"]: c for c in candidates if not is_cursor(c)}
+        many = {job for job, entries in Counter(c["job"] for c in tasks.values()).items() if entries >= CROWD}
+        many -= self.asked
+        return {c["job"] for c in tasks.values() if c["job"] in many and self._behind(c) == c["ready_sk"]}
+
+    def _note_where(self, candidates: Sequence[Item]) -> None:
+        self.not_for_it |= {c["ready_pk"] for c in candidates if not self._is_shut(c)}
+        last = {c["ready_pk"]: c for c in sorted(candidates, key=itemgetter("ready_sk"))}
+        for pk in last.keys() - self.not_for_it:
+            self.stopped_at[pk] = max(self._behind(last[pk]), self.stopped_at.get(pk, ""))
+
+    def _behind(self, candidate: Item) -> str:
+        """The sort key behind what its step has in this place: the ids of a step's tasks are its own, and stand in
+        order. Its own key, where they are not known."""
+        place, _, number = candidate["ready_sk"].partition("|")
+        for first, end in self.spans.get(candidate["job"], ()):
             if first <= int(number) < end:
                 return keys.ready_sk_from(place, end)
-        return None
+        return str(candidate["ready_sk"])
+
+    def _is_shut(self, candidate: Item) -> bool:
+        """To everybody."""
+        return candidate["job"] in self.halted or candidate["job"] in self.full
+
+    def _gives_nothing(self, candidate: Item) -> bool:
+        """All of its job that stands in this lane."""
+        return self._is_shut(candidate)
 
     def _not_kept_from_it(self, candidate: Item) -> bool:
         if not kept_from(self.worker, candidate) or key_of(candidate) in self.allowed:
@@ -161,11 +214,6 @@ class Picker:
         """The lease on a task that had this generation before."""
         due_at = self.lease.granted_at + round(self.lease.seconds * 1000) + self.grace_ms
         return replace(self.lease, generation=generation + 1, due_at=due_at, ticket=ticket)
-
-
-def _crowds(candidates: Sequence[Item], of: Container[JobId]) -> set[JobId]:
-    found = Counter(candidate["job"] for candidate in candidates if candidate["job"] in of)
-    return {job for job, entries in found.items() if entries >= CROWD}
 
 
 def _running(candidates: Sequence[Item]) -> Mapping[JobId, int]:

@@ -11,18 +11,21 @@ from __future__ import annotations
 import heapq
 import itertools
 import sqlite3
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, closing
+from types import MappingProxyType
 from typing import overload
 
 from chalicelib.core.ports import Item, Onward, with_the_next
 from chalicelib.store.cursors import Place
 from chalicelib.store.rows import Row, Rows, decode_body
 
-MOST_PAGES = 10
+MOST_PAGES = 100
+"""Whoever looks says itself when it has seen enough."""
 FEW = 4
 """Partitions that are merged by their heads in any case."""
 MOST_PASSED_OVER = 100
+NOTHING_BEYOND: Mapping[str, str] = MappingProxyType({})
 
 
 class Candidates(Sequence[Item]):
@@ -61,16 +64,19 @@ def candidates(
     """Pages of all these partitions together, in one order by sort key."""
     look = _in_order if len(pks) > FEW and index in rows.ordered else _merged
     found = look(rows, connection, index, pks, page * MOST_PAGES)
+    beyond: dict[str, str] = {}
     try:
         for _ in range(MOST_PAGES):
             these = Candidates(list(itertools.islice(found, page)))
             if not these:
                 return
             yield these
-            if (key := onward(these[-1])) is not None:
+            last = these[-1]
+            if (key := onward(last)) is not None:
                 found.close()
-                place = {f"{index}_sk": key, "pk": "", "sk": ""}  # before all that stand at this key
-                found = _merged(rows, connection, index, pks, page * MOST_PAGES, place)
+                beyond[last[f"{index}_pk"]] = key
+                place = {field: last[field] for field in (f"{index}_sk", "pk", "sk")}
+                found = _merged(rows, connection, index, pks, page * MOST_PAGES, place, beyond)
     finally:  # a statement left open would keep the writer's connection on an old state of the file
         found.close()
 
@@ -100,19 +106,26 @@ def _merged(
     pks: Sequence[str],
     limit: int,
     after: Place | None = None,
+    beyond: Mapping[str, str] = NOTHING_BEYOND,
 ) -> Generator[Row, None, None]:
-    heads = rows.heads(connection, index, pks, after)
+    """Behind `after`; of some partitions only from the sort key on that `beyond` says."""
+    sort_field = f"{index}_sk"
+    ahead = {pk: key for pk, key in beyond.items() if after is not None and key > after[sort_field]}
+    heads = rows.heads(connection, index, [pk for pk in pks if pk not in ahead], after)
+    for pk, key in ahead.items():
+        heapq.heappush(heads, (key, pk))
     opened: list[tuple[Row, int, sqlite3.Cursor]] = []
     with ExitStack() as cursors_of_partitions:
         while heads or opened:
             while heads and (not opened or heads[0][0] <= opened[0][0][0]):
                 _, pk = heapq.heappop(heads)
-                partition = rows.partition(connection, index, pk, after=after, limit=limit)
+                place = {sort_field: ahead[pk], "pk": "", "sk": ""} if pk in ahead else after
+                partition = rows.partition(connection, index, pk, after=place, limit=limit)
                 cursors_of_partitions.callback(partition.close)
                 if (first := partition.fetchone()) is not None:
                     heapq.heappush(opened, (first, len(heads), partition))
             if not opened:
-                return  # the one partition there was is empty
+                return  # what was left is empty
             row, number, partition = opened[0]
             following = partition.fetchone()
             if following is None:

@@ -15,7 +15,7 @@ import itertools
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from chalicelib.core.ports import ConditionFailed, Item, Key, Onward, Page, Pick, Taken, Update, with_the_next
@@ -23,8 +23,9 @@ from chalicelib.store.evaluate import is_done
 
 MAX_LOSSES = 3
 MAX_FURTHER_PAGES = 2
-MAX_JUMPS = 8
-"""Pages read elsewhere than behind the last, as the caller knows that all in between is of no use to it."""
+"""Beyond pages of which something was tried."""
+MAX_PAGES_IN_VAIN = 30
+"""Beyond those of which the caller wanted nothing; it says itself when it has seen enough of them."""
 MEMORY_SECONDS = 3.0
 
 
@@ -52,27 +53,36 @@ class RacingTake:
         self._guard = threading.Lock()
 
     def take(self, index: str, pks: Sequence[str], pick: Pick, page: int, onward: Onward = with_the_next) -> Taken:
-        """The partitions in the order given; at most two pages beyond their heads, eight jumps and three lost races in
-        all."""
-        losses = 0
-        for candidates, last_page in self._pages(index, pks, page, onward):
-            seen = {_key(item): item for item in candidates}
-            for update in pick(candidates):
-                if update is None:
-                    return Taken((), losses > 0)
-                image = seen.get(update.key, {})
-                item = self._moved(update)
-                if item is None:
+        """The partitions in the order given; beyond their heads at most two pages, and thirty of no use; at most three
+        lost races in all."""
+        losses, further, in_vain = 0, MAX_FURTHER_PAGES, MAX_PAGES_IN_VAIN
+        for pk in dict.fromkeys(pks):
+            cursor = first = None
+            while True:
+                items, cursor = self._read_page(pk, index=index, first=first, limit=page, cursor=cursor)
+                candidates, losses_before = self._arrange(items, f"{index}_sk"), losses
+                seen = {_key(item): item for item in candidates}
+                for update in pick(candidates):
+                    if update is None:
+                        return Taken((), losses > 0)
+                    image = seen.get(update.key, {})
+                    item = self._moved(update)
+                    if item is not None:
+                        if f"{index}_pk" not in item:  # what still stands there may be taken again at once
+                            self._remember(update.key, image, lost=False)
+                        return Taken((item,), False)
                     losses += 1
                     self._remember(update.key, image, lost=True)
                     if losses == MAX_LOSSES:
                         return Taken((), True)
-                    if not last_page:
+                    if cursor is not None and further > 0:
                         break
-                else:
-                    if f"{index}_pk" not in item:  # what still stands there may be taken again at once
-                        self._remember(update.key, image, lost=False)
-                    return Taken((item,), False)
+                tried = losses > losses_before or len(candidates) < len(items)
+                if cursor is None or (further if tried else in_vain) == 0:
+                    break
+                further, in_vain = (further - 1, in_vain) if tried else (further, in_vain - 1)
+                if (first := onward(items[-1]) if items else None) is not None:
+                    cursor = None
         return Taken((), losses > 0)
 
     def _moved(self, update: Update) -> Item | None:
@@ -82,24 +92,6 @@ class RacingTake:
         except ConditionFailed as failed:
             # Called lost, it would be held by a worker that never hears of it, while this claim goes on to another.
             return failed.item if update.signed and is_done(update, failed.item) else None
-
-    def _pages(self, index: str, pks: Sequence[str], size: int, onward: Onward) -> Iterator[tuple[list[Item], bool]]:
-        """What may still be there, page by page, and whether the page is the last that will be read of its kind."""
-        further, jumps = MAX_FURTHER_PAGES, MAX_JUMPS
-        for pk in dict.fromkeys(pks):
-            cursor = first = None
-            while True:
-                page = self._read_page(pk, index=index, first=first, limit=size, cursor=cursor)
-                cursor = page.cursor
-                first = onward(page.items[-1]) if cursor is not None and page.items and jumps > 0 else None
-                goes_on = cursor is not None and (first is not None or further > 0)
-                yield self._arrange(page.items, f"{index}_sk"), not goes_on
-                if not goes_on:
-                    break
-                if first is None:
-                    further -= 1
-                else:
-                    jumps, cursor = jumps - 1, None
 
     def _arrange(self, items: Sequence[Item], sort_field: str) -> list[Item]:
         """Without what is known to be gone; shuffled among equals while there is competition."""

@@ -25,7 +25,7 @@ from chalicelib.core.errors import BadInput
 from chalicelib.core.farm import Limits
 from chalicelib.core.fleet_watching import Abilities
 from chalicelib.core.lifecycle import Outcome, TaskStatus
-from chalicelib.core.model import Assignment, Job
+from chalicelib.core.model import Assignment, Job, JobId, Worker
 from chalicelib.core.ports import Item, Key, Operation, Page, Update
 from chalicelib.core.reasons import Code
 from chalicelib.core.records.keys import IDS_SINCE, INDEXES, ready_sk_from, served_sk
@@ -125,6 +125,40 @@ def test_nor_by_many_of_a_large_step_that_run_again(bench: Bench) -> None:
     assert bench.take(worker).task.job == other.id
 
 
+def asked(bench: Bench, worker: Worker) -> list[JobId]:
+    """A worker's call, a second and a half after the last: nobody has in mind any more what was full. Whoever gets
+    nothing is not told to ask again at once."""
+    bench.clock.advance(1_500)
+    bench.requests += 1
+    claimed = claiming.claim(bench.farm, worker, f"r{bench.requests}")
+    assert not claimed.contended
+    return [one.task.job for one in claimed.assignments]
+
+
+@pytest.mark.parametrize(
+    ("full", "count"),
+    [
+        pytest.param(12, 80, id="a page each"),
+        pytest.param(14, 11, id="a few each"),
+        pytest.param(40, 41, id="too many"),
+    ],
+)
+def test_however_many_full_jobs_there_are_all_get_workers_and_hide_nothing(bench: Bench, full: int, count: int) -> None:
+    """Also where more of their tasks stand one by one than a claim looks at."""
+    among = {limited(bench, {"count": count, "alike": False}, most=1).id for _ in range(full)}
+    bench.clock.advance(1_000)
+    behind = bench.submit({"count": 1}, priority=10)
+    worker = bench.worker()
+    given = [job for _ in range(2 * full + 5) for job in asked(bench, worker)]
+    assert set(given) == among | {behind.id}
+    # To a process that has nothing in mind, and to one that has just looked at all of it.
+    for _ in range(2):
+        bench.farm = make_farm(bench.farm.table, bench.clock)
+        for _ in range(2):
+            later = bench.submit({"count": 1}, priority=10)
+            assert [job for _ in range(8) for job in asked(bench, worker)] == [later.id]
+
+
 class Looks(SimulatedTable):
     """Counts how often it is asked."""
 
@@ -155,6 +189,21 @@ def test_how_much_of_a_full_job_stands_in_the_way_costs_nothing(clock: Simulated
         assert bench.take(worker).task.job == other.id
         cost.append(table.asked - before)
     assert cost[0] == cost[1] <= 3, cost
+
+
+def test_an_idle_worker_costs_a_read_for_each_full_job_that_fills_a_page(clock: SimulatedClock) -> None:
+    cost = []
+    for count in (80, 300):
+        table = Looks(INDEXES, seed=1, lag_ms=(0, 0), clock=clock)
+        bench = Bench(make_farm(table, clock), clock)
+        full = [limited(bench, {"count": count, "alike": False}, most=1) for _ in range(12)]
+        worker = bench.worker()
+        given = [job for _ in range(20) for job in asked(bench, worker)]
+        assert set(given) == {job.id for job in full}
+        before = table.asked
+        assert asked(bench, worker) == []
+        cost.append(table.asked - before)
+    assert cost[0] == cost[1] <= 12 + 4, cost  # the lanes, the head twice, and whether the others are full
 
 
 def test_who_stops_at_a_gate_reads_no_further(clock: SimulatedClock) -> None:

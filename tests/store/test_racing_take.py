@@ -154,9 +154,18 @@ def test_it_starts_with_the_head_until_it_loses_and_then_shuffles_equals_only() 
     assert shown.pop() == names[1:]
 
 
-def test_two_pages_beyond_the_head_are_enough_when_nothing_fits() -> None:
-    race = Race(40)
+def test_thirty_pages_beyond_the_head_are_enough_when_nothing_fits() -> None:
+    race = Race(200)
     assert race.mine.take("ready", ["A"], lambda _: [], 4) == Taken((), False)
+    assert race.counting.requests == {"query": 31}
+
+
+def test_two_are_where_all_is_known_to_be_gone() -> None:
+    race = Race(40)
+    for _ in range(20):
+        race.take()
+    race.counting.requests.clear()
+    assert race.take() == Taken((), False)
     assert race.counting.requests == {"query": 3}
 
 

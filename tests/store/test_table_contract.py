@@ -606,6 +606,22 @@ def test_take_goes_on_where_the_caller_says(table: Table) -> None:
     assert "TASK#a" in seen and len(seen) <= 30
 
 
+def test_who_goes_on_elsewhere_in_one_partition_misses_nothing_of_another(table: Table) -> None:
+    table.write_many([[put_task(f"b{number:03d}", ready_pk="AB"[number % 2])] for number in range(200)])
+    seen: list[str] = []
+
+    def none_of_them(tasks: Any) -> Any:
+        seen.extend(task["ready_sk"] for task in tasks)
+        return []
+
+    def in_a_behind_all(last: Item) -> str | None:
+        return "b190" if last["ready_pk"] == "A" and last["ready_sk"] < "b190" else None
+
+    table.take("ready", ["A", "B"], none_of_them, onward=in_a_behind_all, page=9)
+    assert [name for name in sorted(seen) if int(name[1:]) % 2] == [f"b{number:03d}" for number in range(1, 200, 2)]
+    assert len([name for name in seen if not int(name[1:]) % 2]) <= 15 + 5
+
+
 def test_take_looks_no_further_when_it_is_told_so(table: Table) -> None:
     names = [f"{number:03d}" for number in range(50)]
     table.write_many([[put_task(name, ready_pk=lane)] for lane, name in zip("AB" * 25, names, strict=True)])

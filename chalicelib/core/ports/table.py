@@ -56,8 +56,8 @@ def first_is_enough(_: Item) -> bool:
 
 
 Onward = Callable[[Item], str | None]
-"""Given the last item of a page, says at which sort key to go on, where nothing before is of use to the caller; None:
-with the next item. Pure and quick, and knows before the call what it knows."""
+"""Given the last item of a page that `pick` has seen, says at which sort key to go on in its partition, where nothing
+before is of use to the caller; None: with the next item. Pure and quick."""
 
 
 def with_the_next(_: Item) -> str | None:
@@ -140,6 +140,6 @@ class Table(Protocol):
         Exact engines look at all partitions in one order by sort key, inside the writer, and go on until it is
         `enough`, so `pick` must bear that what it has given was taken. Others move one at most: they try the partitions
         in the order given, retry at most three lost races, and then say `contended`. All look at so many pages at
-        most; `onward` must give a sort key behind its item, the same for all partitions.
+        most: thirty and more of which `pick` wanted nothing. `onward` must give a sort key behind its item.
         """
         ...
