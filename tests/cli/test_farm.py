@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
 from millrace import Farm
+from millrace.sdk import reading
 from millrace.sdk.calls import Patience, retry_after
 from millrace.sdk.errors import (
     BadRequest,
@@ -143,6 +145,18 @@ def test_an_answer_in_another_shape_is_no_farm(stub: StubFarm, farm: Farm) -> No
     del stub.jobs[job]["counts"]
     with pytest.raises(NotAFarm, match="counts"):
         farm.job(job)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        *(reading.farm_info, reading.job, reading.job_output, reading.task, reading.error_line, reading.picture),
+        *(reading.worker, reading.reasons, reading.token, reading.webhook, reading.delivery, reading.pruned),
+    ],
+)
+def test_whatever_is_asked_an_empty_answer_is_no_farm(read: Callable[[Mapping[str, Any]], object]) -> None:
+    with pytest.raises(NotAFarm, match="as this version knows it"):
+        read({})
 
 
 def test_jobs_are_listed_over_all_pages(stub: StubFarm, farm: Farm) -> None:

@@ -14,15 +14,15 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import quote
 
-from millrace.sdk import folders, results, transfers, unsent
+from millrace.sdk import folders, reading, results, transfers, unsent
+from millrace.sdk.administration import Administration
+from millrace.sdk.asking import id_of
 from millrace.sdk.calls import Calls
 from millrace.sdk.errors import NotEnded, NotFound
 from millrace.sdk.logs import LogEnd
 from millrace.sdk.sending import OnBytes
 from millrace.sdk.values import (
-    Delivery,
     ErrorLine,
     FarmInfo,
     FramesAdded,
@@ -30,35 +30,15 @@ from millrace.sdk.values import (
     JobOutput,
     LogPiece,
     Picture,
-    Pruned,
     Reason,
     Task,
-    Token,
-    Webhook,
     WorkerInfo,
-    read_delivery,
-    read_error_line,
-    read_info,
-    read_job,
-    read_job_output,
-    read_picture,
-    read_pruned,
-    read_reasons,
-    read_task,
-    read_token,
-    read_webhook,
-    read_worker,
 )
-
-PAGE = 100
-PRUNE_SECONDS = 3600.0
-"""A farm on one machine looks through all of its tasks in one call."""
-
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 
-class Farm:
+class Farm(Administration):
     """The farm at a URL; `Farm()` is the one of MILLRACE_URL, else of this machine. A closed farm needs a token.
 
     A token that is not given is that of MILLRACE_TOKEN, as on the command line; `token=""` shows none.
@@ -67,7 +47,7 @@ class Farm:
     def __init__(self, url: str | None = None, token: str | None = None, *, patience_seconds: float = 5.0) -> None:
         url = os.environ.get("MILLRACE_URL") or DEFAULT_URL if url is None else url
         token = os.environ.get("MILLRACE_TOKEN") if token is None else token
-        self._calls = Calls(url, token or None, patience_seconds)
+        super().__init__(Calls(url, token or None, patience_seconds))
 
     @property
     def url(self) -> str:
@@ -75,7 +55,7 @@ class Farm:
 
     def info(self) -> FarmInfo:
         """Answers once the farm is ready for work."""
-        return read_info(self._get("/farm"))
+        return reading.farm_info(self._get("/farm"))
 
     def time(self) -> datetime | None:
         """The clock of the farm's machine, to the second; None if it does not say."""
@@ -129,15 +109,15 @@ class Farm:
             unsent.check(self._calls, body)
             body["settings"] = unsent.sent(body["settings"], self.upload)
         key = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
-        return read_job(self._calls.json("POST", "/jobs", repeatable=True, json=body, headers=key))
+        return reading.job(self._calls.json("POST", "/jobs", repeatable=True, json=body, headers=key))
 
     def job(self, job: str | Job) -> Job:
         """The job as it is now."""
-        return read_job(self._get(f"/jobs/{_id(job)}"))
+        return reading.job(self._get(f"/jobs/{id_of(job)}"))
 
     def jobs(self, status: str | None = None) -> Iterator[Job]:
         """All jobs, newest first, fetched page by page as they are asked for."""
-        return map(read_job, self._pages("/jobs", status))
+        return map(reading.job, self._pages("/jobs", status))
 
     def update(
         self,
@@ -151,7 +131,7 @@ class Farm:
         given = (("name", name), ("priority", priority), ("max_workers", max_workers))
         body: dict[str, Any] = {key: value for key, value in given if value is not None}
         body |= {"max_workers": None} if max_workers == 0 else {}
-        return read_job(self._calls.json("PATCH", f"/jobs/{_id(job)}", repeatable=True, json=body))
+        return reading.job(self._calls.json("PATCH", f"/jobs/{id_of(job)}", repeatable=True, json=body))
 
     def queue_mode(self, mode: str | None = None) -> str:
         """How jobs of equal priority are served: `first-in` or `balanced`. With `mode`, for steps that begin from now
@@ -197,16 +177,16 @@ class Farm:
     def add_frames(self, job: str | Job, frames: str) -> FramesAdded:
         """Give a job that lives more frames, such as `251-300`; those that it has already are not added again."""
         body = {"frames": frames}
-        answer = self._calls.json("POST", f"/jobs/{_id(job)}/frames", repeatable=True, json=body)
-        return FramesAdded(answer["added"], answer["present"], read_job(answer["job"]))
+        answer = self._calls.json("POST", f"/jobs/{id_of(job)}/frames", repeatable=True, json=body)
+        return FramesAdded(answer["added"], answer["present"], reading.job(answer["job"]))
 
     def retry_task(self, task: str | Task) -> Task:
         """Run one task again within its job, whatever became of it."""
-        return read_task(self._calls.json("POST", f"/tasks/{_id(task)}/retry", repeatable=False, json={}))
+        return reading.task(self._calls.json("POST", f"/tasks/{id_of(task)}/retry", repeatable=False, json={}))
 
     def delete(self, job: str | Job) -> None:
         """Forget the job, its tasks and logs."""
-        self._calls.send("DELETE", f"/jobs/{_id(job)}", repeatable=False)
+        self._calls.send("DELETE", f"/jobs/{id_of(job)}", repeatable=False)
 
     def wait(
         self, job: str | Job, timeout: float | None = None, on_progress: Callable[[Job], None] | None = None
@@ -243,13 +223,13 @@ class Farm:
 
     def outputs(self, job: str | Job) -> Iterator[JobOutput]:
         """All files that the job's tasks made so far, in their order, fetched page by page as they are asked for."""
-        return map(read_job_output, self._pages(f"/jobs/{_id(job)}/outputs", None))
+        return map(reading.job_output, self._pages(f"/jobs/{id_of(job)}/outputs", None))
 
     def last_rendered(self, job: str | Job | None = None) -> Picture | None:
         """What a job, or the whole farm, rendered last; None while there is nothing that could be shown."""
-        path = "/last-rendered" if job is None else f"/jobs/{_id(job)}/last-rendered"
+        path = "/last-rendered" if job is None else f"/jobs/{id_of(job)}/last-rendered"
         try:
-            return read_picture(self._get(path))
+            return reading.picture(self._get(path))
         except NotFound:
             return None
 
@@ -261,15 +241,15 @@ class Farm:
     # ---- tasks and logs ----
 
     def tasks(self, job: str | Job, status: str | None = None) -> Iterator[Task]:
-        return map(read_task, self._pages(f"/jobs/{_id(job)}/tasks", status))
+        return map(reading.task, self._pages(f"/jobs/{id_of(job)}/tasks", status))
 
     def task(self, task: str | Task) -> Task:
-        return read_task(self._get(f"/tasks/{_id(task)}"))
+        return reading.task(self._get(f"/tasks/{id_of(task)}"))
 
     def log(self, task: str | Task, attempt: int | None = None, offset: int = 0) -> LogPiece:
         """What an attempt (the newest, if none is named) wrote, from a byte on; empty text at the end."""
         params = {"offset": offset} | ({"attempt": attempt} if attempt is not None else {})
-        response = self._calls.send("GET", f"/tasks/{_id(task)}/log", repeatable=True, params=params)
+        response = self._calls.send("GET", f"/tasks/{id_of(task)}/log", repeatable=True, params=params)
         next_offset = int(response.headers.get("X-Next-Offset", offset + len(response.content)))
         return LogPiece(response.content.decode("utf-8", "replace"), next_offset)
 
@@ -301,108 +281,29 @@ class Farm:
     def error_line(self, task: str | Task, attempt: int | None = None) -> ErrorLine | None:
         """The line of an attempt's log (the newest, if none is named) that likely says why it failed."""
         params = {} if attempt is None else {"attempt": attempt}
-        return read_error_line(self._get(f"/tasks/{_id(task)}/error", **params))
-
-    def retention(self) -> int | None:
-        """Days for which jobs are kept after they have ended; None: for ever."""
-        days = self._get("/retention")["ended_jobs_days"]
-        return None if days is None else int(days)
-
-    def set_retention(self, days: int | None) -> None:
-        """Say so; older jobs are then deleted. Needs scope admin. See `retention_preview` first."""
-        self._calls.json("PUT", "/retention", repeatable=True, json={"ended_jobs_days": days})
-
-    def content_retention(self) -> int | None:
-        """Days for which content is kept that nothing needs; None: until somebody prunes."""
-        days = self._get("/retention").get("content_days")
-        return None if days is None else int(days)
-
-    def set_content_retention(self, days: int | None) -> None:
-        """Say so; once a day the farm then removes what is older, as `prune` does. Needs scope admin."""
-        self._calls.json("PUT", "/retention", repeatable=True, json={"content_days": days})
-
-    def retention_preview(self, days: int) -> tuple[int, list[Job]]:
-        """How many jobs (up to 1,000) would be deleted now if they were kept for so long, and the first of them."""
-        found = self._get("/retention/preview", ended_jobs_days=days)
-        return int(found["count"]), [read_job(job) for job in found["jobs"]]
+        return reading.error_line(self._get(f"/tasks/{id_of(task)}/error", **params))
 
     def why(self, thing: Job | Task | WorkerInfo) -> list[Reason]:
         """Why a job or task waits, or a worker is idle; the nearest reason first."""
         noun = {Job: "jobs", Task: "tasks", WorkerInfo: "workers"}[type(thing)]
-        return read_reasons(self._get(f"/{noun}/{_id(thing)}/why"))
+        return reading.reasons(self._get(f"/{noun}/{id_of(thing)}/why"))
 
     # ---- workers and blobs ----
 
     def workers(self) -> Iterator[WorkerInfo]:
-        return map(read_worker, self._pages("/workers", None))
+        return map(reading.worker, self._pages("/workers", None))
 
     def worker(self, worker: str | WorkerInfo) -> WorkerInfo:
-        return read_worker(self._get(f"/workers/{_id(worker)}"))
+        return reading.worker(self._get(f"/workers/{id_of(worker)}"))
 
     def set_worker_status(self, worker: str | WorkerInfo, status: str, *, lazy: bool = False) -> WorkerInfo:
         """Ask a worker to become `awake`, `asleep` or `offline`; lazily: after the tasks it has."""
         body = {"status": status, "lazy": lazy}
-        return read_worker(self._calls.json("POST", f"/workers/{_id(worker)}/status", repeatable=True, json=body))
+        return reading.worker(self._calls.json("POST", f"/workers/{id_of(worker)}/status", repeatable=True, json=body))
 
     def forget_worker(self, worker: str | WorkerInfo) -> None:
         """Take a worker that is offline or lost off the list."""
-        self._calls.send("DELETE", f"/workers/{_id(worker)}", repeatable=False)
-
-    def tokens(self) -> list[Token]:
-        """All tokens of the farm, without their texts; needs scope admin, as do the next two."""
-        return [read_token(token) for token in self._get("/tokens")["items"]]
-
-    def make_token(self, name: str, scopes: Sequence[str]) -> Token:
-        """A new token with some of the scopes `submit`, `operate`, `worker`, `admin`."""
-        body = {"name": name, "scopes": list(scopes)}
-        return read_token(self._calls.json("POST", "/tokens", repeatable=False, json=body))
-
-    def make_join_token(self, name: str = "a worker", *, minutes: int = 15) -> Token:
-        """What lets one machine in, once, within so many minutes: `millrace worker --join TEXT` there."""
-        body = {"name": name, "minutes": minutes}
-        return read_token(self._calls.json("POST", "/join-tokens", repeatable=False, json=body))
-
-    def revoke_token(self, token: str | Token) -> None:
-        self._calls.send("DELETE", f"/tokens/{_id(token)}", repeatable=False)
-
-    def webhooks(self) -> list[Webhook]:
-        """Who is told of events; needs scope admin, as do the next three."""
-        return [read_webhook(hook) for hook in self._get("/webhooks")["items"]]
-
-    def make_webhook(
-        self,
-        url: str,
-        events: Sequence[str],
-        *,
-        format: str = "json",  # noqa: A002
-        job: str | Job | None = None,
-    ) -> Webhook:
-        """Have the farm tell this URL of events, such as `job.failed`; the answer has the secret that signs."""
-        body = {"url": url, "events": list(events), "format": format} | ({} if job is None else {"job": _id(job)})
-        return read_webhook(self._calls.json("POST", "/webhooks", repeatable=False, json=body))
-
-    def deliveries(self, hook: str | Webhook) -> list[Delivery]:
-        """What a webhook was told in the last two days, or is to be; newest first."""
-        return [read_delivery(each) for each in self._get(f"/webhooks/{_id(hook)}")["deliveries"]]
-
-    def delete_webhook(self, hook: str | Webhook) -> None:
-        self._calls.send("DELETE", f"/webhooks/{_id(hook)}", repeatable=False)
-
-    def retry_policies(self) -> dict[str, dict[str, Any]]:
-        """What the farm says of job types, by type; what jobs say themselves wins."""
-        return dict(self._get("/retry-policies")["policies"])
-
-    def set_retry_policy(self, type: str, policy: Mapping[str, Any] | None) -> None:  # noqa: A002
-        """Say it of a job type, in place of what was said before; None: nothing any more. Needs scope admin.
-
-        Fields, each of which may be left out: `max_retries`, `delay_seconds`, `exit_codes` (as in `submit`),
-        `max_seconds`, `idle_seconds`.
-        """
-        path = f"/retry-policies/{quote(type, safe='')}"
-        if policy is None:
-            self._calls.send("DELETE", path, repeatable=False)
-        else:
-            self._calls.json("PUT", path, repeatable=True, json=dict(policy))
+        self._calls.send("DELETE", f"/workers/{id_of(worker)}", repeatable=False)
 
     def upload(self, path: str | Path, on_bytes: OnBytes | None = None) -> str:
         """Store a file as a blob, unless its content is known; the blob's id."""
@@ -420,37 +321,17 @@ class Farm:
         """The same for files from anywhere: path in the job (relative, with `/`) -> file here."""
         return folders.upload_files(self._calls, {path: Path(file) for path, file in files.items()}, on_bytes)
 
-    def prune(self, *, older_than_days: int = 30, dry_run: bool = False) -> Pruned:
-        """Remove content that no job needs and nobody stored or relied on for so many days; needs scope admin."""
-        body = {"older_than_days": older_than_days, "dry_run": dry_run}
-        timeout = (5.0, PRUNE_SECONDS)
-        return read_pruned(self._calls.json("POST", "/prune", repeatable=False, json=body, timeout=timeout))
-
     # ---- within ----
-
-    def _get(self, path: str, **params: Any) -> dict[str, Any]:
-        return self._calls.json("GET", path, repeatable=True, params=params)
 
     def _act(self, job: str | Job, verb: str, said: Mapping[str, Any] | None = None) -> Job:
         # Not repeated after a broken connection: the job may have moved on since, and been moved by somebody else.
-        return read_job(self._calls.json("POST", f"/jobs/{_id(job)}/{verb}", repeatable=False, json=dict(said or {})))
-
-    def _pages(self, path: str, status: str | None) -> Iterator[dict[str, Any]]:
-        params: dict[str, Any] = {"limit": PAGE} | ({"status": status} if status else {})
-        while True:
-            page = self._get(path, **params)
-            yield from page.get("items", ())
-            if not page.get("next"):
-                return
-            params["cursor"] = page["next"]
+        return reading.job(
+            self._calls.json("POST", f"/jobs/{id_of(job)}/{verb}", repeatable=False, json=dict(said or {}))
+        )
 
 
 def _text(job: str | Job) -> str:
     return job if isinstance(job, str) else job.id
-
-
-def _id(thing: str | Job | Task | Token | Webhook | WorkerInfo) -> str:
-    return quote(thing if isinstance(thing, str) else thing.id, safe="")
 
 
 def _is_over(task: Task, attempt: int | None) -> bool:
