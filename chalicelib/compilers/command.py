@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
-from ..core.ids import LARGEST
+from ..core.ids import LARGEST, TEXT
 from ..core.model import BlobId, Requirement
 from ..core.plans import Expansion, Results, StepPlan, TaskPlan
 from .fields import Settings
@@ -37,7 +37,7 @@ def _existing(text: str) -> str:
 
 
 Word = Annotated[str, AfterValidator(_without_nul)]
-WorkerRef = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,15}$"), AfterValidator(_existing)]
+WorkerRef = Annotated[str, StringConstraints(pattern=TEXT), AfterValidator(_existing)]
 
 
 class CommandSettings(Settings):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from ..core.ids import LARGEST
+from ..core.ids import LARGEST, TEXT
 from ..core.model import BlobId, ManifestId
 from .frame_ranges import parse_frames
 
@@ -29,7 +29,7 @@ class Limited(Settings):
     """Without output, progress or other sign of life of its commands: what hangs is ended, what is slow is not."""
 
 
-BlobRef = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,15}$")]
+BlobRef = Annotated[str, StringConstraints(pattern=TEXT)]
 """A blob's id, as the API writes it: a decimal string."""
 BLOB_OR_PATH = Field(json_schema_extra={"x-blob": True})
 """Tells forms that a file may be uploaded for this text, which may also be a path on shared storage."""

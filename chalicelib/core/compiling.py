@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from . import ids
 from .errors import BadInput, ObjectMissing
 from .model import Job, JobId, Step, TaskId
 from .plans import Expansion, JobType, StepPlan
@@ -61,6 +62,8 @@ def _bad_input(invalid: ValidationError, kind: JobType) -> BadInput:
     said = first["ctx"]["error"] if first["type"] == "value_error" else first["msg"]
     if first["type"] == "missing":
         said = "this setting is needed"
+    elif first["type"] == "string_pattern_mismatch" and first["ctx"]["pattern"] == ids.TEXT:
+        said = "must be an id, a decimal number as a text"
     elif first["type"] == "extra_forbidden":
         known = f"; there are {', '.join(sorted(kind.settings.model_fields))}" if len(first["loc"]) == 1 else ""
         said = f"there is no such setting{known}"

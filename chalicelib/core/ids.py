@@ -18,6 +18,8 @@ SEQUENCE_BITS = 22
 PER_SECOND = 1 << SEQUENCE_BITS
 LARGEST = (1 << 53) - 1
 SMALL_BLOCK = 32
+TEXT = r"^[1-9][0-9]{0,15}$"
+"""An id in JSON."""
 
 
 def made_at(number: int) -> int:

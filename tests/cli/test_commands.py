@@ -37,6 +37,7 @@ def test_submit_prints_the_id_and_nothing_else(stub: StubFarm, cli: Cli) -> None
     [
         ("5", 5), ("true", True), ("null", None), ("[1, 2]", [1, 2]), ('{"a": 1}', {"a": 1}), ("1-5:2-10", "1-5:2-10"),
         ("", ""), ("a=b", "a=b"), ("NaN", "NaN"), ('"5"', "5"), ('"@home"', "@home"), ("00012", "00012"),
+        ("913992277032960", "913992277032960"), ("[913992277032960]", [913992277032960]), ("1000000", 1_000_000),
     ],
 )  # fmt: skip
 def test_a_setting_is_json_where_it_reads_as_json(stub: StubFarm, cli: Cli, text: str, value: object) -> None:

@@ -19,6 +19,9 @@ from millrace.cli.options import FarmCommand, FarmSubgroup, Invocation, pass_inv
 from millrace.cli.watching import result_of, wait_and_show
 from millrace.farm import Farm
 
+SMALLEST_ID = 10**13
+"""Ids of farms grow with the time since 2020, and passed this after a month."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _JOB_OPTIONS = (
@@ -112,8 +115,8 @@ def by_settings(type: str) -> click.Command:
     def submit_settings(invocation: Invocation, /, pairs: tuple[str, ...], file: TextIO | None, **job: Any) -> int:
         """Submit a job by its settings.
 
-        A VALUE is JSON where it reads as JSON (12, true, [1, 2], {"a": 1}), else text. @FILE stands for its blob,
-        uploaded once all else is right; a text that begins with @ is written as JSON: --set 'handle="@me"'.
+        A VALUE is JSON where it reads as JSON (12, true, [1, 2], {"a": 1}), else text, as is an id. @FILE stands for
+        its blob, uploaded once all else is right; a text that begins with @ is written as JSON: --set 'handle="@me"'.
         """
         farm = invocation.farm()
         settings = (settings_of(file) if file else {}) | dict(map(pair_of, pairs))
@@ -198,9 +201,11 @@ def file_at(path: Path) -> Path:
 def value_of(text: str) -> Any:
     try:
         # NaN and Infinity are Python's, not JSON's: text.
-        return json.loads(text, parse_constant=_refuse)
+        value = json.loads(text, parse_constant=_refuse)
     except ValueError:
         return text
+    # An id, which settings take as text. No setting counts as far.
+    return text if type(value) is int and value >= SMALLEST_ID else value
 
 
 def _refuse(word: str) -> None:
