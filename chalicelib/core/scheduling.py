@@ -160,7 +160,7 @@ class Picker:
 
     def _gives_nothing(self, candidate: Item) -> bool:
         """All of its job that stands in this lane."""
-        return self._is_shut(candidate)
+        return self._is_shut(candidate) or (candidate["job"], candidate["task_type"]) in self.worker.blocked
 
     def _not_kept_from_it(self, candidate: Item) -> bool:
         if not kept_from(self.worker, candidate) or key_of(candidate) in self.allowed:

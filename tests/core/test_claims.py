@@ -233,6 +233,37 @@ def test_a_worker_is_blocked_also_right_after_its_contact_was_noted(bench: Bench
     assert seen.blocked == {(job.id, "sleep")} and bench.claim(seen) == []
 
 
+MANY = 1_200
+"""More than a claim looks at, on any engine."""
+
+
+def blocked(bench: Bench, job: Job, *kinds: str) -> Worker:
+    """A worker for two task types that is blocked for the job, while another is not."""
+    one, _ = bench.worker("one", "sleep", "echo"), bench.worker("another", "sleep", "echo")
+    for kind in kinds:
+        bench.farm.workers.block(one.id, job.id, kind, 0)
+    return workers.get(bench.farm, one.id)
+
+
+def test_what_it_is_blocked_for_hides_nothing_from_a_worker_however_much_that_is(bench: Bench) -> None:
+    job = bench.submit({"count": MANY, "alike": False}, {"count": 200, "alike": False, "task_type": "echo"})
+    worker = blocked(bench, job, "sleep", "echo")
+    bench.clock.advance(1_000)
+    other, lower = bench.submit(), bench.submit({"count": 1, "task_type": "echo"}, priority=10)
+    assert {given.task.job for given in bench.claim(worker, slots=3)} == {other.id, lower.id}
+    assert bench.claim(worker) == []
+
+
+def test_nor_what_else_the_same_job_has_for_it(bench: Bench) -> None:
+    """Tasks of one step may be of several types; for others than the one it is not blocked."""
+    kinds = ["sleep"] * MANY + ["echo"] * 2 + ["sleep"] * 50
+    echo = [{"name": "echo", "settings": {"message": "hello"}}]
+    tasks = [{"name": f"{number}", "task_type": kind, "commands": echo} for number, kind in enumerate(kinds)]
+    job = jobs.submit(bench.farm, jobs.Submission("mixed", "commands", {"tasks": tasks}))
+    worker = blocked(bench, job, "sleep")
+    assert [given.task.index for given in bench.claim(worker, slots=3)] == [MANY, MANY + 1]
+
+
 def test_a_blocked_worker_goes_on_when_nobody_else_can(bench: Bench) -> None:
     job = bench.submit({"count": 4}, max_retries=0)
     alone = bench.worker()
