@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
 import pytest
@@ -61,9 +61,12 @@ class ServedFarm:
     url: str
     clock: MovableClock
     session: requests.Session = field(default_factory=requests.Session)
+    answer_seconds: ClassVar[float] = 30
+    """How long whoever calls waits for an answer."""
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
-        return self.session.request(method, self.url + path, allow_redirects=False, timeout=30, **options)
+        timeout = self.answer_seconds
+        return self.session.request(method, self.url + path, allow_redirects=False, timeout=timeout, **options)
 
     def task_of(self, job: Job) -> Task:
         """The first of the job's tasks, as it is now."""

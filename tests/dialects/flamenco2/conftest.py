@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -18,7 +18,7 @@ from chalicelib.core.model import Job, Task
 from chalicelib.dialects.flamenco2 import routes
 from chalicelib.dialects.pleiades import routes as pleiades
 from chalicelib.edge import hexids
-from tests.dialects.conftest import MovableClock, app_of, served
+from tests.dialects.conftest import MovableClock, ServedFarm, app_of, served
 
 SECRET = "hJ4rT0wq9LzXcV8bNm2KpQ7sYd5FgE3aUi6OoRt1WxZvCyBnM4kLjHgFdSaPqWeR"
 
@@ -28,13 +28,9 @@ def command(name: str, **settings: Any) -> dict[str, Any]:
 
 
 @dataclass
-class Site:
-    """A served farm."""
-
-    farm: Farm
-    url: str
-    clock: MovableClock
-    session: requests.Session = field(default_factory=requests.Session)
+class Site(ServedFarm):
+    answer_seconds = 3
+    """All that a real worker waits."""
 
     def get(self, path: str, **options: Any) -> requests.Response:
         return self.call("GET", path, **options)
@@ -43,10 +39,6 @@ class Site:
         if body is not None:
             options["json"] = body
         return self.call("POST", path, **options)
-
-    def call(self, method: str, path: str, **options: Any) -> requests.Response:
-        # Three seconds are all that a real worker waits.
-        return self.session.request(method, self.url + path, allow_redirects=False, timeout=3, **options)
 
     def worker(self, *task_types: str, nickname: str = "node7", secret: str = SECRET) -> Flamenco:
         said = {
