@@ -2,126 +2,95 @@
 
 import { h, replace } from "./dom.js";
 import { duration, number, plural, seconds, status } from "./format.js";
+import { JobStrips } from "./job_strips.js";
 import { complain } from "./notices.js";
 import { filter, href } from "./router.js";
 import { Rows } from "./rows.js";
-import { strip } from "./strip.js";
 import { TasksOfJob } from "./tasks_of_job.js";
 
 const WORDS = ["", "active", "failed", "queued", "waiting", "completed", "canceled", "paused"];
-const MOST_STRIPS = 6;
 const ROW = 40;
 const MOST_ROWS = 12;
 
 /** id: the job's. query: of the URL: `tasks` is a status, `look` a part of a step: "2.100-199". */
 export function jobTasks(id, query) {
   const tasks = new TasksOfJob(id);
-  let asked = null;
-  /** Said once of each page that cannot be read, however often somebody scrolls meanwhile. Of a job that is not there
-   * the page around says so. */
-  const more = () => {
-    const reading = tasks.more();
-    if (reading && reading !== asked) reading.catch((error) => error.status !== 404 && complain(error));
-    asked = reading;
-  };
-  const strips = new Map();
-  const heading = h("h2", {}, "Tasks");
-  const stripsPlace = h("div", { class: "stack" });
-  const chooser = h("label", { class: "inline", hidden: true });
+  const more = asking(tasks);
+  const strips = new JobStrips(id);
   const chips = h("div", { class: "chips", role: "group", "aria-label": "Status of tasks" });
+  const heading = h("h2", {}, "Tasks");
   const told = h("p", { class: "faint hint", role: "status" });
-  const rows = new Rows({ label: "Tasks", className: "tasks", rowHeight: ROW, key: (task) => task.id, columns: COLUMNS, onEnd: more });
-  const element = h("div", { class: "card stack" }, heading, chooser, stripsPlace, chips, rows.element, told);
+  const rows = new Rows({ label: "Tasks", className: "tasks", rowHeight: ROW, key: (task) => task.id, columns: COLUMNS, onEnd: more.orComplain });
   let job = null;
   let [wanted, look] = chosen(query);
-  let single = 0;
 
-  function draw() {
+  function drawList() {
     const items = tasks.items;
     rows.show(items);
     rows.element.style.height = `${Math.min(Math.max(items.length, 1), MOST_ROWS) * ROW + 44}px`;
     rows.element.hidden = tasks.isEnded && !items.length;
     told.textContent = inWords(tasks, items.length, look);
-    if (job) drawChips();
+    if (job) drawCounts();
   }
 
-  function drawChips() {
+  function drawCounts() {
     const all = Object.values(job.counts).reduce((sum, count) => sum + count, 0);
-    const words = WORDS.filter((word) => !word || job.counts[word] || word === wanted);
-    const held = chips.contains(document.activeElement) && document.activeElement.dataset.status;
-    replace(chips, words.map((word) => chip(word, wanted, word ? job.counts[word] : all)));
-    if (held !== false) chips.querySelector(`[data-status="${held}"]`)?.focus();
+    drawChips(chips, job.counts, all, wanted);
     heading.textContent = all ? plural(all, "task") : "Tasks";
   }
 
-  /** One for each step; of many steps the one that was chosen. */
-  function drawStrips() {
-    const begun = job.steps.map((step, index) => ({ ...step, index })).filter((step) => step.count);
-    const isMany = begun.length > MOST_STRIPS;
-    const shown = isMany ? begun.filter((step) => step.index === (look?.step ?? single)) : begun;
-    chooser.hidden = !isMany;
-    if (isMany && chooser.dataset.steps !== String(begun.length)) drawChooser(begun);
-    for (const [index, one] of strips) if (!shown.some((step) => step.index === index)) drop(index, one);
-    for (const step of shown) {
-      if (!strips.has(step.index)) strips.set(step.index, made(step));
-      strips.get(step.index).look(look?.step === step.index ? look : null);
-    }
-    const order = shown.map((step) => strips.get(step.index).element);
-    if (order.some((one, at) => stripsPlace.children[at] !== one)) replace(stripsPlace, order);
-    return shown;
+  function choose() {
+    tasks.choose(wanted, look ? `${look.step}.${look.first}` : null);
   }
 
-  const made = (step) =>
-    strip({
-      job: id,
-      step,
-      onRange: (range) => filter({ look: range && `${step.index}.${range.first + 1}-${range.last}` }),
-      onTask: (task) => (location.hash = href("tasks", task)),
-    });
-
-  function drop(index, one) {
-    one.close();
-    one.element.remove();
-    strips.delete(index);
-  }
-
-  function drawChooser(begun) {
-    chooser.dataset.steps = begun.length;
-    const choose = (event) => {
-      single = Number(event.target.value);
-      filter({ look: null });
-      drawStrips();
-    };
-    const options = begun.map((step) => h("option", { value: step.index, selected: step.index === (look?.step ?? single) }, step.name));
-    replace(chooser, "Step", h("select", { onchange: choose }, options));
-  }
-
-  const cursor = () => (look ? `${look.step}.${look.first}` : null);
-  tasks.choose(wanted, cursor());
-  tasks.addEventListener("change", draw);
+  choose();
+  tasks.addEventListener("change", drawList);
   return {
-    element,
+    element: h("div", { class: "card stack" }, heading, strips.elements, chips, rows.element, told),
     /** The job as it is now. */
     async show(now) {
       job = now;
-      const shown = drawStrips();
-      drawChips();
-      const list = tasks.pages.length ? tasks.refresh(rows.first, rows.last) : (asked = tasks.more());
-      await Promise.all([list, ...shown.map((step) => strips.get(step.index).refresh(step.count))]);
+      strips.show(job.steps, look);
+      drawCounts();
+      const list = tasks.pages.length ? tasks.refresh(rows.first, rows.last) : more.ask();
+      await Promise.all([list, strips.refresh()]);
     },
     filter(next) {
       [wanted, look] = chosen(next);
-      tasks.choose(wanted, cursor());
+      choose();
       rows.element.scrollTop = 0;
-      more();
-      if (job) drawStrips();
-      draw();
+      more.orComplain();
+      if (job) strips.show(job.steps, look);
+      drawList();
     },
     close() {
       rows.close();
-      for (const [index, one] of strips) drop(index, one);
+      strips.close();
     },
   };
+}
+
+/** The next page of tasks: asked for by the page, which says itself what is wrong, or because somebody scrolls. */
+function asking(tasks) {
+  let asked = null;
+  return {
+    ask: () => (asked = tasks.more()),
+    /** Said once of each page that cannot be read, however often somebody scrolls meanwhile. Of a job that is not there
+     * the page around says so. */
+    orComplain() {
+      const reading = tasks.more();
+      if (reading && reading !== asked) reading.catch((error) => error.status !== 404 && complain(error));
+      asked = reading;
+    },
+  };
+}
+
+/** Those of which there are tasks. Who is on one by keyboard stays there. */
+function drawChips(chips, counts, all, wanted) {
+  const words = WORDS.filter((word) => !word || counts[word] || word === wanted);
+  const held = chips.contains(document.activeElement) && document.activeElement.dataset.status;
+  replace(chips, words.map((word) => chip(word, wanted, word ? counts[word] : all)));
+  if (held !== false) chips.querySelector(`[data-status="${held}"]`)?.focus();
 }
 
 const COLUMNS = [

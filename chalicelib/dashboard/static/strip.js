@@ -6,16 +6,8 @@ import { get } from "./api.js";
 import { h, replace } from "./dom.js";
 import { number, plural } from "./format.js";
 import { complain } from "./notices.js";
+import { cellAt, columnsIn, paint, WORST_FIRST } from "./strip_cells.js";
 
-export const WORST_FIRST = ["failed", "active", "canceled", "queued", "waiting", "paused", "completed"];
-const COLOURS = {
-  failed: "--bar-failed", active: "--bar-active", canceled: "--bar-canceled", queued: "--bar-queued",
-  waiting: "--bar-waiting", paused: "--bar-paused", completed: "--bar-completed",
-};
-const CELL = 13;
-const GAP = 2;
-const STRIDE = CELL + GAP;
-const LEAST_SEEN = 4;
 const MOST_LINES = 8;
 const MOST_PARTS = 40;
 
@@ -23,154 +15,186 @@ const MOST_PARTS = 40;
  * job: its id. step: { index, name, count }. onRange(range | null): a closer look is wanted at tasks
  * [range.first, range.last); the page keeps it in its URL and gives it back by `look`. onTask(id).
  */
-export function strip({ job, step, onRange, onTask }) {
-  // What it says while its first answer is on the way, too: a slider without a name or a value keeps readers out.
-  const canvas = h("canvas", {
-    class: "strip", role: "slider", tabindex: "0", "aria-label": `${step.name}, ${plural(step.count, "task")}`,
-    "aria-valuemin": 1, "aria-valuenow": 1, "aria-valuemax": 1, "aria-valuetext": "Being read",
-  });
-  const hint = h("p", { class: "faint hint" });
-  const title = h("p", { class: "strip-title" });
-  const element = h("div", { class: "strip-of" }, title, canvas, hint);
-  let count = step.count;
-  let range = null;
-  let shown = null;
-  let here = 0;
-  let latest = 0;
+export class Strip {
+  constructor({ job, step, onRange, onTask }) {
+    Object.assign(this, { job, step, onRange, onTask });
+    this.count = step.count;
+    this.range = null;
+    /** What was read: { buckets, base, first, size }, `size` tasks in each cell from task `first` on. */
+    this.shown = null;
+    /** The cell where the keyboard is. */
+    this.here = 0;
+    this.latest = 0;
+    this.wide = 0;
+    this.canvas = slider(step);
+    this.hint = h("p", { class: "faint hint" });
+    this.title = h("p", { class: "strip-title" });
+    this.element = h("div", { class: "strip-of" }, this.title, this.canvas, this.hint);
+    this.keys = this.keyMap();
+    this.listen();
+  }
 
-  const columns = () => Math.max(1, Math.floor((element.clientWidth + GAP) / STRIDE));
-  const bounds = () => range ?? { first: 0, last: count };
+  get columns() {
+    return columnsIn(this.element.clientWidth);
+  }
 
-  async function read() {
-    if (!element.clientWidth || !count) return;
-    const mine = (latest += 1);
-    const { first, last } = bounds();
-    const size = Math.ceil((last - first) / (columns() * MOST_LINES));
+  get bounds() {
+    return this.range ?? { first: 0, last: this.count };
+  }
+
+  // ---- what the page says
+
+  /** The farm has news. */
+  refresh(count) {
+    this.count = count;
+    return this.read();
+  }
+
+  look(next) {
+    if (next?.first === this.range?.first && next?.last === this.range?.last) return;
+    this.range = next;
+    this.read().catch(complain);
+  }
+
+  close() {
+    this.latest = -1;
+    this.resized.disconnect();
+    document.removeEventListener("themechange", this.onTheme);
+  }
+
+  // ---- reading and drawing
+
+  async read() {
+    if (!this.element.clientWidth || !this.count) return;
+    const mine = (this.latest += 1);
+    const { first, last } = this.bounds;
+    const size = Math.ceil((last - first) / (this.columns * MOST_LINES));
     try {
-      const found = await parts(job, step.index, first, last, size);
-      if (mine !== latest) return;
-      shown = { ...found, first, size };
-      here = Math.min(here, shown.buckets.length - 1);
-      draw();
+      const found = await parts(this.job, this.step.index, first, last, size);
+      if (mine !== this.latest) return;
+      this.shown = { ...found, first, size };
+      this.here = Math.min(this.here, this.shown.buckets.length - 1);
+      this.draw();
     } catch (error) {
-      if (shown === null) hint.textContent = error.message;
+      if (this.shown === null) this.hint.textContent = error.message;
     }
   }
 
-  function draw() {
-    if (!shown || !element.clientWidth) return;
-    paint(canvas, shown.buckets, columns(), document.activeElement === canvas ? here : -1);
-    const { first, last } = bounds();
+  draw() {
+    if (!this.shown || !this.element.clientWidth) return;
+    const { canvas, step, shown } = this;
+    paint(canvas, shown.buckets, this.columns, document.activeElement === canvas ? this.here : -1);
     const all = inWords(sum(shown.buckets));
-    const part = range ? `${plural(last - first, "task")}, ${number(first + 1)} to ${number(last)} of ${number(count)}` : plural(count, "task");
-    replace(title, h("strong", {}, step.name), h("span", { class: "faint" }, ` ${part}: ${all}`), range && buttons());
+    const part = partInWords(this.range, this.count);
+    replace(this.title, h("strong", {}, step.name), h("span", { class: "faint" }, ` ${part}: ${all}`), this.range && this.buttons());
     canvas.setAttribute("aria-label", `${step.name}, ${part}: ${all}. Arrow keys move, Enter opens, Escape shows all, f goes to the next failure.`);
     canvas.setAttribute("aria-valuemax", shown.buckets.length);
-    say(here);
+    this.say(this.here);
   }
 
-  function buttons() {
-    const { first, last } = range;
+  /** Along the tasks, at the same closeness. */
+  buttons() {
+    const { first, last } = this.range;
     const length = last - first;
-    const go = (to) => () => onRange({ first: to, last: Math.min(count, to + length) });
+    const go = (to) => () => this.onRange({ first: to, last: Math.min(this.count, to + length) });
     return h(
       "span",
       { class: "buttons" },
       h("button", { "aria-label": "Earlier tasks", disabled: first === 0, onclick: go(Math.max(0, first - length)) }, "‹"),
-      h("button", { "aria-label": "Later tasks", disabled: last >= count, onclick: go(Math.min(count - length, last)) }, "›"),
-      h("button", { onclick: () => onRange(null) }, "Show all"),
+      h("button", { "aria-label": "Later tasks", disabled: last >= this.count, onclick: go(Math.min(this.count - length, last)) }, "›"),
+      h("button", { onclick: () => this.onRange(null) }, "Show all"),
     );
   }
 
-  function say(at) {
+  /** What a cell stands for, to the eye and to a screen reader. */
+  say(at) {
+    const { shown, canvas } = this;
     const bucket = shown.buckets[at];
     if (!bucket) return;
-    const first = shown.first + at * shown.size;
-    const many = Object.values(bucket).reduce((all, one) => all + one, 0);
-    const text = many === 1 ? `Task ${number(first + 1)}: ${Object.keys(bucket)[0]}` : `Tasks ${number(first + 1)} to ${number(first + many)}: ${inWords(bucket)}`;
+    const text = bucketInWords(bucket, shown.first + at * shown.size);
     canvas.setAttribute("aria-valuenow", at + 1);
     canvas.setAttribute("aria-valuetext", text);
     canvas.title = text;
-    hint.textContent = shown.size > 1 ? `${text}. Click for a closer look.` : text;
+    this.hint.textContent = shown.size > 1 ? `${text}. Click for a closer look.` : text;
   }
+
+  // ---- what a person does
 
   /** Never fewer tasks than there are cells: around what was clicked is more to see. */
-  function open(at) {
-    const bucket = shown?.buckets[at];
-    if (!bucket) return;
+  open(at) {
+    const { shown, count } = this;
+    if (!shown?.buckets[at]) return;
     const first = shown.first + at * shown.size;
-    if (shown.size === 1) return onTask(String(shown.base + first));
-    const length = Math.min(count, Math.max(shown.size, columns() * MOST_LINES));
+    if (shown.size === 1) return this.onTask(String(shown.base + first));
+    const length = Math.min(count, Math.max(shown.size, this.columns * MOST_LINES));
     const from = Math.max(0, Math.min(count - length, Math.floor(first + shown.size / 2 - length / 2)));
-    onRange({ first: from, last: from + length });
+    this.onRange({ first: from, last: from + length });
   }
 
-  function move(to) {
-    here = Math.max(0, Math.min(shown.buckets.length - 1, to));
-    draw();
+  move(to) {
+    this.here = Math.max(0, Math.min(this.shown.buckets.length - 1, to));
+    this.draw();
   }
 
-  function nextFailure() {
-    const order = [...shown.buckets.keys()].map((at) => (here + 1 + at) % shown.buckets.length);
-    const found = order.find((at) => shown.buckets[at].failed);
-    if (found !== undefined) move(found);
+  nextFailure() {
+    const { buckets } = this.shown;
+    const order = [...buckets.keys()].map((at) => (this.here + 1 + at) % buckets.length);
+    const found = order.find((at) => buckets[at].failed);
+    if (found !== undefined) this.move(found);
   }
 
-  const KEYS = {
-    ArrowRight: () => move(here + 1),
-    ArrowLeft: () => move(here - 1),
-    ArrowDown: () => move(here + columns()),
-    ArrowUp: () => move(here - columns()),
-    Home: () => move(0),
-    End: () => move(shown.buckets.length - 1),
-    Enter: () => open(here),
-    " ": () => open(here),
-    f: nextFailure,
-    Escape: () => range && onRange(null),
-  };
-  canvas.addEventListener("keydown", (event) => {
-    if (!shown || !(event.key in KEYS) || event.ctrlKey || event.metaKey || event.altKey) return;
+  keyMap() {
+    return {
+      ArrowRight: () => this.move(this.here + 1),
+      ArrowLeft: () => this.move(this.here - 1),
+      ArrowDown: () => this.move(this.here + this.columns),
+      ArrowUp: () => this.move(this.here - this.columns),
+      Home: () => this.move(0),
+      End: () => this.move(this.shown.buckets.length - 1),
+      Enter: () => this.open(this.here),
+      " ": () => this.open(this.here),
+      f: () => this.nextFailure(),
+      Escape: () => this.range && this.onRange(null),
+    };
+  }
+
+  listen() {
+    const { canvas } = this;
+    this.onTheme = () => this.draw();
+    canvas.addEventListener("keydown", (event) => this.onKey(event));
+    canvas.addEventListener("mousemove", (event) => this.shown && this.say(cellAt(event, this.columns)));
+    canvas.addEventListener("click", (event) => this.onClick(cellAt(event, this.columns)));
+    for (const name of ["focus", "blur"]) canvas.addEventListener(name, () => this.draw());
+    document.addEventListener("themechange", this.onTheme);
+    this.resized = new ResizeObserver(() => this.onResize());
+    this.resized.observe(this.element);
+  }
+
+  onKey(event) {
+    if (!this.shown || !(event.key in this.keys) || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    KEYS[event.key]();
-  });
-  const at = (event) => {
-    const [column, line] = [event.offsetX, event.offsetY].map((pixels) => Math.floor(pixels / STRIDE));
-    return column < columns() ? line * columns() + column : -1;
-  };
-  canvas.addEventListener("mousemove", (event) => shown && say(at(event)));
-  canvas.addEventListener("click", (event) => {
-    if (!shown?.buckets[at(event)]) return;
-    here = at(event);
-    open(here);
-  });
-  for (const name of ["focus", "blur"]) canvas.addEventListener(name, draw);
-  let wide = 0;
-  const resized = new ResizeObserver(() => {
-    if (element.clientWidth === wide) return;
-    wide = element.clientWidth;
-    shown ? draw() : read();
-  });
-  resized.observe(element);
-  document.addEventListener("themechange", draw);
-  return {
-    element,
-    /** The farm has news. */
-    refresh(now) {
-      count = now;
-      return read();
-    },
-    look(next) {
-      if (next?.first === range?.first && next?.last === range?.last) return;
-      range = next;
-      read().catch(complain);
-    },
-    close() {
-      latest = -1;
-      resized.disconnect();
-      document.removeEventListener("themechange", draw);
-    },
-  };
+    this.keys[event.key]();
+  }
+
+  onClick(at) {
+    if (!this.shown?.buckets[at]) return;
+    this.here = at;
+    this.open(at);
+  }
+
+  onResize() {
+    if (this.element.clientWidth === this.wide) return;
+    this.wide = this.element.clientWidth;
+    this.shown ? this.draw() : this.read();
+  }
 }
+
+/** What it says while its first answer is on the way, too: a slider without a name or a value keeps readers out. */
+const slider = (step) =>
+  h("canvas", {
+    class: "strip", role: "slider", tabindex: "0", "aria-label": `${step.name}, ${plural(step.count, "task")}`,
+    "aria-valuemin": 1, "aria-valuenow": 1, "aria-valuemax": 1, "aria-valuetext": "Being read",
+  });
 
 /** Where much has failed the farm answers in parts. */
 async function parts(job, step, first, last, size) {
@@ -186,41 +210,6 @@ async function parts(job, step, first, last, size) {
   return { buckets, base };
 }
 
-function paint(canvas, buckets, columns, marked) {
-  const scale = window.devicePixelRatio || 1;
-  const height = Math.ceil(buckets.length / columns) * STRIDE;
-  canvas.width = columns * STRIDE * scale;
-  canvas.height = height * scale;
-  canvas.style.width = `${columns * STRIDE}px`;
-  canvas.style.height = `${height}px`;
-  const context = canvas.getContext("2d");
-  const style = getComputedStyle(canvas);
-  const colours = Object.fromEntries(Object.entries(COLOURS).map(([word, name]) => [word, style.getPropertyValue(name)]));
-  context.scale(scale, scale);
-  buckets.forEach((bucket, at) => {
-    const [x, y] = [(at % columns) * STRIDE, Math.floor(at / columns) * STRIDE];
-    let top = y;
-    for (const [word, tall] of slices(bucket)) {
-      context.fillStyle = colours[word];
-      context.fillRect(x, top, CELL, tall);
-      top += tall;
-    }
-    if (at !== marked) return;
-    context.strokeStyle = style.getPropertyValue("--text");
-    context.lineWidth = 2;
-    context.strokeRect(x + 1, y + 1, CELL - 2, CELL - 2);
-  });
-}
-
-/** How tall each state stands in a cell: by its share, but what needs to be seen is never too small for that. */
-function slices(bucket) {
-  const words = WORST_FIRST.filter((word) => bucket[word]);
-  const all = words.reduce((sum, word) => sum + bucket[word], 0);
-  const tall = words.map((word) => Math.max(word === "failed" || word === "active" ? LEAST_SEEN : 1, Math.round((CELL * bucket[word]) / all)));
-  tall[tall.indexOf(Math.max(...tall))] += CELL - tall.reduce((sum, one) => sum + one, 0);
-  return words.map((word, at) => [word, tall[at]]);
-}
-
 function sum(buckets) {
   const counts = {};
   for (const bucket of buckets) for (const [word, count] of Object.entries(bucket)) counts[word] = (counts[word] ?? 0) + count;
@@ -229,3 +218,15 @@ function sum(buckets) {
 
 const inWords = (counts) =>
   WORST_FIRST.filter((word) => counts[word]).map((word) => `${number(counts[word])} ${word}`).join(", ");
+
+function partInWords(range, count) {
+  if (!range) return plural(count, "task");
+  return `${plural(range.last - range.first, "task")}, ${number(range.first + 1)} to ${number(range.last)} of ${number(count)}`;
+}
+
+/** first: the index of its first task. */
+function bucketInWords(bucket, first) {
+  const many = Object.values(bucket).reduce((all, one) => all + one, 0);
+  if (many === 1) return `Task ${number(first + 1)}: ${Object.keys(bucket)[0]}`;
+  return `Tasks ${number(first + 1)} to ${number(first + many)}: ${inWords(bucket)}`;
+}
