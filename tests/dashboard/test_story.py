@@ -163,6 +163,22 @@ def test_several_jobs_are_marked_and_steered_at_once(page: Page, ensemble: Ensem
     expect(page.get_by_role("table", name="Jobs").get_by_text("canceled")).to_have_count(2)
 
 
+def test_a_worker_that_has_left_is_forgotten(page: Page, ensemble: Ensemble) -> None:
+    leaver = ensemble.worker("leaver")
+    goto(page, "workers?q=leaver")
+    page.get_by_role("link", name="leaver").click()
+    expect(page.locator(".filters .status")).to_have_text("awake")
+    expect(page.get_by_role("button", name="Forget")).to_have_count(0)
+    leaver.terminate()
+    page.get_by_role("button", name="Forget").click()
+    expect(page.get_by_role("dialog", name="Forget leaver?")).to_contain_text("This cannot be undone")
+    page.get_by_role("button", name="Forget it").click()
+    expect(page.get_by_text("leaver is forgotten.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Workers", level=1)).to_be_visible()
+    expect(page.get_by_role("link", name="leaver")).to_have_count(0)
+    assert "leaver" not in [worker.name for worker in ensemble.farm.workers()]
+
+
 def test_a_worker_is_put_to_sleep_and_woken_and_gets_hours(page: Page, ensemble: Ensemble) -> None:
     goto(page, "workers")
     page.get_by_role("link", name="node1").click()

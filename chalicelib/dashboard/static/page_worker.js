@@ -1,6 +1,6 @@
 // One worker: what it does, why it does nothing, when it sleeps, and what it is kept from.
 
-import { get, post, put } from "./api.js";
+import { get, post, put, remove } from "./api.js";
 import { h, redraw, replace } from "./dom.js";
 import { number, time } from "./format.js";
 import { live, soon } from "./live.js";
@@ -13,6 +13,8 @@ import { may, workers } from "./store.js";
 
 const LOOK_EVERY_SECONDS = 3;
 const MOST_NAMED = 8;
+/** Nobody calls any more: it can be taken off the list. */
+const AWAY = ["offline", "lost"];
 const ASKED = { awake: "Wake", asleep: "Put to sleep", offline: "Sign off" };
 
 export function openWorker(place) {
@@ -35,7 +37,7 @@ export function openWorker(place) {
       if (closed) return;
       worker = now;
       if (!head.isConnected) replace(element, body);
-      drawWorker(head, facts, worker, names, ask);
+      draw();
       drawBlocklist(blocklist, path, (await get(`${path}/blocklist`)).entries);
       if (!schedule.firstChild) {
         const hours = await get(`${path}/sleep-schedule`);
@@ -50,6 +52,11 @@ export function openWorker(place) {
       // What is shown stays: the next look may find more.
       if (!closed && (worker === null || error.status === 404)) replace(element, missing(error, "worker", read));
     }
+  }
+
+  function draw() {
+    drawHead(head, worker, ask, forget);
+    drawFacts(facts, worker, names);
   }
 
   async function name(task) {
@@ -68,10 +75,23 @@ export function openWorker(place) {
       const before = worker.status;
       worker = await post(`${path}/status`, { status, lazy: true });
       workers.put([worker]);
-      if (!closed) drawWorker(head, facts, worker, names, ask);
+      if (!closed) draw();
       const undo = status === "asleep" && before === "awake" && { text: "Undo", act: () => ask("awake") };
       notice(`${worker.name} is asked to be ${status}; it hears of it with its next call.`, { undo });
       soon();
+    } catch (error) {
+      complain(error);
+    }
+  }
+
+  async function forget() {
+    const effect = "It goes off the list. Its machine, started again with a token that holds, comes back as a new worker. This cannot be undone.";
+    if (!(await confirmed({ title: `Forget ${worker.name}?`, content: [h("p", {}, effect)], act: "Forget it" }))) return;
+    try {
+      await remove(path);
+      workers.drop([place.id]);
+      notice(`${worker.name} is forgotten.`);
+      location.hash = "#/workers";
     } catch (error) {
       complain(error);
     }
@@ -93,18 +113,25 @@ export function openWorker(place) {
   };
 }
 
-function drawWorker(head, facts, worker, names, ask) {
+function drawHead(head, worker, ask, forget) {
   document.title = `${worker.name} · Millrace`;
   const held = head.contains(document.activeElement) ? document.activeElement.textContent : null;
   const choices = Object.entries(ASKED).filter(([status]) => status !== (worker.status_requested ?? worker.status));
+  const buttons = [
+    ...choices.map(([status, title]) => h("button", { class: status === "offline" ? "danger" : "", onclick: () => ask(status) }, title)),
+    AWAY.includes(worker.status) && h("button", { class: "danger", onclick: forget }, "Forget"),
+  ];
   replace(
     head,
     h("a", { href: "#/workers", class: "up" }, "Workers"),
     h("h1", {}, worker.name),
     h("span", {}, workerStatus(worker)),
-    may("operate") && h("div", { class: "buttons end" }, choices.map(([status, title]) => h("button", { class: status === "offline" ? "danger" : "", onclick: () => ask(status) }, title))),
+    may("operate") && h("div", { class: "buttons end" }, buttons),
   );
   if (held) [...head.querySelectorAll("button")].find((one) => one.textContent === held)?.focus();
+}
+
+function drawFacts(facts, worker, names) {
   const rows = [
     ["Runs", worker.tasks.length ? worker.tasks.map((task) => h("div", {}, h("a", { href: href("tasks", task) }, names.get(task) ?? `task ${task}`))) : "nothing"],
     ["Load", loadCell(worker)],

@@ -22,7 +22,8 @@ const ended = ({ counts }) => counts.completed + counts.failed + counts.canceled
 export function inWords(job) {
   const said = PARTS.filter((part) => job.counts[part]).map((part) => `${number(job.counts[part])} ${part}`);
   const all = total(job.counts);
-  return all ? `${job.finished_at ? "" : `${percent(job)} %: `}of ${plural(all, "task")} ${said.join(", ") || "none begun"}` : "no tasks yet";
+  if (!all) return "no tasks yet";
+  return `${job.finished_at ? "" : `${percent(job)} %: `}${said.join(", ") || "none begun"} of ${plural(all, "task")}`;
 }
 
 /** Later steps have no tasks yet, so the parts share what the job's own progress says, not the whole width. */
