@@ -193,10 +193,10 @@ def test_a_task_whose_log_cannot_be_opened_takes_no_slot_from_others(
     start_agent()
     (appears(tmp_path / "state" / "outbox") / "1-1.log").mkdir()  # as on a full disk, or with too many open files
     manager.queue("1", ("echo", {"message": "never"}))
-    manager.wait_for(lambda: "1" in manager.active)
     manager.queue("2", ("echo", {"message": "two"}))
     assert manager.wait_for_outcome("2")["outcome"] == "completed"
-    assert manager.outcomes.keys() == {("2", 1)}
+    failed = manager.wait_for_outcome("1")
+    assert (failed["outcome"], "cannot read or write its files" in failed["error"]) == ("failed", True)
 
 
 def test_a_task_that_cannot_be_started_is_not_held(

@@ -41,6 +41,7 @@ from millrace.agent.pictures import Pictures
 from millrace.agent.processes import end_leftovers
 from millrace.agent.protocol import Assignment, Offer, Report, Told
 from millrace.agent.renewal import RenewLoop, Watch
+from millrace.agent.room import Room
 from millrace.agent.slots import Slots
 from millrace.agent.state import StateFolder
 from millrace.agent.transfer import Transfer
@@ -91,6 +92,7 @@ class Agent:
         self._fault: BaseException | None = None
         joining = Joining(state, description.name, join_token)
         self._membership = Membership(client, state, description, self._wait_or_stop, joining)
+        self._room = Room(state.work, self._membership.say_status)
         self._held = Held()
         self._outbox = Outbox(state.outbox)
         self._logs = LogShipper(state.outbox, client)
@@ -244,6 +246,8 @@ class Agent:
     def _wanted(self) -> int:
         """How many tasks may be claimed now."""
         if self._draining or self._leaving or self._asleep or self._stop_requested.is_set() or self._fault is not None:
+            return 0
+        if not self._room.is_there():
             return 0
         held, now = self._held.all(), boot_seconds()
         longest = max((now - one.runs_since for one in held if one.runs_since is not None), default=0.0)

@@ -17,9 +17,12 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from millrace.agent.errors import NoRoom
+from millrace.agent.observe import WARNING, say
 
 DEFAULT_LIMIT_BYTES = 20 * 1024**3
 _PART_DAYS = 1
@@ -90,6 +93,29 @@ class BlobCache:
     def part(self, sha256: str) -> Path:
         """Where a download of this blob gathers."""
         return self._folder / f"{sha256}.part"
+
+    def gather(self, part: Path, fetch: Callable[[], None]) -> None:
+        """`fetch` writes `part`. On a full disk what else is cached goes first; what still has no room leaves nothing
+        behind, or no other task would ever find any. Raises NoRoom."""
+        try:
+            try:
+                fetch()
+            except NoRoom:
+                if not self._drop_all():
+                    raise
+                say("cache", "The disk is full: the cache is emptied.", level=WARNING, folder=self._folder)
+                fetch()
+        except NoRoom:
+            part.unlink(missing_ok=True)
+            raise
+
+    def _drop_all(self) -> bool:
+        """Whether there was anything to drop. What is in use stays on disk, by its links in work folders."""
+        with self._lock:
+            idle = [path for path, stat in self._files() if path.is_file() and not _is_under_way(path, stat)]
+            for path in idle:
+                path.unlink(missing_ok=True)
+            return bool(idle)
 
     def draft(self, sha256: str) -> Path:
         """Where this thread may put a file together before it is adopted; what a crash leaves there goes."""

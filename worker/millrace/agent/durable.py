@@ -11,13 +11,18 @@ from millrace.agent.protocol import JsonObject
 
 
 def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Put `content` at `path` as one step: readers see the old file or the new one; when this returns it is on disk."""
+    """Put `content` at `path` as one step: readers see the old file or the new one; when this returns it is on disk.
+    Raises OSError that names the file; the old one then stands."""
     draft = path.with_name(path.name + ".new")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        draft.unlink(missing_ok=True)  # on a full disk its bytes are wanted
+        raise OSError(error.errno, error.strerror, str(path)) from error
     os.replace(draft, path)
     _sync_folder(path.parent)
 

@@ -6,6 +6,7 @@ FarmCallError
   Refused          the farm understood and said no: do not repeat (`status`: 400, 403, 404, 409, 413)
 TaskError
   CommandFailed    the attempt failed: report it with this text and exit code
+    NoRoom           the disk is full: what is not needed goes, then the same once more
     InvalidSettings  a command's settings are missing something or mistyped
     CannotStart      a program could not be started (`cause`: what the system said)
   Stopped          the attempt was asked to end; why is on the attempt
@@ -51,6 +52,10 @@ class CommandFailed(TaskError):
     def __init__(self, message: str, exit_code: int | None = None) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class NoRoom(CommandFailed):
+    """This worker's disk is full."""
 
 
 class InvalidSettings(CommandFailed):

@@ -57,7 +57,13 @@ class _Results:
 
 def execute(attempt: Attempt, workshop: Workshop) -> None:
     """Run the attempt and put its report into the outbox; a lost attempt leaves nothing behind."""
-    log = workshop.logs.open(attempt.id)
+    try:
+        log = workshop.logs.open(attempt.id)
+    except OSError as error:
+        attempt.ended()
+        say("fault", f"A task's log cannot be kept, so it does not begin: {error}", level=ERROR, lease=attempt.id)
+        workshop.outbox.put(Report(attempt.id, "failed", None, _in_words(error)))
+        return
     say("start", f"Task {attempt.assignment.name!r} starts.", lease=attempt.id, job=attempt.assignment.job)
     try:
         report = _report(attempt, workshop, log)
@@ -96,12 +102,18 @@ def _report(attempt: Attempt, workshop: Workshop, log: TaskLog) -> Report:
         return Report(attempt.id, "failed", failure.exit_code, str(failure))
     except Exception as error:
         say("fault", f"The agent failed in a task: {error!r}", level=ERROR, lease=attempt.id)
-        log.line(f"failed in the worker: {error!r}")
-        return Report(attempt.id, "failed", None, f"the worker failed: {error!r}")
+        text = _in_words(error) if isinstance(error, OSError) else f"the worker failed: {error!r}"
+        log.line(f"failed in the worker: {text}")
+        return Report(attempt.id, "failed", None, text)
     finally:
         attempt.ended()
         if work is not None:
             remove_folder(work)
+
+
+def _in_words(error: OSError) -> str:
+    where = f" ({error.filename})" if error.filename else ""
+    return f"this worker cannot read or write its files: {error.strerror or error}{where}"
 
 
 def _run(attempt: Attempt, workshop: Workshop, log: TaskLog, work: Path) -> tuple[JsonObject, tuple[Output, ...]]:

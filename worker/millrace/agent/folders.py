@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from millrace.agent.cache import BlobCache
 from millrace.agent.client import FarmClient
-from millrace.agent.errors import CommandFailed, Refused, Unreachable
+from millrace.agent.errors import CommandFailed, NoRoom, Refused, Unreachable
 from millrace.agent.protocol import InputBlob, LeaseId
 from millrace.agent.retrying import until_answered
 from millrace.agent.streams import BLOCK_BYTES, Wait, all_at_once, copy_to, sha256_of
@@ -89,7 +90,7 @@ class FolderFetch:
 
     def _cut(self, part: Path | None, file: FileEntry) -> Path:
         draft = self._cache.draft(file.sha256)
-        with draft.open("wb") as target:
+        with _or_gone(draft), draft.open("wb") as target:
             if part is not None:
                 _copy_range(part, file.offset, file.size, target)
         return draft
@@ -104,7 +105,7 @@ class FolderFetch:
             distinct = list(dict.fromkeys(pieces))
             arrived = dict(zip(distinct, all_at_once(lambda one: self._piece(one, file), distinct), strict=True))
             draft, left = self._cache.draft(file.sha256), file.size
-            with draft.open("wb") as target:
+            with _or_gone(draft), draft.open("wb") as target:
                 for number, piece in enumerate(pieces):
                     begin = file.offset if number == 0 else 0
                     size = min(left, piece.size - begin)
@@ -148,7 +149,7 @@ class FolderFetch:
     def _download(self, one: StoredObject, file: FileEntry, part: Path) -> Path:
         """The whole, verified object at `part`. `file`: one that needs it."""
         for last_try in (False, True):
-            until_answered(lambda: self._append_rest(one, part, file), self._wait)
+            self._gather(one, part, file)
             if part.stat().st_size == one.size and sha256_of(part, self._wait) == one.sha256:
                 return part
             # A resumed part may have been spoilt by the crash that left it; a fresh one has no excuse.
@@ -156,6 +157,15 @@ class FolderFetch:
             if last_try:
                 break
         raise CommandFailed(f"file {file.path!r}: what the farm sent is not the object {one.sha256}")
+
+    def _gather(self, one: StoredObject, part: Path, file: FileEntry) -> None:
+        def fetch() -> None:
+            until_answered(lambda: self._append_rest(one, part, file), self._wait)
+
+        try:
+            self._cache.gather(part, fetch)
+        except NoRoom as full:
+            raise CommandFailed(f"file {file.path!r}: {full}") from full
 
     def _append_rest(self, one: StoredObject, part: Path, file: FileEntry) -> None:
         have = part.stat().st_size if part.exists() else 0
@@ -190,6 +200,16 @@ def _by_object(manifest: Manifest, files: Iterable[FileEntry]) -> tuple[Mapping[
         else:
             whole[file.first].append(file)
     return whole, parts
+
+
+@contextmanager
+def _or_gone(draft: Path) -> Iterator[None]:
+    """What could not be written, as on a full disk, takes no room from what comes next."""
+    try:
+        yield
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def _copy_range(source: Path, offset: int, size: int, target: IO[bytes]) -> None:

@@ -35,11 +35,11 @@ class LogShipper:
         self._unnoticed_bytes = 0
 
     def open(self, lease: LeaseId) -> TaskLog:
-        """A log for a new attempt."""
+        """A log for a new attempt. Raises OSError."""
+        log = TaskLog(self._folder, lease, lambda: self._notice(log))
         with self._lock:
             self._deliveries[lease] = Delivery(self._folder, lease)
             self._running.add(lease)
-        log = TaskLog(self._folder, lease, lambda: self._notice(log))
         return log
 
     def ended(self, lease: LeaseId) -> None:

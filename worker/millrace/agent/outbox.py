@@ -2,7 +2,9 @@
 
 An attempt's thread puts a report in; the contract loop sends the oldest ones and removes each only when the farm has
 answered for it, accepted or not. One file per report, written whole or not at all, so a crash at any instant keeps
-every report that `put` returned for, and the next start finds them here.
+every report that `put` returned for, and the next start finds them here. But for those made while the disk is full:
+they are sent all the same, from memory, since an attempt that is never reported would be given away again and again.
+A crash before the farm has answered loses such a report, and the attempt is given back as if it still ran.
 """
 
 from __future__ import annotations
@@ -31,7 +33,11 @@ class Outbox:
         """Keep `report` until it is answered. One already kept for the same attempt is replaced, in its place."""
         with self._lock:
             path = self._entries[report.lease][0] if report.lease in self._entries else self._new_path(report)
-            write_json_durably(path, _to_disk(report))
+            try:
+                write_json_durably(path, _to_disk(report))
+            except OSError as error:
+                text = f"A report is kept in memory only, as the disk does not take it: {error}"
+                say("outbox", text, level=WARNING, lease=report.lease)
             self._entries[report.lease] = (path, report)
 
     def oldest(self, limit: int) -> list[Report]:

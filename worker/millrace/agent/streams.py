@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +12,11 @@ from typing import TypeVar
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
-from millrace.agent.errors import CommandFailed, Unreachable
+from millrace.agent.errors import CommandFailed, NoRoom, Unreachable
 
 PARALLEL = 4
 BLOCK_BYTES = 1024 * 1024
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 Wait = Callable[[float], None]
 """Pauses for so many seconds and raises `Stopped` when the attempt was stopped; 0 only asks."""
@@ -39,6 +41,8 @@ def copy_to(path: Path, response: BaseHTTPResponse, mode: str, wait: Wait) -> No
                 wait(0)
             received = file.tell() - start
     except (HTTPError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise NoRoom(f"no room for it in {path.parent} on this worker: {error.strerror}") from error
         if isinstance(error, OSError) and error.errno is not None:
             raise CommandFailed(f"cannot write {path.name}: {error.strerror}") from error
         raise Unreachable(f"the download broke off: {error.__class__.__name__}") from error

@@ -15,6 +15,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -23,6 +24,8 @@ from millrace.agent.protocol import LeaseId
 
 MAX_LOG_BYTES = 256 * 1024 * 1024
 """Beyond this the rest of a log is dropped: a task that prints without end must not fill the disk."""
+
+_HOLE = b"\n(the worker's disk was full: a part of the log is missing here)\n"
 
 
 class TaskLog:
@@ -35,6 +38,8 @@ class TaskLog:
         self._file = open(log_path(folder, lease), "ab", buffering=0)  # noqa: SIM115 - until close()
         self._size = self._file.tell()
         self._at_line_start = True
+        self._is_full = self._size >= MAX_LOG_BYTES
+        self._has_hole = False
 
     def line(self, text: str) -> None:
         """A line of our own, with the time before it."""
@@ -60,7 +65,8 @@ class TaskLog:
         """Everything said is on disk when this returns: the report comes after it."""
         with self._lock:
             if not self._file.closed:
-                os.fsync(self._file.fileno())
+                with suppress(OSError):  # a full disk: the report says more than the log could
+                    os.fsync(self._file.fileno())
                 self._file.close()
         self._grew()
 
@@ -70,15 +76,31 @@ class TaskLog:
 
     def _append(self, text: str) -> None:
         content = text.encode("utf-8", "replace")
-        if not content or self._file.closed or self._size >= MAX_LOG_BYTES:
+        if not content or self._file.closed or self._is_full:
             return
         if self._size + len(content) > MAX_LOG_BYTES:
             content = b"\n(the log is longer than the farm keeps; the rest was dropped)\n"
-            self._size = MAX_LOG_BYTES
-        self._file.write(content)
-        self._size += len(content)
+            self._is_full = True
+        if not self._wrote(_HOLE + content if self._has_hole else content):
+            # The task goes on: whoever waits for its output would wait for ever.
+            self._has_hole = True
+            return
+        self._has_hole = False
         self._at_line_start = content.endswith(b"\n")
         self._grew()
+
+    def _wrote(self, content: bytes) -> bool:
+        """All of it, or nothing: the file stays valid text."""
+        try:
+            is_whole = self._file.write(content) == len(content)
+        except OSError:
+            is_whole = False
+        if is_whole:
+            self._size += len(content)
+        else:
+            with suppress(OSError):
+                self._file.truncate(self._size)
+        return is_whole
 
 
 class Delivery:
@@ -120,7 +142,8 @@ class Delivery:
 
     def _remember(self, offset: int, until: int) -> None:
         self._until = until
-        write_json_durably(self._note, {"offset": offset, "until": until})
+        with suppress(OSError):  # on a full disk the log goes out all the same; after a crash too much of it, perhaps
+            write_json_durably(self._note, {"offset": offset, "until": until})
 
 
 def log_path(folder: Path, lease: LeaseId) -> Path:

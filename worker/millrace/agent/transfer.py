@@ -13,7 +13,7 @@ from pathlib import Path
 
 from millrace.agent.cache import BlobCache
 from millrace.agent.client import FarmClient
-from millrace.agent.errors import CommandFailed, Refused, Unreachable
+from millrace.agent.errors import CommandFailed, NoRoom, Refused, Unreachable
 from millrace.agent.folders import FolderFetch
 from millrace.agent.parts import send_in_parts
 from millrace.agent.protocol import InputBlob, LeaseId, Output
@@ -78,7 +78,7 @@ class Transfer:
         """The whole, verified blob, as a part still."""
         part = self._cache.part(wanted.sha256)
         for last_try in (False, True):
-            until_answered(lambda: self._append_rest(task, wanted, part, wait), wait)
+            self._gather(task, wanted, part, wait)
             found = sha256_of(part)
             if found == wanted.sha256 and part.stat().st_size == wanted.size:
                 return part
@@ -91,6 +91,15 @@ class Transfer:
             f"input {wanted.name!r}: blob {wanted.blob} has {size} bytes with sha256 {found}, "
             f"expected {wanted.size} bytes with {wanted.sha256}"
         )
+
+    def _gather(self, task: str, wanted: InputBlob, part: Path, wait: Wait) -> None:
+        def fetch() -> None:
+            until_answered(lambda: self._append_rest(task, wanted, part, wait), wait)
+
+        try:
+            self._cache.gather(part, fetch)
+        except NoRoom as full:
+            raise CommandFailed(f"input {wanted.name!r} ({wanted.size:,} bytes): {full}") from full
 
     def _append_rest(self, task: str, wanted: InputBlob, part: Path, wait: Wait) -> None:
         have = part.stat().st_size if part.exists() else 0
