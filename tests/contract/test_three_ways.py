@@ -122,7 +122,7 @@ class ChaliceLocal:
         assert self._process.poll() is None, self._log.read_text()
         try:
             return requests.get(f"{self.url}/ping", timeout=5).status_code == 200
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     def transport(self) -> Transport:

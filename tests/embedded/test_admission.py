@@ -18,7 +18,10 @@ HELD, ASKED, LATER = Urgency
 
 
 @pytest.fixture(autouse=True)
-def usual_pace() -> Iterator[None]:
+def usual_pace(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """And more patience than a busy machine can use up while a crowd gathers."""
+    for urgency in Urgency:
+        monkeypatch.setitem(admission.PATIENCE_SECONDS, urgency, 100.0)
     yield
     pace.set_stretch(1.0)
 
@@ -147,7 +150,6 @@ def test_workers_are_told_to_ask_less_often_up_to_what_a_person_may_have_to_wait
 
 def test_a_short_line_that_does_not_move_takes_more_and_a_longer_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stall of the disk is no overload."""
-    monkeypatch.setitem(admission.PATIENCE_SECONDS, LATER, 100.0)
     gate = Gate(places=1)
     crowd = Crowd(gate)
     with gate.place(HELD):

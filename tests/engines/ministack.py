@@ -77,7 +77,7 @@ def answers(one: Ministack, process: subprocess.Popen[bytes]) -> bool:
     assert process.poll() is None, one.log.read_text()
     try:
         return requests.get(one.url, timeout=5).status_code < 500
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 

@@ -35,7 +35,7 @@ class Local:
                 stderr=log,
             )
         try:
-            until(self.answers, "an answer of chalice local", 40)
+            until(self.answers, "an answer of chalice local", 120)
         except BaseException:
             self.end()
             raise
@@ -44,7 +44,7 @@ class Local:
         assert self.process.poll() is None, self.log.read_text()
         try:
             return requests.get(f"{self.url}/api/v1/farm", timeout=5).status_code == 200
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     def end(self) -> None:
@@ -74,7 +74,7 @@ def test_a_function_runs_through_it_with_our_worker(local: Local, tmp_path: Path
         (tmp_path / "code").write_text("import sys; sys.stdout.write(sys.stdin.read() * 2)")
         (tmp_path / "input").write_text("again ")
         blobs = {name: farm.upload(tmp_path / name) for name in ("code", "input")}
-        job = farm.wait(farm.submit("function", {**blobs, "runtime": "python3"}), timeout=40)
+        job = farm.wait(farm.submit("function", {**blobs, "runtime": "python3"}), timeout=120)
         assert job.status == "completed", job
         [path] = farm.download(job, tmp_path / "result")
         assert path.read_text() == "again again "
