@@ -345,6 +345,12 @@ def test_the_keyboard_alone_finds_marks_cancels_and_takes_back(page: Page, ensem
     farm = ensemble.farm
     frames = {"frames": "1-10", "command": ["true", "{frame}"]}
     waiting = [farm.submit("frames", frames, name=f"by key {n:02}", tags=["nobody has it"]) for n in range(60)]
+    goto(page, f"jobs/{waiting[0].id}")
+    expect(page.get_by_role("table", name="Tasks")).to_have_attribute("aria-rowcount", "11")
+    page.keyboard.press("j")
+    expect(page.get_by_role("link", name="frame 1", exact=True)).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("group").filter(has_text="Settings").locator("summary")).to_be_focused()
     goto(page, "jobs?q=by+key&sort=name&up=1")
     expect(page.get_by_role("table", name="Jobs")).to_have_attribute("aria-rowcount", "61")  # all have come
     page.keyboard.press("j")

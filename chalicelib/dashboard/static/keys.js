@@ -17,6 +17,7 @@ const KEYS = {
     ["Home, End", "The first row, the last"],
     ["x", "Mark the job, or unmark it"],
     ["Enter", "Open it"],
+    ["Esc", "Out of the list, to what is behind it"],
   ],
   "On a strip of tasks": [
     ["← → ↑ ↓, Home, End", "From task to task"],

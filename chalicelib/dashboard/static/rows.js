@@ -125,8 +125,16 @@ export class Rows {
     if (event.key in steps) {
       event.preventDefault();
       this.focusRow(Math.max(0, Math.min(last, index + steps[event.key])), element, event.target);
-    } else if (event.key === "x" && this.onMark) this.onMark(this.items[index]);
+    } else if (event.key === "Escape") this.leave();
+    else if (event.key === "x" && this.onMark) this.onMark(this.items[index]);
     else if (event.key === "Enter" && this.onOpen && event.target.type === "checkbox") this.onOpen(this.items[index]);
+  }
+
+  /** To what comes behind the list: Tab would go through all its rows before. */
+  leave() {
+    const isBehind = (element) => this.element.compareDocumentPosition(element) === Node.DOCUMENT_POSITION_FOLLOWING && element.checkVisibility();
+    const next = [...document.querySelectorAll(FOCUSABLE)].find(isBehind);
+    (next ?? document.getElementById("content")).focus();
   }
 
   focusRow(index, from, target) {
