@@ -2,7 +2,7 @@
 
     .venv/bin/python -m tests.dashboard.screenshots
 
-A farm with two workers is started for it, and given jobs as they might be on an afternoon.
+A farm with two workers is started for it, and given jobs as they might be on an afternoon; and one that wants a token.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ LOG = (
 def main() -> None:
     os.environ["NO_PROXY"] = "127.0.0.1"
     with tempfile.TemporaryDirectory() as folder:
-        ensemble = Ensemble(Path(folder), {}).start()
+        ensemble = Ensemble(Path(folder) / "open", {}).start()
+        closed = Ensemble(Path(folder) / "closed", {}, ["--auth", "token"]).start()
         try:
             for name in ("render-01", "render-02"):
                 ensemble.worker(name)
@@ -48,7 +49,10 @@ def main() -> None:
                     with page_of(browser, ensemble.server.url, theme=theme) as page:
                         for name, place in places.items():
                             shoot(page, name, place, theme)
+                    with page_of(browser, closed.server.url, theme=theme) as page:
+                        shoot(page, "signin", "jobs", theme)
         finally:
+            closed.end()
             ensemble.end()
 
 
