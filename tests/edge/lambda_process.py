@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import sys
+import threading
 import time
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -42,7 +43,9 @@ class Runtime:
     call_id = ""
 
     def named(self, record: logging.LogRecord) -> bool:
-        record.aws_request_id = self.call_id
+        """Here a table on this machine tells of its changes in a thread of its own, which on Lambda there is not."""
+        is_of_the_call = record.thread == threading.main_thread().ident
+        record.aws_request_id = self.call_id if is_of_the_call else ""
         return True
 
 

@@ -194,6 +194,10 @@ KINDS: dict[str, tuple[str, ...]] = {
 """By the start of a pattern, the first that fits: the kinds of ids that are in it."""
 
 
+LIMITS = Limits(wait_seconds=0.2, contact_every_seconds=40_000, lost_after_seconds=80_000)
+"""That a worker was heard of is no change that a call makes, and not written while these tests look for one."""
+
+
 def basic(user: str, password: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
@@ -204,7 +208,7 @@ def whole_farm(folder: Path, **changes: Any) -> Iterator[WholeFarm]:
     settings = Settings(data=folder, delivery="stream", hook_networks=LOOPBACK)
     clock, bell, table = MovableClock(), LocalBell(), SqliteTable(folder / "farm.db", INDEXES)
     objects = FileObjectStore(folder / "objects", b"a secret", clock=clock)
-    farm = Farm(table, objects, clock, bell, JOB_TYPES, Limits(wait_seconds=0.2), random.Random(1))
+    farm = Farm(table, objects, clock, bell, JOB_TYPES, LIMITS, random.Random(1))
     current.serve(farm, settings)
     server = EmbeddedServer(app, objects, clock=clock, on_stop=[bell.close])
     server.start()

@@ -14,7 +14,7 @@ import pytest
 from deploy.build import ROOT, Build, build
 from deploy.errors import DeployFailed
 
-PACKAGE_SECONDS = 100
+PACKAGE_SECONDS = 240
 ARCHITECTURE = "x86_64"
 
 

@@ -47,7 +47,7 @@ def outcome(folder: Path, *arguments: str) -> list[str]:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "MILLRACE_URL": "http://real", "AWS_ACCESS_KEY_ID": "real"}
     environment["TMPDIR"] = str(temporary)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout
     assert list(temporary.glob("millrace-*")) == [], "it goes with the run"
     return done.stdout.splitlines()[-2:]
