@@ -7,7 +7,8 @@
 - `ministack`: a stand-in for AWS, started once; for tests marked `full`.
 - Environment: no MILLRACE_* variable, no AWS account, no proxy for loopback, whatever the shell has; what is kept for a
   user (caches, states of workers) in a folder that goes with the run.
-- Hypothesis: no deadline per example (two busy cores); few examples, many with `--full`.
+- Hypothesis: no deadline per example (two busy cores); few examples, and the same ones each time, so that a run fails
+  for what was changed; many, and new ones each time, with `--full`.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from tests.engines.ministack import ministack  # noqa: F401  a fixture of all te
 
 MISSING = "missing system program: "
 
-settings.register_profile("quick", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("full", deadline=None, max_examples=1000, suppress_health_check=[HealthCheck.too_slow])
+SLOW_MACHINE = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("quick", derandomize=True, max_examples=50, **SLOW_MACHINE)
+settings.register_profile("full", max_examples=1000, **SLOW_MACHINE)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

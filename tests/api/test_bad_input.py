@@ -134,7 +134,7 @@ def test_any_json_is_a_job_or_is_refused_with_a_reason(farm: Bench, wanted: Any)
         assert answer.json["detail"]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(body=st.binary(max_size=60))
 def test_any_bytes_are_refused_with_a_reason(farm: Bench, body: bytes) -> None:
     for path in ("/jobs", "/blobs", "/sweep"):

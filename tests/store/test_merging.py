@@ -33,7 +33,7 @@ def seen_by(table: SqliteTable, lanes: Sequence[str], page: int) -> list[Item]:
 
 
 @given(placed=entries, lanes=st.sets(st.sampled_from(LANES), min_size=1), most=st.integers(0, 20))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_all_candidates_come_in_order_however_they_are_found(
     sqlite: SqliteTable, monkeypatch: pytest.MonkeyPatch, placed: list[tuple[str, int]], lanes: set[str], most: int
 ) -> None:

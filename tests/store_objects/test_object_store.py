@@ -182,7 +182,7 @@ segments = st.one_of(
 key_sets = st.sets(st.lists(segments, min_size=1, max_size=3).map("/".join), min_size=1, max_size=8)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(keys=key_sets, prefix=st.text(alphabet="ab0-+=./", max_size=3), after=st.text(alphabet="ab0-+=./", max_size=3))
 def test_any_keys_are_listed_as_sorted_text(folder: ObjectStore, keys: set[str], prefix: str, after: str) -> None:
     """On the folder, whose order is made by hand; S3 does it by itself."""

@@ -229,7 +229,7 @@ BODIES = st.dictionaries(st.sampled_from((*NAMES, "supported_task_types", "paths
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(body=st.binary(max_size=200) | BODIES)
 def test_nothing_that_is_sent_breaks_anything(site: Site, worker: Flamenco, body: bytes) -> None:
     task = worker.ask()
