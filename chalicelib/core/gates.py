@@ -121,7 +121,10 @@ def mend(farm: Farm, job: Job) -> None:
     if not job.gated:
         return
     keep(farm, job)
-    gate = farm.gates.get(job.id)
+    _leave_forgotten(farm, job.id, farm.gates.get(job.id))
+
+
+def _leave_forgotten(farm: Farm, job_id: JobId, gate: Gate | None) -> None:
     if gate is None:
         return
     old = {t: worker for t, (worker, at) in gate.tickets.items() if farm.clock.now() - at > FORGOTTEN_MS}
@@ -129,14 +132,15 @@ def mend(farm: Farm, job: Job) -> None:
         held = farm.tasks.get_many([entry.task for entry in farm.tasks.held_by(worker)])
         in_use = {task.lease.ticket for task in held if task is not None and task.lease is not None}
         for ticket in (ticket for ticket, whose in old.items() if whose == worker and ticket not in in_use):
-            farm.gates.leave(job.id, ticket)
+            farm.gates.leave(job_id, ticket)
 
 
 def forget(farm: Farm) -> None:
-    """For the sweep: gates of jobs that have ended."""
+    """For the sweep: gates of jobs that have ended, once nobody is in them any more."""
     for job_id in farm.registry.read().gated:
         job = farm.jobs.get(job_id)
         if job is None or job.settled:
+            _leave_forgotten(farm, job_id, farm.gates.get(job_id))
             farm.gates.remove(job_id, farm.gates.get(job_id))
 
 

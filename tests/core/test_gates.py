@@ -485,3 +485,16 @@ def test_a_full_job_is_not_asked_again_and_again(clock: SimulatedClock) -> None:
     for _ in range(5):
         bench.claim(worker)
     assert table.requests["write"] == table.requests["take"] == 5  # a take is counted as a write, too
+
+
+def test_a_gate_goes_with_its_job_also_where_somebody_died_in_it(bench: Bench) -> None:
+    job = limited(bench, {"count": 2})
+    worker = bench.worker()
+    assert bench.farm.gates.enter(job.id, 77, worker.id, bench.clock.now())  # and its process died
+    bench.work_off(worker)
+    assert bench.job(job).settled
+    for _ in range(2):
+        bench.clock.advance(gates.FORGOTTEN_MS)
+        sweeping.sweep(bench.farm)
+    assert bench.farm.gates.get(job.id) is None
+    assert job.id not in bench.farm.registry.refresh().gated
