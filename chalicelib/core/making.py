@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from .compiling import Opened
-from .errors import Refusal
+from .errors import NotFound, Refusal
 from .farm import Farm
 from .lifecycle import ENDED_JOBS, TASK, JobStatus, TaskStatus, next_status
 from .model import Blob, BlobId, Job, JobId, Lease, Requirement, Step, Task, TaskId, TaskInput, Work
@@ -17,13 +17,15 @@ from .results import results
 
 def opened(farm: Farm, job: Job, step: Step) -> Opened:
     """The step with what its tasks are made from. Raises BadInput when the plan cannot go on with what the steps
-    before it produced, or this version of the farm no longer accepts the job's settings."""
+    before it produced, or this version of the farm no longer accepts the job's settings, NotFound when the job goes."""
     known = farm.plans.opened(job.id, step.number, step.base) if step.count else None
     if known is not None:
         return replace(known, job=job, step=step)
     plan, trailed_by = _plan(farm, job, step)
     whole = [number for number in step.parents if number != step.trails]
     steps = farm.jobs.steps(job.id) if whole else []
+    if whole and whole[-1] >= len(steps):
+        raise NotFound(f"job {job.id} is being deleted")
     found = Opened(job, step, plan.expand(results(farm, [steps[number] for number in whole])), trailed_by)
     if step.count:
         farm.plans.keep(found)

@@ -46,7 +46,7 @@ def release(farm: Farm, pair: Pair, ready: Sequence[int]) -> None:
         if not ready or pair.job.status in ENDED_JOBS or _put(farm, pair, ready):
             return
         job, steps = farm.jobs.whole(pair.job.id)
-        if job is None:
+        if job is None or pair.step.number >= len(steps):
             return
         pair = replace(pair, job=job, step=steps[pair.step.number])
     raise TableUnavailable(f"job {pair.job.id} keeps changing")

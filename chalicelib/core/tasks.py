@@ -32,11 +32,13 @@ def find(farm: Farm, task_id: TaskId) -> Task | None:
     if task is not None:
         return task
     span = farm.cursors.span_of(task_id)
-    job = farm.jobs.get(span.job) if span is not None else None
-    if span is None or job is None:
+    if span is None:
         return None
-    step = farm.jobs.steps(job.id)[span.step]
-    return next(_virtual(farm, job, step, [task_id - span.base]), None)
+    job, steps = farm.jobs.whole(span.job)
+    # Of a job that is being deleted, or a step that starts over, the row may be the last that is there.
+    if job is None or span.step >= len(steps) or steps[span.step].base != span.base:
+        return None
+    return next(_virtual(farm, job, steps[span.step], [task_id - span.base]), None)
 
 
 def of_step(farm: Farm, job: Job, step: Step, indices: range | None = None) -> Iterator[Task]:
@@ -76,7 +78,9 @@ def _all_but(done: Iterator[Window], numbers: range) -> Iterator[int]:
 def num_ahead(farm: Farm, task: Task, most: int) -> int:
     """How many will be given away before this queued task, by the order of its lane; counted up to `most`."""
     ahead = farm.tasks.num_ahead(task, most)
-    step = farm.jobs.steps(task.job)[task.step]
+    step = farm.jobs.step(task.job, task.step)
+    if step is None:  # its job is being deleted
+        return ahead
     own = [c.given for c in farm.cursors.of(step) if c.first <= c.given <= task.index < c.end]
     return min(most, ahead + sum(task.index - given for given in own))
 

@@ -97,8 +97,8 @@ def _follow(
 def look_later(farm: Farm, job_id: JobId, number: int) -> bool:
     """Whatever keeps tasks from being released comes up again in `settle`, which has the time, or fails the job."""
     for _ in range(TRIES):
-        step = farm.jobs.steps(job_id)[number]
-        if step.status is not StepStatus.OPEN or step.written:
+        step = farm.jobs.step(job_id, number)
+        if step is None or step.status is not StepStatus.OPEN or step.written:
             return False
         if farm.jobs.change_step(step, None, Set("look_from", 0), Set("epoch", step.epoch + 1)) is not None:
             return True

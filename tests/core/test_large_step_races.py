@@ -350,3 +350,21 @@ def test_a_retry_that_somebody_else_has_carried_out_is_not_carried_out_again() -
         settle.settle(make_farm(Meddled(site.table, at, others_turn, []), site.clock, limits=LIMITS), job)  # type: ignore[arg-type]
         sweeping.sweep(site.process())
         site.check("canceled")
+
+
+def test_a_look_at_a_task_that_no_item_is_of_may_meet_the_deletion_of_its_job() -> None:
+    found: list[bool] = []
+    for at in range(5):
+        site = Site()
+        elsewhere = site.process()
+        job = site.submit(elsewhere)
+        task = elsewhere.jobs.steps(job)[0].base + COUNT - 1
+        jobs.cancel(elsewhere, job)
+
+        def delete(farm: Farm = elsewhere, job: JobId = job) -> None:
+            jobs.delete(farm, job)
+
+        meddled = Meddled(site.table, at, delete, [])
+        looked = tasks.find(make_farm(meddled, site.clock, limits=LIMITS), task)  # type: ignore[arg-type]
+        found.append(looked is not None)
+    assert found[0] is False and found[-1] is True

@@ -222,6 +222,10 @@ class JobRecords:
         found = pages(self._table, keys.job(job_id).pk, first=first, last=last)
         return [job_items.step_from(item) for item in found]
 
+    def step(self, job_id: JobId, number: int) -> Step | None:
+        item = self._table.get(keys.step(job_id, number))
+        return None if item is None else job_items.step_from(item)
+
     def add_steps(self, steps: Sequence[Step]) -> None:
         """Put-if-absent each."""
         self._table.write_many([[Put(job_items.step_item(step), (Absent(),))] for step in steps])
