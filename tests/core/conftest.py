@@ -18,13 +18,13 @@ from chalicelib.core.ports import Clock, Table
 from chalicelib.core.records.keys import INDEXES
 from chalicelib.embedded.bell import LocalBell
 from chalicelib.store.sqlite import SqliteTable
-from tests.core.ladder import Ladder
+from tests.core.ladder import GrowingLadder, Ladder
 from tests.engines.memory_objects import MemoryObjects
 from tests.engines.simulated import SimulatedClock, SimulatedTable
 
 
 def make_farm(table: Table, clock: Clock, *, limits: Limits | None = None) -> Farm:
-    types = {**JOB_TYPES, "ladder": Ladder()}
+    types = {**JOB_TYPES, "ladder": Ladder(), "growing": GrowingLadder()}
     return Farm(table, MemoryObjects(), clock, LocalBell(), types, limits or Limits(), random.Random(1))
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
 
-from chalicelib.core.model import BlobId, Requirement
-from chalicelib.core.plans import Expansion, Results, StepPlan, TaskPlan, Trail
+from chalicelib.core.model import BlobId, Json, Requirement
+from chalicelib.core.plans import Addition, Expansion, Results, StepPlan, TaskPlan, Trail
 
 
 class Rung(BaseModel):
@@ -28,6 +28,10 @@ class Rung(BaseModel):
 
 class LadderSettings(BaseModel):
     rungs: list[Rung]
+    added: list[str] = []
+    """What was asked to be added, each a rung more: `7b` is one of seven tasks."""
+    gathers: int | None = None
+    """A rung that comes after all that are added, as a video of all frames does."""
 
 
 class Ladder:
@@ -40,6 +44,24 @@ class Ladder:
 
     def blobs(self, settings: BaseModel) -> Mapping[str, BlobId]:
         return {}
+
+
+class GrowingLadder(Ladder):
+    """One that takes more rungs while its jobs live."""
+
+    def add_frames(self, settings: Json, text: str) -> Addition:
+        known = LadderSettings.model_validate(settings)
+        if text in known.added:
+            return Addition(settings, None, text)
+        rungs = [rung.model_copy() for rung in known.rungs]
+        if known.gathers is not None:
+            rungs[known.gathers].after = [*rungs[known.gathers].after, len(rungs)]
+        more = Rung(count=int(text[:-1]))
+        longer = known.model_copy(update={"rungs": [*rungs, more], "added": [*known.added, text]})
+        return Addition(longer.model_dump(mode="json"), text, None)
+
+    def tasks_of_frames(self, settings: Json, text: str) -> Mapping[str, Sequence[range]]:
+        return {"rung 0": [range(1)]}
 
 
 def shared(index: int, count: int, other: int) -> list[range]:

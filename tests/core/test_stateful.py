@@ -16,7 +16,7 @@ import random
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,27 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from chalicelib.core import claiming, events, jobs, leases, queue_mode, retrying, sweeping, tasks, windows, workers
+from chalicelib.core import (
+    claiming,
+    completing,
+    declining,
+    events,
+    extending,
+    jobs,
+    leases,
+    queue_mode,
+    retrying,
+    starting,
+    sweeping,
+    tasks,
+    windows,
+    workers,
+)
 from chalicelib.core.errors import FarmError, LeaseLost
 from chalicelib.core.farm import Farm, Limits
 from chalicelib.core.lifecycle import ENDED_JOBS, JobStatus, Outcome, StepStatus, TaskStatus
 from chalicelib.core.model import JobId, TaskId, Worker
-from chalicelib.core.ports import ConditionFailed, Table, TableUnavailable
+from chalicelib.core.ports import ConditionFailed, Item, Table, TableUnavailable
 from chalicelib.core.queue_mode import QueueMode
 from chalicelib.core.records import keys
 from chalicelib.core.records.keys import INDEXES
@@ -110,7 +125,32 @@ class InterleavedTable:
         return called
 
 
+DECISIONS = [
+    "cancel",
+    "pause",
+    "resume",
+    "resume",
+    "retry",
+    "priority",
+    "only_failed",
+    "only_canceled",
+    "limit",
+    "more",
+]
 CALLS = ("get", "get_many", "query", "write", "update", "write_many", "take")
+
+
+OF_JOBS = {"JOB", "WINDOWS", "CURSOR", "SPANS", "TASKS", "AFTER", "GATE"}
+"""What the partitions begin with that hold what is a job's."""
+
+
+def scanned(table: Table) -> Iterator[Item]:
+    cursor = None
+    while True:
+        page = table.scan(cursor=cursor)
+        yield from page.items
+        if (cursor := page.cursor) is None:
+            return
 
 
 @dataclass(frozen=True)
@@ -140,6 +180,9 @@ class FarmMachine(RuleBasedStateMachine):
         self.jobs: list[JobId] = []
         self.requests = 0
         self.told: Counter[str] = Counter()
+        self.starts: Counter[int] = Counter()
+        self.asking: Counter[int] = Counter()
+        """Workers one call of which is under way: there are no two at a time."""
 
     @initialize(seed=st.integers(0, 10_000), rate=st.sampled_from(FAULT_RATES))
     def start(self, seed: int, rate: float) -> None:
@@ -182,17 +225,24 @@ class FarmMachine(RuleBasedStateMachine):
             lambda: self._sweep(thorough=True),
             lambda: self.time.advance(self.chance.choice([1_000, 40_000, 100_000, 250_000])),
             lambda: self._pass_on(who),
+            lambda: self._compare(who),
+            lambda: self._start_anew(who),
         ]
         if any(self.beliefs.values()):
             deeds += [
                 lambda: self._report(some(30), Outcome.COMPLETED),
                 lambda: self._report(some(30), Outcome.FAILED),
                 lambda: self._renew(some(30)),
+                lambda: self._complete_together(who),
+                lambda: self._decline(some(30)),
             ]
         if self.jobs:
             deeds += [
                 lambda: self._decide(some(6), self.chance.choice(["cancel", "pause", "resume", "retry"])),
+                lambda: self._decide(some(6), self.chance.choice(["only_failed", "only_canceled", "limit", "more"])),
                 lambda: self._run_again(some(6), some(13), some(3)),
+                lambda: self._delete(some(6)),
+                lambda: self.call(lambda: queue_mode.write(self.farm, self.chance.choice([*QueueMode]))),
                 lambda: self._events_arrive(some(6), 2),
             ]
         return deeds
@@ -227,10 +277,14 @@ class FarmMachine(RuleBasedStateMachine):
             rung["parents"] = {i: p for i, p in rung["parents"].items() if i < rung["count"]}  # type: ignore[attr-defined, operator]
         on_failure = "stop" if stop else "continue"
         retry = {"delay_seconds": delay, "exit_codes": {}}
-        settings = {"rungs": rungs}
+        gathers = len(rungs) - 1 if len(rungs) > 1 and self.chance.random() < 0.5 else None
+        if gathers is not None:
+            rungs[gathers]["trails"] = None
+        settings = {"rungs": rungs, "gathers": gathers}
+        after = tuple(self.chance.sample(self.jobs, 1)) if self.jobs and self.chance.random() < 0.2 else ()
         limits = {"max_workers": self.chance.choice([None, None, 1, 2])}
         wanted = jobs.Submission(
-            "j", "ladder", settings, max_retries=retries, on_failure=on_failure, retry=retry, **limits
+            "j", "growing", settings, max_retries=retries, on_failure=on_failure, retry=retry, after=after, **limits
         )
         self.requests += 1
         once = f"k{self.requests}" if key else None
@@ -242,7 +296,7 @@ class FarmMachine(RuleBasedStateMachine):
             self.jobs.append(job.id)
 
     @precondition(lambda self: self.jobs)
-    @rule(which=st.integers(0, 5), what=st.sampled_from(["cancel", "pause", "resume", "resume", "retry", "priority"]))
+    @rule(which=st.integers(0, 5), what=st.sampled_from(DECISIONS))
     def decide(self, which: int, what: str) -> None:
         self._decide(which, what)
 
@@ -251,6 +305,14 @@ class FarmMachine(RuleBasedStateMachine):
         if what == "priority":
             priority = self.chance.randint(0, 100)
             self.call(lambda: jobs.change(self.farm, job_id, priority=priority))
+        elif what == "limit":
+            most = self.chance.choice([None, 1, 2, 3])
+            self.call(lambda: jobs.change(self.farm, job_id, max_workers=most))
+        elif what == "more":
+            frames = f"{self.chance.choice([1, 2, 6])}{self.chance.choice('ab')}"
+            self.call(lambda: extending.add_frames(self.farm, job_id, frames))
+        elif what.startswith("only"):
+            self.call(lambda: jobs.retry(self.farm, job_id, **{what: True}))  # type: ignore[arg-type]
         else:
             self.call(lambda: getattr(jobs, what)(self.farm, job_id))
 
@@ -268,20 +330,117 @@ class FarmMachine(RuleBasedStateMachine):
             self.named |= set(named)
             self.call(lambda: retrying.retry_tasks(self.farm, job_id, named))
 
+    @precondition(lambda self: self.jobs)
+    @rule(which=st.integers(0, 5))
+    def delete(self, which: int) -> None:
+        self._delete(which)
+
+    def _delete(self, which: int) -> None:
+        """Nobody hears of it again; what is left of it goes with the sweeps."""
+        job_id = self.jobs[which % len(self.jobs)]
+        self.call(lambda: jobs.delete(self.farm, job_id))
+
     # ---- workers
+
+    @rule(who=st.integers(0, WORKERS - 1))
+    def start_anew(self, who: int) -> None:
+        self._start_anew(who)
+
+    def _start_anew(self, who: int) -> None:
+        """Its process died, and another one signs on; the same sign-on may come twice."""
+        for task_id, belief in self.beliefs_of(who):
+            self.drop(task_id, belief)
+        self.starts[who] += 1
+        start, done = self.starts[who], False
+        while not done and self.starts[who] == start:
+            done = bool(self.call(lambda: self._sign_on(who, start)))
+
+    def _sign_on(self, who: int, start: int) -> bool:
+        worker = workers.get(self.farm, self.crew[who].id)
+        until = starting.begin(self.farm, worker, start)
+        claiming.reconcile(self.farm, worker, [], at_start=True, until=until)
+        return True
+
+    @rule(who=st.integers(0, WORKERS - 1))
+    def compare(self, who: int) -> None:
+        self._compare(who)
+
+    def _compare(self, who: int) -> None:
+        """It says what it holds: nothing of that is taken from it."""
+        if self.asking[who]:
+            return  # one such call is under way at a time
+        known = [(task_id, belief.generation) for task_id, belief in self.beliefs_of(who)]
+        self.asking[who] = True
+        try:
+            self.call(lambda: claiming.reconcile(self.farm, self.crew[who], known))
+        finally:
+            self.asking[who] = False
+
+    def beliefs_of(self, who: int) -> list[tuple[TaskId, Belief]]:
+        return [(task_id, b) for task_id, all_of in self.beliefs.items() for b in all_of if b.worker == who]
+
+    @precondition(lambda self: any(self.beliefs.values()))
+    @rule(who=st.integers(0, WORKERS - 1))
+    def complete_together(self, who: int) -> None:
+        self._complete_together(who)
+
+    def _complete_together(self, who: int) -> None:
+        """Everything that it holds, and thinks that it held, in one call; what is not plain it says once more."""
+        number_of = Counter(task_id for task_id, _ in self.beliefs_of(who))
+        mine = [(task_id, belief) for task_id, belief in self.beliefs_of(who) if number_of[task_id] == 1]
+        for task_id, belief in mine:
+            self.drop(task_id, belief)
+        said = [completing.Completion(t, b.generation, leases.Report(Outcome.COMPLETED)) for t, b in mine]
+        done = self.call(lambda: completing.complete(self.farm, self.crew[who].id, said)) or frozenset()
+        for task_id, belief in mine:
+            if task_id in done:
+                self.has_completed(task_id, belief)
+            else:
+                self.beliefs[task_id].append(Belief(who, belief.generation, 0))
+
+    def has_completed(self, task_id: TaskId, belief: Belief) -> None:
+        if task_id not in self.named:
+            assert self.completed.setdefault(task_id, belief.generation) == belief.generation
+            assert not self.living(task_id), "a late report ended somebody else's attempt"
+
+    @precondition(lambda self: any(self.beliefs.values()))
+    @rule(which=st.integers(0, 30))
+    def decline(self, which: int) -> None:
+        self._decline(which)
+
+    def _decline(self, which: int) -> None:
+        """A task that its worker cannot run: it never began it."""
+        found = self.some_belief(which)
+        assert found
+        task_id, belief = found
+        self.drop(task_id, belief)
+        task = self.call(lambda: self.farm.tasks.get(task_id))
+        if task is not None and task.lease is not None and task.generation == belief.generation:
+            self.call(lambda: declining.decline(self.farm, task, "not here"))
 
     @rule(who=st.integers(0, WORKERS - 1), slots=st.integers(1, 3))
     def claim(self, who: int, slots: int) -> None:
         self._claim(who, slots)
 
     def _claim(self, who: int, slots: int) -> None:
-        asked_at = self.time.now()
+        if self.asking[who]:
+            return
+        self.asking[who] = True
+        try:
+            self._claim_alone(who, slots)
+        finally:
+            self.asking[who] = False
+
+    def _claim_alone(self, who: int, slots: int) -> None:
+        asked_at, start = self.time.now(), self.starts[who]
         self.requests += 1
         request_id = f"r{self.requests}"
         claimed = self.call(lambda: claiming.claim(self.farm, self.crew[who], request_id, slots=slots))
         if claimed is None and self.chance.random() < 0.7:
             self.time.advance(2_500)  # its time-out; by then the index has heard
             claimed = self.call(lambda: claiming.claim(self.farm, self.crew[who], request_id, slots=slots, repeat=True))
+        if self.starts[who] != start:
+            return  # who asked is gone
         for assignment in claimed.assignments if claimed is not None else ():
             until = asked_at + assignment.seconds * 1000
             if until <= self.time.now():
@@ -376,9 +535,8 @@ class FarmMachine(RuleBasedStateMachine):
                 self.drop(task_id, belief)
                 return
             if task is not None:
-                if outcome is Outcome.COMPLETED and task_id not in self.named:
-                    assert self.completed.setdefault(task_id, belief.generation) == belief.generation
-                    assert not self.living(task_id), "a late report ended somebody else's attempt"
+                if outcome is Outcome.COMPLETED:
+                    self.has_completed(task_id, belief)
                 self.drop(task_id, belief)
                 return
 
@@ -443,7 +601,18 @@ class FarmMachine(RuleBasedStateMachine):
         self.work_off()
         for job in self.farm.jobs.page(None, 1000, None)[0]:
             self.check(job.id)
+        self.check_that_what_is_deleted_is_gone()
         self.close()
+
+    def check_that_what_is_deleted_is_gone(self) -> None:
+        for job in self.farm.jobs.page(None, 1000, None)[0]:
+            jobs.delete(self.farm, job.id)
+        for _ in range(2):
+            self.time.advance(300_000)
+            sweeping.sweep(self.farm)
+        left = [item["pk"] for item in scanned(self.table) if item["pk"].partition("#")[0] in OF_JOBS]
+        left += [item["sk"] for item in scanned(self.table) if item["pk"] == "LANES" and "LANE#" not in item["sk"]]
+        assert not left, f"left of jobs that were deleted: {left}"
 
     def close(self) -> None:
         pass
