@@ -26,7 +26,7 @@ from chalicelib.core.farm import Limits
 from chalicelib.core.fleet_watching import Abilities
 from chalicelib.core.lifecycle import Outcome, TaskStatus
 from chalicelib.core.model import Assignment, Job, JobId, Worker
-from chalicelib.core.ports import Item, Key, Operation, Page, Update
+from chalicelib.core.ports import Item, Key, Operation, Page, Table, Update
 from chalicelib.core.reasons import Code
 from chalicelib.core.records.keys import IDS_SINCE, INDEXES, ready_sk_from, served_sk
 from chalicelib.store.counting import CountingTable
@@ -498,3 +498,34 @@ def test_a_gate_goes_with_its_job_also_where_somebody_died_in_it(bench: Bench) -
         sweeping.sweep(bench.farm)
     assert bench.farm.gates.get(job.id) is None
     assert job.id not in bench.farm.registry.refresh().gated
+
+
+class Meddled:
+    """Does something else before call number `at` to its table."""
+
+    def __init__(self, table: Table, at: int, meddle: Callable[[], None]) -> None:
+        self._table, self._left, self._meddle = table, at, meddle
+        self.exact = table.exact
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._table, name)
+
+        def meddled(*args: Any, **kwargs: Any) -> Any:
+            self._left -= 1
+            if self._left == -1:
+                self._meddle()
+            return call(*args, **kwargs)
+
+        return meddled
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_who_keeps_a_gate_while_it_goes_leaves_none_that_nobody_finds(bench: Bench, at: int) -> None:
+    running = bench.job(limited(bench, {"count": 1}))
+    bench.work_off(bench.worker())
+    table = Meddled(bench.farm.table, at, lambda: gates.forget(bench.farm))
+    gates.keep(make_farm(table, bench.clock), running)  # type: ignore[arg-type]
+    bench.farm.registry.forget()
+    gates.forget(bench.farm)
+    assert bench.farm.gates.get(running.id) is None
+    assert running.id not in bench.farm.registry.refresh().gated

@@ -9,10 +9,26 @@ write whose answer was lost, and is refused by its own effect: so who is refused
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ..model import JobId, WorkerId
-from ..ports import Absent, Add, AtMost, ConditionFailed, Delete, Equals, Exists, Item, Missing, Put, Remove, Set, Table
+from ..ports import (
+    Absent,
+    Add,
+    AtMost,
+    Check,
+    ConditionFailed,
+    Delete,
+    Equals,
+    Exists,
+    Item,
+    Missing,
+    Put,
+    Remove,
+    Set,
+    Table,
+)
 from ..ports import Update as Change
 from . import keys
 
@@ -49,15 +65,18 @@ class GateRecords:
         return [job_id for job_id, item in found if item is not None and _gate_from(item).is_full]
 
     def keep(self, job_id: JobId, most: int) -> None:
-        """Let there be a gate that lets so many in: the row by which claims know of it first, then the gate. One write
-        where all is as wanted; may be repeated."""
+        """Let there be a gate that lets so many in, and the row by which claims know of it: a new one with it, so that
+        none stays that `remove` does not hear of; else before it. One write where all is as wanted; may be repeated."""
         row, key = keys.gated(job_id), keys.gate(job_id)
-        self._table.write(Put({"pk": row.pk, "sk": row.sk, "job": job_id, "most": most}))
+        known = Put({"pk": row.pk, "sk": row.sk, "job": job_id, "most": most})
         found = self.get(job_id)
         try:
             if found is None:
-                self._table.write(Put({"pk": key.pk, "sk": key.sk, "most": most, "over": -most}, (Absent(),)))
-            elif found.most != most:
+                gate = Put({"pk": key.pk, "sk": key.sk, "most": most, "over": -most}, (Absent(),))
+                self._table.write(known, gate)
+                return
+            self._table.write(known)
+            if found.most != most:
                 changes = (Set("most", most), Add("over", found.most - most))
                 self._table.write(Change(key, changes, (Equals("most", found.most),)))
         except ConditionFailed:
@@ -85,14 +104,13 @@ class GateRecords:
             return  # it has left
 
     def remove(self, job_id: JobId, gate: Gate | None) -> None:
-        """For a job that has ended, unless somebody has entered: then it lives again."""
-        row = keys.gated(job_id)
-        try:
-            if gate is not None:
-                self._table.write(Delete(keys.gate(job_id), (Equals("over", -gate.most), Equals("most", gate.most))))
-        except ConditionFailed:
-            return
-        self._table.write(Delete(row))
+        """For a job that has ended, unless somebody has entered: then it lives again. With its row, or not at all."""
+        key = keys.gate(job_id)
+        gone: Check | Delete = Check(key, (Absent(),))
+        if gate is not None:
+            gone = Delete(key, (Equals("over", -gate.most), Equals("most", gate.most)))
+        with suppress(ConditionFailed):
+            self._table.write(gone, Delete(keys.gated(job_id)))
 
 
 def _gate_from(item: Item) -> Gate:
