@@ -173,7 +173,6 @@ def _take_with_ticket(farm: Farm, picker: Picker, served: Served) -> tuple[list[
         if picker.wants is None and not picker.in_the_way:
             if contended:
                 farm.registry.forget()  # a gate that it had not heard of, perhaps
-            picker.cut_short |= picker.pages <= 0
             return [], contended
         gates.make_way(farm, picker)
     picker.cut_short = True

@@ -72,10 +72,10 @@ def _try_to_enter(farm: Farm, picker: Picker, job_id: JobId) -> None:
     if job_id not in farm.registry.full():
         ticket = _new_ticket(farm, picker, job_id)
         if job_id in farm.registry.read().unlimited:  # nobody counts: only the task's entry wants to see one
-            picker.tickets[job_id] = ticket
+            picker.enter(job_id, ticket)
             return
         if farm.gates.enter(job_id, ticket, picker.worker.id, farm.clock.now()):
-            picker.tickets[job_id] = ticket
+            picker.enter(job_id, ticket)
             return
         lately = farm.registry.lately_full() & picker.gated - picker.met - picker.tickets.keys() - {job_id}
         others = [*picker.met, *lately][:MOST_ASKED]

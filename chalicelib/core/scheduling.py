@@ -82,7 +82,9 @@ class Picker:
     stopped_at: dict[str, str] = field(default_factory=dict)
     """By partition: up to which sort key all was shut to everybody when it was looked at."""
     pages: int = PAGES_IN_VAIN
-    """How many more it looks at of which it wants nothing."""
+    """How many more it looks at of which it wants nothing; to get to where others stopped, four times as many."""
+    got_on: bool = False
+    """It has come there, or began anew."""
     cut_short: bool = False
     """More stands there than it has looked at."""
     wants: JobId | None = None
@@ -116,7 +118,9 @@ class Picker:
         self._note_where(candidates)
         self.in_the_way |= self._crowds(filter(self._gives_nothing, candidates))
         self.pages -= not open_to_it
-        if self.in_the_way or self.pages <= 0:
+        has_seen_enough = self.pages <= (0 if self.got_on else -3 * PAGES_IN_VAIN)
+        self.cut_short |= has_seen_enough
+        if self.in_the_way or has_seen_enough:
             yield None
 
     def onward(self, last: Item) -> str | None:
@@ -125,6 +129,11 @@ class Picker:
         behind = self._behind(last) if self._gives_nothing(last) else ""
         key = max(behind, self.stopped_at.get(last["ready_pk"], ""))
         return key if key > last["ready_sk"] else None
+
+    def enter(self, job_id: JobId, ticket: int) -> None:
+        """It is in, and must get as far as the job's tasks again."""
+        self.tickets[job_id] = ticket
+        self.pages, self.got_on = PAGES_IN_VAIN, False
 
     def look_again(self) -> None:
         """What it stopped at is known now."""
@@ -143,7 +152,9 @@ class Picker:
         self.not_for_it |= {c["ready_pk"] for c in candidates if not self._is_shut(c)}
         last = {c["ready_pk"]: c for c in sorted(candidates, key=itemgetter("ready_sk"))}
         for pk in last.keys() - self.not_for_it:
-            self.stopped_at[pk] = max(self._behind(last[pk]), self.stopped_at.get(pk, ""))
+            if (behind := self._behind(last[pk])) > self.stopped_at.get(pk, ""):
+                self.stopped_at[pk] = behind
+                self.pages, self.got_on = self.pages if self.got_on else PAGES_IN_VAIN, True
 
     def _behind(self, candidate: Item) -> str:
         """The sort key behind what its step has in this place: the ids of a step's tasks are its own, and stand in

@@ -159,6 +159,17 @@ def test_however_many_full_jobs_there_are_all_get_workers_and_hide_nothing(bench
             assert [job for _ in range(8) for job in asked(bench, worker)] == [later.id]
 
 
+def test_nor_do_they_hide_anything_at_the_heads_of_many_lanes(bench: Bench) -> None:
+    kinds = [f"kind {number}" for number in range(30)]
+    full = {limited(bench, {"count": 41, "alike": False, "task_type": kind}, most=1).id for kind in kinds}
+    worker = bench.worker("all", *kinds)
+    looks = 100 if bench.farm.table.exact else 500  # there each claim tries four lanes, one of them by chance
+    assert {job for _ in range(looks) for job in asked(bench, worker)} == full
+    bench.clock.advance(1_000)
+    behind = {bench.submit({"count": 1, "task_type": kind}).id for kind in kinds}
+    assert {job for _ in range(looks) for job in asked(bench, worker)} == behind
+
+
 class Looks(SimulatedTable):
     """Counts how often it is asked."""
 
