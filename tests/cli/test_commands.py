@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -198,8 +199,21 @@ def test_show_tells_why_a_task_went_wrong(stub: StubFarm, cli: Cli) -> None:
     stub.add_attempt(task, "failed")
     stub.tasks[task]["attempts"][0].update(error="ffmpeg: no such codec\nmore", exit_code=1)
     stub.tasks[task]["activity"] = "frame 7"
-    assert "ffmpeg: no such codec" in cli("show", job).out
+    assert re.search(r"failed +\d+ % +77 +ffmpeg: no such codec\n", cli("show", job).out)
     assert "exit code 1" in cli("show", task).out
+
+
+def test_show_names_the_worker_that_has_a_task_or_had_it_at_its_end(stub: StubFarm, cli: Cli) -> None:
+    job = stub.add_job()
+    for status, outcome, holder in [
+        ("completed", "completed", None),
+        ("active", None, "78"),
+        ("queued", "failed", None),
+    ]:
+        task = stub.add_task(job, name=f"frame {status}", status=status, worker=holder)
+        stub.add_attempt(task, outcome)
+    said = {line.split()[2]: line.split()[6:] for line in cli("show", job).out.splitlines() if " frame " in line}
+    assert said == {"completed": ["77"], "active": ["78"], "queued": []}
 
 
 def test_waiting_for_a_job_that_fails_tells_each_reason_once_and_where_more_is(stub: StubFarm, cli: Cli) -> None:

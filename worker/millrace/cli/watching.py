@@ -50,12 +50,17 @@ def show(invocation: Invocation, id: str) -> None:
 def show_tasks(farm: Farm, job: Job, limit: int = 100) -> None:
     tasks = list(islice(farm.tasks(job), limit))
     rows = [
-        [task.id, task.name, task.status, f"{task.progress:.0f} %", task.worker or "", last_word(task)]
-        for task in tasks
+        [task.id, task.name, task.status, f"{task.progress:.0f} %", who_ran(task), last_word(task)] for task in tasks
     ]
     table(["TASK", "NAME", "STATUS", "DONE", "WORKER", "SAYS"], rows)
     if job.tasks > len(tasks):
         click.echo(f"... and {job.tasks - len(tasks)} more tasks")
+
+
+def who_ran(task: Task) -> str:
+    """Who holds it, or of a task that has ended, who had it last."""
+    last = task.attempts[-1].worker if task.has_ended and task.attempts else None
+    return task.worker or last or ""
 
 
 def last_word(task: Task) -> str:
