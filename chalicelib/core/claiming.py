@@ -27,7 +27,8 @@ chance, so that none waits for ever behind lanes that have become empty."""
 LOOKS_PER_CLAIM = 10
 """At the lanes: nine gates of which it had not heard that they are full, and what stands behind them."""
 SETTLING_MS = 30_000
-"""A claim younger than this may still be on its way to the worker: it is not called forgotten."""
+"""A claim younger than this, or than half a lease, may still be on its way to the worker, or not renewed yet (workers
+renew after a third): it is not called forgotten."""
 
 
 @dataclass(frozen=True)
@@ -247,12 +248,22 @@ def reconcile(
     """Release what the table says this worker holds and the worker does not know of.
 
     At sign-on everything unknown goes at once (the process that held it is gone: `interrupted`), if it was given
-    `until` then; later only what was given long enough ago for the answer to have arrived.
+    `until` then; later only what was given long enough ago for the answer to have arrived, and was never renewed: a
+    call that the network, or a frozen process, brings late does not list what its worker was given since, and renews.
     """
     known = set(held)
-    horizon = until if until is not None else farm.clock.now() - (0 if at_start else SETTLING_MS)
+    settling_ms = 0 if at_start else max(SETTLING_MS, round(farm.limits.lease_seconds * 500))
+    horizon = until if until is not None else farm.clock.now() - settling_ms
     for entry in farm.tasks.held_by(worker.id):
         if (entry.task, entry.generation) in known or entry.granted_at > horizon:
             continue
+        if not at_start and _was_renewed(farm, entry.task):
+            continue
         outcome = Outcome.INTERRUPTED if at_start else Outcome.RELEASED
         leases.give_back(farm, entry.task, entry.generation, outcome, "the worker does not know of it")
+
+
+def _was_renewed(farm: Farm, task_id: TaskId) -> bool:
+    """Its worker has heard of the lease that it is under."""
+    task = farm.tasks.get(task_id)
+    return task is not None and task.lease is not None and task.lease.seconds > farm.limits.lease_seconds

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core import claiming, jobs, sweeping, workers
+from chalicelib.core import claiming, jobs, leases, sweeping, workers
 from chalicelib.core.lifecycle import TaskStatus
 from chalicelib.core.model import Job, Worker
 from chalicelib.core.ports import Put
@@ -201,9 +201,26 @@ def test_a_fresh_claim_is_not_taken_for_forgotten(bench: Bench) -> None:
     bench.take(worker)
     claiming.reconcile(bench.farm, worker, [])
     assert [task.status for task in bench.tasks(job)] == ["active"]
-    bench.clock.advance(31_000)
+    bench.clock.advance(59_000)
+    claiming.reconcile(bench.farm, worker, [])
+    assert [task.status for task in bench.tasks(job)] == ["active"]
+    bench.clock.advance(2_000)
     claiming.reconcile(bench.farm, worker, [])
     assert [task.status for task in bench.tasks(job)] == ["queued"]
+
+
+def test_a_call_that_comes_late_takes_nothing_from_its_worker_that_it_was_given_since(bench: Bench) -> None:
+    """As when one of several processes was frozen with it, and another answered its repetition."""
+    job = bench.submit()
+    worker = bench.worker()
+    given = bench.take(worker)
+    bench.clock.advance(40_000)
+    leases.renew(bench.farm, worker.id, given.task.id, given.lease.generation, None, None)
+    bench.clock.advance(40_000)
+    claiming.reconcile(bench.farm, worker, [])
+    assert [task.status for task in bench.tasks(job)] == ["active"]
+    bench.report(given)
+    assert bench.job(job).status == "completed"
 
 
 def test_a_worker_that_fails_three_tasks_of_a_job_is_blocked_for_the_rest(bench: Bench) -> None:
