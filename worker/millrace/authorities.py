@@ -37,6 +37,18 @@ def bundle() -> str:
     return usual or _certifi()
 
 
+def tls_trouble(said: str) -> str:
+    """What OpenSSL said, for people. The commonest of all is a clock that is wrong."""
+    words = said.lower()
+    if "wrong_version_number" in words or "wrong version number" in words or "record layer failure" in words:
+        return "what answers there does not speak TLS; does the farm's URL begin with http://?"
+    if "expired" in words or "not yet valid" in words:
+        return "its certificate is not valid now: it has expired, or this machine's clock is wrong"
+    if "hostname mismatch" in words or "doesn't match" in words or "not valid for" in words:
+        return "its certificate is another machine's: use the farm's own name in the URL"
+    return "its certificate was not accepted (--ca-file names an authority of your own)"
+
+
 def check(path: str) -> None:
     """Raises BadAuthorities if this is no file of certificates."""
     try:

@@ -17,10 +17,11 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError, ProxyError, SSLError
 
 from millrace import s3
-from millrace.agent.connections import Connections
+from millrace.agent.connections import Connections, proxy_of
 from millrace.agent.errors import NotRecognised, Refused, Unreachable
 from millrace.agent.load import Load
 from millrace.agent.protocol import Credentials, JsonObject, LeaseId
+from millrace.authorities import tls_trouble
 
 ANSWER_SECONDS = 30.0
 _BUSY = {429, 500, 502, 503, 504}
@@ -45,6 +46,11 @@ class FarmClient:
     def use_token(self, token: str) -> None:
         """Register with this token from now on."""
         self._token = token
+
+    @property
+    def token(self) -> str | None:
+        """What we register with."""
+        return self._token
 
     def installed_from(self, wheel_sha256: str) -> None:
         """From now on the farm hears what we are, and says when it has another release."""
@@ -183,7 +189,7 @@ class FarmClient:
         try:
             return self._connections.send(method, url, headers, body, answer_seconds, is_streamed)
         except (HTTPError, OSError) as error:
-            raise Unreachable(f"{method} {_without_query(url)}: {_cause(error)}") from error
+            raise Unreachable(f"{method} {_without_query(url)}: {_cause(error, url)}") from error
 
 
 def _streamed(url: str, response: BaseHTTPResponse) -> BaseHTTPResponse:
@@ -193,17 +199,26 @@ def _streamed(url: str, response: BaseHTTPResponse) -> BaseHTTPResponse:
     return response
 
 
-def _cause(error: Exception) -> str:
+def _cause(error: Exception, url: str) -> str:
     if isinstance(error, SSLError):
-        return "its certificate was not accepted (--ca-file names an authority of your own)"
-    if isinstance(error, ProxyError):
-        return "the proxy did not let us through (HTTPS_PROXY, HTTP_PROXY, NO_PROXY)"
+        return tls_trouble(str(error))
+    proxy = proxy_of(url)
+    if isinstance(error, ProxyError) and proxy is not None:
+        why = _cause(error.original_error, "")
+        return (
+            f"the proxy {urlsplit(proxy).netloc.rpartition('@')[2]} did not let us through: {why} ({PROXY_VARIABLES})"
+        )
     said = str(error).lower()
     return next((words for sign, words in _CAUSES if sign in said), error.__class__.__name__)
 
 
+PROXY_VARIABLES = "HTTPS_PROXY, HTTP_PROXY, NO_PROXY"
 _CAUSES = (
-    ("connection refused", "connection refused: no farm listens there"),
+    ("connection refused", "connection refused: nobody listens there"),
+    ("badstatusline", "what answers there does not speak HTTP; does the farm's URL begin with https://?"),
+    ("handshake operation timed out", "no TLS handshake in time; does the farm's URL begin with http://?"),
+    ("remote end closed", "the connection was closed without an answer"),
+    ("connection reset", "the connection was cut off"),
     ("name or service not known", "there is no machine of that name"),
     ("temporary failure in name resolution", "the name could not be looked up"),
     ("network is unreachable", "there is no way to that network"),
@@ -237,6 +252,10 @@ def _error_of(method: str, url: str, response: BaseHTTPResponse) -> Exception:
     """The exception for an answer that is no success."""
     status, answer = response.status, _json_of(response)
     what = f"{method} {_without_query(url)}: HTTP {status}"
+    if method == "POST" and 300 <= status < 400 and (leads_to := response.headers.get("Location")):
+        # Our secret is for the URL that we were given.
+        target = _without_query(urljoin(url, leads_to))
+        return Unreachable(f"{what} to {target}, which is not followed: is the farm's URL the beginning of that?")
     if status in _BUSY:
         return Unreachable(what, _retry_after(response))
     if method == "PUT" and (passing := s3.LATER.search(_content_of(response))):

@@ -20,6 +20,7 @@ from millrace.agent.observe import say
 from millrace.agent.protocol import JsonObject
 from millrace.agent.retrying import say_unanswered, until_answered
 from millrace.agent.state import StateFolder
+from millrace.tokens import JOINS
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,10 @@ class Joining:
         try:
             answer = until_answered(lambda: client.join(body), wait, say_unanswered)
         except Refused as refusal:
-            raise StartError(f"the farm does not let this worker join: {refusal}", 1) from refusal
+            hint = "" if refusal.status == 401 else way_out(refusal.status, client.farm_url, None)
+            if not self.join_token.startswith(JOINS):
+                hint = f" (a join token begins with {JOINS}; any other token goes into MILLRACE_TOKEN)"
+            raise StartError(f"the farm does not let this worker join: {refusal}{hint}", 1) from refusal
         if not isinstance(answer.get("token"), str):
             raise StartError(f"{client.farm_url} gave no token for the worker: is it a Millrace manager?", 1)
         write_json_durably(self.state.token, {**kept, "token": answer["token"]})
@@ -76,6 +80,19 @@ class Joining:
     def _is_from(self, kept: JsonObject) -> bool:
         """Whether it came, or is to come, of the join token that we were given; of any, if of none."""
         return self.join_token is None or kept.get("join") == _hash(self.join_token)
+
+
+def way_out(status: int, farm_url: str, token: str | None) -> str:
+    """What whoever starts the worker may do about a refusal."""
+    if status in (404, 405):
+        return f" (is {farm_url} the farm's URL? It is what stands before /api/v1, most often without a path)"
+    if status != 401:
+        return ""
+    if token is None:
+        return " (join with a join token, or set MILLRACE_TOKEN to a token with scope 'worker')"
+    if token.startswith(JOINS):
+        return " (the token in MILLRACE_TOKEN is a join token: give it with --join)"
+    return " (the token shown is none of this farm's: mistyped, revoked, or another farm's; a join token is as good)"
 
 
 def _hash(text: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from millrace import __version__
 from millrace.agent.client import FarmClient
 from millrace.agent.errors import NotRecognised, Refused, StartError
-from millrace.agent.joining import Joining
+from millrace.agent.joining import Joining, way_out
 from millrace.agent.observe import WARNING, say
 from millrace.agent.protocol import Credentials, JsonObject, LeaseId
 from millrace.agent.retrying import say_unanswered, until_answered
@@ -112,8 +112,7 @@ class Membership:
                 lambda: self._client.register(self._description.to_wire()), self._wait, say_unanswered
             )
         except Refused as refusal:
-            hint = " (join with a join token, or set MILLRACE_TOKEN to a token with scope 'worker')"
-            hint = hint if refusal.status == 401 else ""
+            hint = way_out(refusal.status, self._client.farm_url, self._client.token)
             raise StartError(f"the farm does not register this worker: {refusal}{hint}", 1) from refusal
         if not isinstance(answer.get("secret"), str) or "id" not in answer:
             raise StartError(f"{self._client.farm_url} gave no secret for the worker: is it a Millrace manager?", 1)

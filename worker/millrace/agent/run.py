@@ -24,6 +24,7 @@ from millrace.agent.state import StateFolder, default_state_root
 from millrace.authorities import BadAuthorities, check_all
 from millrace.runtimes.function import DEFAULT_INTERPRETERS
 from millrace.signals import on_each_stop_signal
+from millrace.tokens import WRONG, cleaned
 
 if TYPE_CHECKING:
     from millrace.agent.upgrading import Upgrader
@@ -68,6 +69,9 @@ def run_worker(
     try:
         if not farm_url.startswith(("http://", "https://")):
             raise StartError(f"the farm's URL must begin with http:// or https://, not {farm_url!r}", 2)
+        if token is not None and (token := cleaned(token)) is None:
+            raise StartError(WRONG, 2)
+        join_token = None if join_token is None else join_token.strip()
         check_all()
         programs = _interpreters(runtimes, interpreters)
         state = StateFolder.prepared(Path(state_dir) if state_dir else default_state_root(farm_url, name))
@@ -93,6 +97,16 @@ def run_worker(
     except BadAuthorities as error:
         say("start", str(error), level=ERROR)
         return 2
+    except OSError as error:
+        say("start", _cannot_use(state_dir or default_state_root(farm_url, name), error), level=ERROR)
+        return 1
+
+
+def _cannot_use(folder: Path | str, error: OSError) -> str:
+    what = f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
+    return (
+        f"the worker cannot use its state folder {folder}: {what}; it needs room and rights there, or another --state"
+    )
 
 
 def _worked(agent: Agent, upgrader: Upgrader | None, stop_event: threading.Event | None, on_ec2: bool) -> int | None:
@@ -128,6 +142,9 @@ def join_farm(farm_url: str, join_token: str, *, name: str, state_dir: Path | st
     except StartError as error:
         say("start", str(error), level=ERROR)
         return error.exit_code
+    except OSError as error:
+        say("start", _cannot_use(state_dir or default_state_root(farm_url, name), error), level=ERROR)
+        return 1
     return 0
 
 

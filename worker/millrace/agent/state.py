@@ -24,7 +24,10 @@ from urllib.parse import urlsplit
 
 from millrace.agent.durable import read_json, write_json_durably
 from millrace.agent.errors import StartError
+from millrace.agent.observe import WARNING, say
 from millrace.agent.protocol import Credentials
+
+OTHER = "a second worker needs another --name, and another --state where that is given"
 
 
 @dataclass(frozen=True)
@@ -58,14 +61,29 @@ class StateFolder:
         return self.root / "work"
 
     def credentials(self, farm_url: str) -> Credentials | None:
-        """Who we were on this farm at the last start, or None when the worker has yet to register there."""
-        found = read_json(self.root / "identity.json")
+        """Who we were on this farm at the last start, or None when the worker has yet to register there. Raises
+        StartError for a file that others may be able to read: a new worker at each start is no way out."""
+        path = self.root / "identity.json"
+        found = read_json(path)
+        if found is None and path.exists():
+            self._check_readable(path)
+            text = (
+                "Who this worker was cannot be read, so it becomes a new one; `millrace workers forget` ends the old."
+            )
+            say("register", text, level=WARNING, path=path)
         # The secret of one farm is not for another's ears.
         if not found or found.get("farm") != farm_url:
             return None
         if not isinstance(found.get("id"), str) or not isinstance(found.get("secret"), str):
             return None
         return Credentials(found["id"], found["secret"])
+
+    def _check_readable(self, path: Path) -> None:
+        try:
+            path.read_bytes()
+        except OSError as error:
+            text = f"{path} cannot be read ({error.strerror}): start the worker as the user whose it is, or remove it"
+            raise StartError(text, 2) from error
 
     def keep(self, credentials: Credentials, farm_url: str) -> None:
         identity = {"farm": farm_url, "id": credentials.worker_id, "secret": credentials.secret}
@@ -87,7 +105,7 @@ class StateFolder:
             file.seek(0)
             holder = file.read().strip() or "another process"
             file.close()
-            raise StartError(f"the state folder {self.root} is in use by {holder}; give this worker another --name", 2)
+            raise StartError(f"the state folder {self.root} is in use by {holder}; {OTHER}", 2)
         file.truncate(0)
         file.write(f"pid {os.getpid()} on {socket.gethostname()}")
         file.flush()

@@ -13,9 +13,11 @@ from typing import Any
 
 import requests
 
-from millrace.sdk.errors import Busy, FarmError, FarmFault, NotAFarm, Unreachable, refusal
+from millrace.authorities import tls_trouble
+from millrace.sdk.errors import BadRequest, Busy, FarmError, FarmFault, NotAFarm, Unreachable, refusal
 from millrace.sdk.sessions import Session
 from millrace.sdk.urls import is_farm_url
+from millrace.tokens import WRONG, cleaned
 
 TIMEOUT_SECONDS = (5.0, 60.0)
 """To connect; between two pieces of the answer."""
@@ -78,6 +80,8 @@ class Calls:
         self.url = url.rstrip("/")
         self.patience_seconds = patience_seconds
         self.session = Session()
+        if token is not None and (token := cleaned(token)) is None:
+            raise BadRequest({"status": 400, "detail": WRONG})
         self.session.auth = Credentials(token)
 
     def json(self, method: str, path: str, *, repeatable: bool, **parts: Any) -> dict[str, Any]:
@@ -113,6 +117,12 @@ class Calls:
             raise trouble from error
         except requests.RequestException as error:
             raise NotAFarm(f"cannot call {self.url}: {error}") from error
+        if response.status_code in (404, 405) and "title" not in (_object(response) or {}):
+            # The farm's own API says no in problem documents.
+            text = (
+                f"{self.url} has no Millrace farm's API ({response.status_code}); its URL is what stands before /api/v1"
+            )
+            raise NotAFarm(text)
         if response.status_code in LATER:
             return Busy(f"the farm at {self.url} is busy ({response.status_code})"), retry_after(response)
         return successful(response)
@@ -160,11 +170,15 @@ def never_sent(error: Exception) -> bool:
 def cause(error: Exception) -> str:
     """The innermost reason, without urllib3's wrapping: "Connection refused"."""
     text = str(error)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return f"the proxy did not let us through (HTTPS_PROXY, HTTP_PROXY, NO_PROXY): {_innermost(text)}"
+    return _innermost(text) if not isinstance(error, requests.exceptions.SSLError) else tls_trouble(text)
+
+
+def _innermost(text: str) -> str:
     for sign in ("Connection refused", "Name or service not known", "Network is unreachable", "No route to host"):
         if sign in text:
             return sign.lower()
-    if isinstance(error, requests.exceptions.SSLError):
-        return "its certificate was not accepted (--ca-file names an authority of your own)"
-    if isinstance(error, requests.Timeout):
+    if "timed out" in text:
         return "timed out"
     return "unknown host" if "NameResolutionError" in text else "the connection broke"

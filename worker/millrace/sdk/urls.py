@@ -11,6 +11,8 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 def is_farm_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        # Behind `#` or `?` is a page of the farm's, copied from a browser.
+        plain = not parts.query and not parts.fragment and not any(sign in url for sign in "#? \t\r\n")
+        return plain and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number, half an IPv6 address
         return False
