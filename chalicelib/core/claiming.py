@@ -17,7 +17,7 @@ from .farm import Farm
 from .lifecycle import Outcome, WorkerStatus
 from .model import Assignment, Lease, Task, TaskId, Worker
 from .records.lanes import Lane, Served
-from .registry import NEW_LANE
+from .registry import NEW_LANE, NO_STOPS, Stops
 from .scheduling import PAGES_IN_VAIN, Picker, fits, kept_from, key_of, served_by
 from .workers import liveness
 
@@ -124,16 +124,17 @@ def _take(farm: Farm, picker: Picker, takes_excluded: bool) -> tuple[list[Task],
         served = _tried(farm, served)
     if not served.lanes:
         return [], False
-    began_at = farm.registry.stopped_at(served.partitions)
-    picker.stopped_at |= began_at
+    began_at = farm.registry.stopped_at(picker.worker.id, served.partitions)
+    picker.go_on_from(*began_at)
     taken, contended = _take_with_ticket(farm, picker, served)
-    if not taken and began_at and not picker.cut_short:  # that was the end of it: what stands before may be open now
-        picker.stopped_at, began_at = {}, {}
+    if not taken and any(began_at) and not picker.cut_short:  # the end of it: what stands before may be open now
+        began_at = NO_STOPS
+        picker.go_on_from(*began_at)
         taken, contended = _take_with_ticket(farm, picker, served)
     if not taken and picker.passed_over and takes_excluded:
-        taken, contended = _take_excluded(farm, picker, served)
-    if not taken and picker.cut_short and picker.stopped_at != began_at:  # else it is what is kept from this worker
-        farm.registry.note_stop(picker.stopped_at)
+        taken, contended = _take_excluded(farm, picker, served, began_at)
+    if not taken and picker.cut_short:
+        farm.registry.note_stop(picker.worker.id, Stops(picker.stopped_at, picker.seen_up_to))
     gates.leave_unused(farm, picker, {one.job for one in taken})
     if not taken:
         return [], contended
@@ -180,7 +181,7 @@ def _take_with_ticket(farm: Farm, picker: Picker, served: Served) -> tuple[list[
     return [], contended
 
 
-def _take_excluded(farm: Farm, picker: Picker, served: Served) -> tuple[list[Task | Cursor], bool]:
+def _take_excluded(farm: Farm, picker: Picker, served: Served, began_at: Stops) -> tuple[list[Task | Cursor], bool]:
     """Only tasks that are kept from this worker are left: it gets those that no other living worker could take."""
     others = [other for other in other_workers(farm, picker.worker) if _may_come(farm, other)]
     by_partition = {pk: lane.requirement for lane, pk in zip(*served, strict=True)}
@@ -189,7 +190,10 @@ def _take_excluded(farm: Farm, picker: Picker, served: Served) -> tuple[list[Tas
         for candidate in picker.passed_over
         if not any(fits(by_partition[candidate["ready_pk"]], o) and not kept_from(o, candidate) for o in others)
     )
-    return _take_with_ticket(farm, picker, served) if picker.allowed else ([], False)
+    if not picker.allowed:
+        return [], False
+    picker.go_on_from(*began_at)
+    return _take_with_ticket(farm, picker, served)
 
 
 def other_workers(farm: Farm, worker: Worker) -> list[Worker]:

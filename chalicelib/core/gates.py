@@ -8,8 +8,9 @@ Who meets a full gate asks at once which others are, of those on its page and of
 and who finds a page crowded with tasks of such a job asks for their ids, once a minute, and looks behind them, however
 many stand there one by one. Both cost one request more. So full jobs whose tasks fill pages cost a claim a read each.
 Where they are more than a claim reads (`scheduling.PAGES_IN_VAIN`), it leaves word where it stopped, and the next one
-in this process goes on from there behind the head of the lane; whoever comes to the end begins anew. So no number of
-them hides work for ever. None of this makes a worker ask sooner than if there were nothing.
+in this process goes on from there behind the head of the lane; whoever comes to the end begins anew. Where something
+on the way is kept from one worker alone, only its own next claim goes on there. So no number of them hides work for
+ever. None of this makes a worker ask sooner than if there were nothing.
 
 Claims know from the registry which jobs have a gate, at most two seconds late. Entries of a job that had one from the
 beginning say so themselves: a claim that does not know of the gate fails their condition. Of a job that gets its first

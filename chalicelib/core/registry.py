@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
-from .model import JobId, Requirement, Spans
+from .model import JobId, Requirement, Spans, WorkerId
 from .ports import Bell, Clock
 from .records.lanes import Lane, LaneRecords, Registry
 
@@ -23,6 +24,20 @@ IN_MIND_MS = 60_000
 """How long is known which jobs stood in the way, and with what ids: they are asked about together after that second."""
 NEW_LANE = "lanes"
 """Rings when a lane is seen for the first time."""
+MOST_STOPS = 10_000
+"""Workers of which is known where they stopped; who never comes again is forgotten first."""
+
+
+class Stops(NamedTuple):
+    """Where claims stopped that had seen enough, by partition of the ready index: up to which sort key."""
+
+    shut: Mapping[str, str]
+    """To everybody."""
+    seen: Mapping[str, str]
+    """By one worker, for which there was nothing; there may be for others."""
+
+
+NO_STOPS = Stops({}, {})
 
 
 class RegistryCache:
@@ -40,7 +55,9 @@ class RegistryCache:
         self._spans: dict[JobId, tuple[int, Spans]] = {}
         """The ids of the tasks of jobs that stood in the way, and when that was asked."""
         self._stopped_at: dict[str, str] = {}
-        """Partition of the ready index -> the sort key where a claim stopped that had seen enough of what is shut."""
+        """`Stops.shut`, of all partitions."""
+        self._seen_up_to: dict[WorkerId, Mapping[str, str]] = {}
+        """`Stops.seen`."""
 
     def read(self) -> Registry:
         with self._lock:
@@ -116,15 +133,20 @@ class RegistryCache:
             known = {job: (at, of) for job, (at, of) in self._spans.items() if now - at < IN_MIND_MS}
             self._spans = known | {job_id: (now, spans)}
 
-    def note_stop(self, stopped_at: Mapping[str, str]) -> None:
-        """The next claim that looks there goes on from these places."""
+    def note_stop(self, worker: WorkerId, stops: Stops) -> None:
+        """The next claim that looks there goes on from these places; from what only it has seen, this worker's next."""
         with self._lock:
-            self._stopped_at |= stopped_at
+            self._stopped_at |= stops.shut
+            if stops.seen:
+                self._seen_up_to[worker] = stops.seen
+            if len(self._seen_up_to) > MOST_STOPS:
+                del self._seen_up_to[next(iter(self._seen_up_to))]
 
-    def stopped_at(self, partitions: Iterable[str]) -> dict[str, str]:
+    def stopped_at(self, worker: WorkerId, partitions: Iterable[str]) -> Stops:
         """Where to go on behind the heads of these: told once, so that after that somebody begins anew."""
         with self._lock:
-            return {pk: self._stopped_at.pop(pk) for pk in partitions if pk in self._stopped_at}
+            shut = {pk: self._stopped_at.pop(pk) for pk in partitions if pk in self._stopped_at}
+            return Stops(shut, self._seen_up_to.pop(worker, {}))
 
     def halt(self, job_id: JobId, epoch: int) -> None:
         """No claim in this process gives away a task of the job from here on; others follow within two seconds."""

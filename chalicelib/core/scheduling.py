@@ -81,6 +81,8 @@ class Picker:
     """The ids of jobs' tasks, where those are known."""
     stopped_at: dict[str, str] = field(default_factory=dict)
     """By partition: up to which sort key all was shut to everybody when it was looked at."""
+    seen_up_to: dict[str, str] = field(default_factory=dict)
+    """The same where something may be for others, and was not for this worker."""
     pages: int = PAGES_IN_VAIN
     """How many more it looks at of which it wants nothing; to get to where others stopped, four times as many."""
     got_on: bool = False
@@ -104,6 +106,7 @@ class Picker:
 
     def __call__(self, page: Sequence[Item]) -> Iterator[Update | None]:
         candidates = list(page)
+        self.not_for_it |= {c["ready_pk"] for c in candidates if not self._is_shut(c)}
         open_to_it = [c for c in candidates if not self._is_shut(c) and self._not_kept_from_it(c)]
         running = _running(open_to_it)
         ranked = sorted(open_to_it, key=lambda c: self._rank(c, running))  # stable: equal ranks keep their age
@@ -125,15 +128,18 @@ class Picker:
 
     def onward(self, last: Item) -> str | None:
         """Behind what a job that gives nothing has in this place of the lane, however much that is; and behind all that
-        was found shut before."""
-        behind = self._behind(last) if self._gives_nothing(last) else ""
-        key = max(behind, self.stopped_at.get(last["ready_pk"], ""))
+        was found shut before, or not for this worker."""
+        behind, pk = self._behind(last) if self._gives_nothing(last) else "", last["ready_pk"]
+        key = max(behind, self.stopped_at.get(pk, ""), self.seen_up_to.get(pk, ""))
         return key if key > last["ready_sk"] else None
 
     def enter(self, job_id: JobId, ticket: int) -> None:
         """It is in, and must get as far as the job's tasks again."""
         self.tickets[job_id] = ticket
         self.pages, self.got_on = PAGES_IN_VAIN, False
+
+    def go_on_from(self, stopped_at: Mapping[str, str], seen_up_to: Mapping[str, str]) -> None:
+        self.stopped_at, self.seen_up_to, self.got_on = dict(stopped_at), dict(seen_up_to), False
 
     def look_again(self) -> None:
         """What it stopped at is known now."""
@@ -149,11 +155,13 @@ class Picker:
         return {c["job"] for c in tasks.values() if c["job"] in many and self._behind(c) == c["ready_sk"]}
 
     def _note_where(self, candidates: Sequence[Item]) -> None:
-        self.not_for_it |= {c["ready_pk"] for c in candidates if not self._is_shut(c)}
         last = {c["ready_pk"]: c for c in sorted(candidates, key=itemgetter("ready_sk"))}
-        for pk in last.keys() - self.not_for_it:
-            if (behind := self._behind(last[pk])) > self.stopped_at.get(pk, ""):
-                self.stopped_at[pk] = behind
+        for pk, candidate in last.items():
+            behind = self._behind(candidate) if self._gives_nothing(candidate) else str(candidate["ready_sk"])
+            is_own = pk in self.not_for_it or pk in self.seen_up_to  # of which it passes over a part
+            places = self.seen_up_to if is_own else self.stopped_at
+            if behind > places.get(pk, ""):
+                places[pk] = behind
                 self.pages, self.got_on = self.pages if self.got_on else PAGES_IN_VAIN, True
 
     def _behind(self, candidate: Item) -> str:

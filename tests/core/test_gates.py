@@ -125,12 +125,12 @@ def test_nor_by_many_of_a_large_step_that_run_again(bench: Bench) -> None:
     assert bench.take(worker).task.job == other.id
 
 
-def asked(bench: Bench, worker: Worker) -> list[JobId]:
+def asked(bench: Bench, worker: Worker, *, takes_excluded: bool = True) -> list[JobId]:
     """A worker's call, a second and a half after the last: nobody has in mind any more what was full. Whoever gets
     nothing is not told to ask again at once."""
     bench.clock.advance(1_500)
     bench.requests += 1
-    claimed = claiming.claim(bench.farm, worker, f"r{bench.requests}")
+    claimed = claiming.claim(bench.farm, worker, f"r{bench.requests}", takes_excluded=takes_excluded)
     assert not claimed.contended
     return [one.task.job for one in claimed.assignments]
 
@@ -168,6 +168,27 @@ def test_nor_do_they_hide_anything_at_the_heads_of_many_lanes(bench: Bench) -> N
     bench.clock.advance(1_000)
     behind = {bench.submit({"count": 1, "task_type": kind}).id for kind in kinds}
     assert {job for _ in range(looks) for job in asked(bench, worker)} == behind
+
+
+def test_nor_do_they_hide_it_behind_what_is_kept_from_a_worker_alone(bench: Bench) -> None:
+    """At the head of the lane and in the middle of it: that stays for others, who find it at once."""
+    worker, other = bench.worker("one"), bench.worker("another")
+    many: dict[str, Any] = {"count": 41, "alike": False}
+    kept = bench.submit({"count": 1, "alike": False}, priority=90)
+    among = {limited(bench, many, most=1).id for _ in range(3)}
+    bench.clock.advance(1_000)
+    also_kept = bench.submit({"count": 1, "alike": False})
+    for given in bench.claim(worker, slots=5):
+        if given.task.job in (kept.id, also_kept.id):
+            bench.fail(given)
+    bench.clock.advance(1_000)
+    among |= {limited(bench, many, most=1).id for _ in range(25)}
+    behind = bench.submit({"count": 1}, priority=10)
+    bench.clock.advance(60_000)  # they may be tried again
+    found = [job for _ in range(2 * len(among)) for job in asked(bench, worker, takes_excluded=False)]
+    assert {*found, *among} == {*among, behind.id}
+    assert len(found) == 25 + 1
+    assert [job for _ in range(2) for job in asked(bench, other)] == [kept.id, also_kept.id]
 
 
 class Looks(SimulatedTable):
