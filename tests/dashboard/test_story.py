@@ -222,6 +222,7 @@ def test_what_was_filled_in_stays_when_another_type_of_job_is_looked_at(page: Pa
 
 
 def test_a_new_job_appears_by_itself_and_the_keyboard_reaches_it(page: Page, ensemble: Ensemble) -> None:
+    submitted(ensemble, "another", "true")
     goto(page, "jobs?q=unheard")
     expect(page.get_by_text("No job fits")).to_be_visible()
     for name in ("unheard one", "unheard two"):
