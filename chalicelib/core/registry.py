@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from .model import JobId, Requirement, Spans, WorkerId
@@ -56,7 +56,7 @@ class RegistryCache:
         """The ids of the tasks of jobs that stood in the way, and when that was asked."""
         self._stopped_at: dict[str, str] = {}
         """`Stops.shut`, of all partitions."""
-        self._seen_up_to: dict[WorkerId, Mapping[str, str]] = {}
+        self._seen_up_to: dict[WorkerId, dict[str, str]] = {}
         """`Stops.seen`."""
 
     def read(self) -> Registry:
@@ -138,15 +138,18 @@ class RegistryCache:
         with self._lock:
             self._stopped_at |= stops.shut
             if stops.seen:
-                self._seen_up_to[worker] = stops.seen
+                self._seen_up_to[worker] = {**self._seen_up_to.pop(worker, {}), **stops.seen}
             if len(self._seen_up_to) > MOST_STOPS:
                 del self._seen_up_to[next(iter(self._seen_up_to))]
 
-    def stopped_at(self, worker: WorkerId, partitions: Iterable[str]) -> Stops:
+    def stopped_at(self, worker: WorkerId, partitions: Collection[str]) -> Stops:
         """Where to go on behind the heads of these: told once, so that after that somebody begins anew."""
         with self._lock:
-            shut = {pk: self._stopped_at.pop(pk) for pk in partitions if pk in self._stopped_at}
-            return Stops(shut, self._seen_up_to.pop(worker, {}))
+            own = self._seen_up_to.get(worker, {})
+            shut, seen = ({pk: of.pop(pk) for pk in partitions if pk in of} for of in (self._stopped_at, own))
+            if not own:
+                self._seen_up_to.pop(worker, None)
+            return Stops(shut, seen)
 
     def halt(self, job_id: JobId, epoch: int) -> None:
         """No claim in this process gives away a task of the job from here on; others follow within two seconds."""

@@ -29,6 +29,7 @@ from chalicelib.core.model import Assignment, Job, JobId, Worker
 from chalicelib.core.ports import Item, Key, Operation, Page, Table, Update
 from chalicelib.core.reasons import Code
 from chalicelib.core.records.keys import IDS_SINCE, INDEXES, ready_sk_from, served_sk
+from chalicelib.core.registry import Stops
 from chalicelib.store.counting import CountingTable
 from chalicelib.store.sqlite import SqliteTable
 from tests.core.conftest import Bench, make_farm
@@ -189,6 +190,17 @@ def test_nor_do_they_hide_it_behind_what_is_kept_from_a_worker_alone(bench: Benc
     assert {*found, *among} == {*among, behind.id}
     assert len(found) == 25 + 1
     assert [job for _ in range(2) for job in asked(bench, other)] == [kept.id, also_kept.id]
+
+
+def test_where_a_worker_stopped_is_known_until_it_looks_there_again(bench: Bench) -> None:
+    """Where indexes lag a claim tries four lanes, and another four the next time."""
+    registry = bench.farm.registry
+    registry.note_stop(1, Stops({"x": "3"}, {"a": "5", "b": "6"}))
+    assert registry.stopped_at(1, ["a", "c"]) == ({}, {"a": "5"})
+    registry.note_stop(1, Stops({}, {"a": "7"}))
+    assert registry.stopped_at(2, ["a", "b", "x"]) == ({"x": "3"}, {})
+    assert registry.stopped_at(1, ["a", "b", "x"]) == ({}, {"a": "7", "b": "6"})
+    assert registry.stopped_at(1, ["a", "b", "x"]) == ({}, {})
 
 
 class Looks(SimulatedTable):
