@@ -6,17 +6,18 @@ one machine; S3 cannot, so there the sender's word stands for it until a worker 
 bytes. So only what does not fit one request (5 GiB there) may go this way.
 
 A sender that dies leaves parts that nobody sees; the store removes them within days. Completing twice does no harm: the
-second time the content is there.
+second time the content is there. Of two who send the same, each in an upload of their own, the slower one's goes then.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from . import blobs, holding
-from .errors import BadInput, Conflict
+from .errors import BadInput, Conflict, Unavailable
 from .farm import Farm
 from .model import Blob, BlobId
 from .ports import ObjectMismatch, SignedRequest, StoredPart
@@ -79,6 +80,9 @@ def complete(farm: Farm, blob_id: BlobId, upload: str, parts: Sequence[StoredPar
     blob = _blob_of(farm, blob_id, upload)
     head = farm.objects.head(blob.object_key)
     if head is not None and head.size == blob.size:
+        # Somebody else was faster, or this is a repetition: the parts that were sent in vain go now, if they can.
+        with suppress(ObjectMismatch, Unavailable):
+            farm.objects.abort_parts(blob.object_key, upload)
         return blob
     numbers = [part.number for part in parts]
     count = max(1, -(-blob.size // _part_bytes(blob)))

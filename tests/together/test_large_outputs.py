@@ -30,6 +30,7 @@ from chalicelib.core import blobs, claiming, jobs, sweeping, tasks, uploads, wor
 from chalicelib.core.farm import Farm
 from chalicelib.core.lifecycle import TaskStatus
 from chalicelib.core.model import Job, Task
+from chalicelib.core.ports import StoredPart
 from chalicelib.core.records.keys import INDEXES
 from chalicelib.dialects.pleiades import routes
 from chalicelib.edge import current
@@ -232,6 +233,32 @@ def test_a_worker_that_is_killed_half_way_does_it_again_and_leaves_parts_that_th
     assert place.farm.objects.get(f"blobs/{DIGEST}") == CONTENT
     assert [upload["UploadId"] for upload in place.begun()] == [left["UploadId"]]
     assert "AbortIncompleteMultipartUpload" in (ROOT / "infra" / "bucket.yaml").read_text()
+
+
+def test_of_two_who_send_the_same_the_slower_leaves_no_parts(place: Place) -> None:
+    def another_is_faster(door: Door) -> bool:
+        blob, _ = blobs.announce(place.farm, SIZE, DIGEST)
+        begun = uploads.begin(place.farm, blob.id)
+        assert begun.upload is not None
+        sent = []
+        for number in range(1, begun.parts + 1):
+            data = CONTENT[(number - 1) * begun.part_bytes : number * begun.part_bytes]
+            digest = hashlib.sha256(data)
+            about = {"Bucket": "farm", "Key": blob.object_key, "UploadId": begun.upload, "PartNumber": number}
+            checksum = base64.b64encode(digest.digest()).decode()
+            with door.lock:
+                made = door.s3.upload_part(**about, Body=data, ChecksumSHA256=checksum)
+            sent.append(StoredPart(number, digest.hexdigest(), made["ETag"]))
+        uploads.complete(place.farm, blob.id, begun.upload, sent)
+        assert len(place.begun()) == 1, "the worker's own"
+        return False
+
+    place.door.ills[2] = another_is_faster
+    job = place.submit()
+    place.worker.start()
+    [output] = place.completed(job).outputs
+    assert (output.sha256, place.farm.objects.get(f"blobs/{DIGEST}")) == (DIGEST, CONTENT)
+    assert (place.begun(), place.door.ills) == ([], {})
 
 
 def test_only_who_holds_the_task_sends_parts(place: Place) -> None:
