@@ -36,7 +36,7 @@ def of_job(farm: Farm, job: Job) -> list[Reason]:
         return [_paused(), *closed]
     first = next(_queued_tasks(farm, job, steps), None)
     if first is not None:
-        return [*_of_gate(farm, job), *_of_queued(farm, first), *closed]
+        return [*_of_queued(farm, job, first), *closed]
     unbegun = all(step.status is StepStatus.WAITING for step in steps)
     if unbegun and (earlier := following.in_the_way(farm, job)[0]):
         names = several([f"{one.id} ({one.name}, {one.status.value})" for one in earlier])
@@ -55,13 +55,7 @@ def of_task(farm: Farm, task: Task) -> list[Reason]:
         return [_paused()]
     if task.status is TaskStatus.WAITING:
         return [_of_parents(farm, task)]
-    return [*_of_gate(farm, job), *_of_queued(farm, task)]
-
-
-def _of_gate(farm: Farm, job: Job | None) -> list[Reason]:
-    if job is None or gates.fullness(farm, job) is None:
-        return []
-    return [Reason(Code.JOB_FULL, f"the job has reached its {counted(job.max_workers or 0, 'worker')}")]
+    return _of_queued(farm, job, task)
 
 
 def _paused() -> Reason:
@@ -118,7 +112,15 @@ def _queued_tasks(farm: Farm, job: Job, steps: Sequence[Step]) -> Iterator[Task]
 # ---- a queued task: who might take it, and why does nobody? --------------------------------------------------------
 
 
-def _of_queued(farm: Farm, task: Task) -> list[Reason]:
+def _of_queued(farm: Farm, job: Job | None, task: Task) -> list[Reason]:
+    if job is None or gates.fullness(farm, job) is None:
+        return _of_workers(farm, task)
+    full = Reason(Code.JOB_FULL, f"the job has reached its {counted(job.max_workers or 0, 'worker')}")
+    # Who is free takes nothing of it before it has room, and what goes first is then not in its way either.
+    return [full, *(one for one in _of_workers(farm, task) if one.code not in (Code.NEXT_CALL, Code.OTHERS_FIRST))]
+
+
+def _of_workers(farm: Farm, task: Task) -> list[Reason]:
     groups: dict[Code, list[str]] = defaultdict(list)
     for worker in islice(farm.workers.all(), MOST_WORKERS):
         code, note = _standing(farm, worker, task)

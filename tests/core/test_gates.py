@@ -362,8 +362,9 @@ def test_people_are_told_that_it_is_full(bench: Bench) -> None:
     worker, other = bench.worker("a"), bench.worker("b")
     bench.take(worker)
     waiting = next(task for task in bench.tasks(job) if task.status is TaskStatus.QUEUED and task.index == 5)
-    reason = why_waiting.of_task(bench.farm, waiting)[0]
+    reason, busy = why_waiting.of_task(bench.farm, waiting)  # that another worker is free is no reason
     assert (reason.code, reason.text) == (Code.JOB_FULL, "the job has reached its 1 worker")
+    assert busy.code is Code.BUSY
     idle = why_idle.of_worker(bench.farm, workers.get(bench.farm, other.id))[0]
     assert idle.code is Code.JOB_FULL
 
