@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.api.bench import Bench, served
 from tests.dashboard.browsing import FLAGS
 from tests.together.ensemble import Ensemble
+from tests.worker.processes import until
 
 
 @pytest.fixture
@@ -28,8 +29,11 @@ def browser(require_program: Callable[[str], str]) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ensemble]:
-    """A farm with one worker."""
+    """A farm with one worker, which is at work: a page of a farm that has none looks otherwise."""
     one = Ensemble(tmp_path_factory.mktemp("farm"), {}).start()
-    one.worker("node1")
-    yield one
-    print(one.end())
+    try:
+        one.worker("node1")
+        until(lambda: [worker.status for worker in one.farm.workers()] == ["awake"], "the worker", 60)
+        yield one
+    finally:
+        print(one.end())
