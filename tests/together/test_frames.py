@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.together.conftest import Found
 from tests.together.ensemble import Ensemble
 from tests.together.test_command_line import DONE, FAILED, USAGE, Shell
 
@@ -60,14 +61,17 @@ def test_a_second_program_follows_frame_by_frame(millrace: Shell, project: Path)
     assert millrace.answer("show", done.stdout.strip())["counts"]["completed"] == 6 + 3
 
 
-def test_a_program_and_a_path_that_each_platform_has_elsewhere(quiet: Ensemble, millrace: Shell, project: Path) -> None:
+def test_a_program_and_a_path_that_each_platform_has_elsewhere(found: Found, project: Path) -> None:
+    farm = found()  # of its own: a server that has given out a task knows the variables for half a minute
     here = {"value": "sh", "platforms": ["linux", "darwin"]}
     store = [{"value": str(project / "maps"), "platforms": ["linux", "darwin"]}, {"value": "S:/maps"}]
     variables = {"shell": {"values": [here]}, "maps": {"direction": "twoway", "values": store}}
-    said = requests.put(f"{quiet.server.url}/api/v1/variables", json={"variables": variables}, timeout=30)
+    said = requests.put(f"{farm.server.url}/api/v1/variables", json={"variables": variables}, timeout=30)
     assert said.status_code == 200, said.text
     command = ["{{shell}}", "-c", 'cat "$0" > "$1"', "S:\\maps\\sky", "{output}/f{frame}.txt"]
-    done = millrace.run("submit", "frames", "--frames", "1", "--to", "out", "--", *command, folder=project)
+    farm.worker("one")
+    line = ["submit", "frames", "--frames", "1", "--to", "out", "--", *command]
+    done = Shell(farm.server.url).run(*line, folder=project)
     assert done.returncode == DONE, done.stderr
     assert (project / "out" / "f1.txt").read_text() == "blue"
 
