@@ -17,6 +17,7 @@ from .fields import (
     Name,
     StoragePath,
     blob_id,
+    is_blob,
     is_storage_path,
     manifest_of,
 )
@@ -28,7 +29,6 @@ LARGEST_FRAME = 1_048_574
 """Blender's own limit."""
 MOST_PREVIEWED = 10_000
 MOST_TILES = 256
-_BLOB = re.compile(r"[1-9][0-9]{0,15}")
 
 Engine = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,64}$")]
 """Blender's identifier: CYCLES, BLENDER_EEVEE, BLENDER_WORKBENCH, or that of an add-on."""
@@ -42,10 +42,6 @@ EXTENSIONS = {
     "BMP": "bmp",
     "TARGA": "tga",
 }
-
-
-def is_blob(text: str) -> bool:
-    return _BLOB.fullmatch(text) is not None
 
 
 def _blob_or_path(text: str) -> str:

@@ -36,6 +36,11 @@ BLOB_OR_PATH = Field(json_schema_extra={"x-blob": True})
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
+def is_blob(text: str) -> bool:
+    """A blob's id, where a path may stand too."""
+    return re.fullmatch(TEXT, text) is not None
+
+
 def is_path(text: str) -> bool:
     """An absolute path, of Unix or Windows."""
     return _ABSOLUTE.fullmatch(text) is not None and "\0" not in text

@@ -15,8 +15,8 @@ from pydantic import BaseModel
 from ..core.errors import BadInput
 from ..core.model import BlobId, Requirement
 from ..core.plans import Expansion, Results, StepPlan, TaskPlan, TaskResult
-from .fields import blob_id
-from .transcode_settings import TranscodeSettings, is_blob, parse_ranges
+from .fields import blob_id, is_blob
+from .transcode_settings import TranscodeSettings, parse_ranges
 
 TASK_TYPE = "transcode"
 EXACT_TIMES = ("libx264", "libx265", "h264", "hevc")

@@ -8,17 +8,12 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from .fields import BLOB_OR_PATH, Settings, SharedPath, is_path
+from .fields import BLOB_OR_PATH, Settings, SharedPath, is_blob, is_path
 
 MOST_RANGES = 1_000
-_BLOB = re.compile(r"[1-9][0-9]{0,15}")
 _RANGE = re.compile(r"(\d{1,7}(?:\.\d{1,3})?)-(\d{1,7}(?:\.\d{1,3})?)")
 
 Range = tuple[float, float]
-
-
-def is_blob(text: str) -> bool:
-    return _BLOB.fullmatch(text) is not None
 
 
 class TranscodeSettings(Settings):

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 from ..ports import Put, Table
 from . import keys
-
-FRESH_MS = 5 * 60_000
+from .statistics import FRESH_MS
 
 
 class IdleRecords:

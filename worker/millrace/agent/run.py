@@ -86,27 +86,25 @@ def run_worker(
             on_offer = upgrader.hear if upgrader is not None else None
             agent = Agent(client, state, description, options, programs, join_token, on_offer)
             code = _worked(agent, upgrader, stop_event, on_ec2)
-            if code is not None:
-                return code
-        from millrace.agent.upgrading import start_anew
+    except (StartError, BadAuthorities, OSError) as error:
+        return _told(error, state_dir or default_state_root(farm_url, name))
+    if code is not None:
+        return code
+    from millrace.agent.upgrading import start_anew
 
-        return start_anew()
-    except StartError as error:
-        say("start", str(error), level=ERROR)
-        return error.exit_code
-    except BadAuthorities as error:
-        say("start", str(error), level=ERROR)
-        return 2
-    except OSError as error:
-        say("start", _cannot_use(state_dir or default_state_root(farm_url, name), error), level=ERROR)
+    return start_anew()
+
+
+def _told(error: StartError | BadAuthorities | OSError, folder: Path | str) -> int:
+    """Says why there is no worker; the exit code. What the system refuses is a file of `folder`: whatever goes wrong
+    between us and the farm is no OSError by the time it comes here."""
+    if isinstance(error, OSError):
+        what = f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
+        text = f"the worker cannot use its state folder {folder}: {what}; "
+        say("start", f"{text}it needs room and rights there, or another --state", level=ERROR)
         return 1
-
-
-def _cannot_use(folder: Path | str, error: OSError) -> str:
-    what = f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
-    return (
-        f"the worker cannot use its state folder {folder}: {what}; it needs room and rights there, or another --state"
-    )
+    say("start", str(error), level=ERROR)
+    return error.exit_code if isinstance(error, StartError) else 2
 
 
 def _worked(agent: Agent, upgrader: Upgrader | None, stop_event: threading.Event | None, on_ec2: bool) -> int | None:
@@ -139,12 +137,8 @@ def join_farm(farm_url: str, join_token: str, *, name: str, state_dir: Path | st
         state = StateFolder.prepared(Path(state_dir) if state_dir else default_state_root(farm_url, name))
         with state.lock():
             Joining(state, name, join_token).token(FarmClient(farm_url), time.sleep)
-    except StartError as error:
-        say("start", str(error), level=ERROR)
-        return error.exit_code
-    except OSError as error:
-        say("start", _cannot_use(state_dir or default_state_root(farm_url, name), error), level=ERROR)
-        return 1
+    except (StartError, OSError) as error:
+        return _told(error, state_dir or default_state_root(farm_url, name))
     return 0
 
 
